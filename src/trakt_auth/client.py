@@ -1,0 +1,349 @@
+"""`Client` and `AsyncClient`: what users hold. Each method is one line over a flow.
+
+Layer 5. The order of steps is in `flows` and `renewal`, what both clients share in `desk`.
+Users, the adapters, the command line and the keeper import this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from trakt_auth import flows, renewal
+from trakt_auth.desk import Desk, named
+from trakt_auth.models import AuthorizationRequest, DeviceAuthorization, DevicePoll, Token
+from trakt_auth.runner import OnPoll, run, run_async
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["AsyncClient", "Client"]
+
+
+class Client(Desk):
+    """Signs people in to Trakt and keeps them signed in. Safe to use from many threads.
+
+    `store` is a TokenStore, a URL for `open_store` (`memory:`, `file:PATH`), or None for memory.
+    `endpoints` are Trakt's own unless given, for instance `Endpoints.at(url)` for the emulator.
+    `timeout`, in seconds, bounds each phase of a request. `replay_unknown` is for the impatient:
+    it spends a refresh token again at once although the answer to the last try was lost, which
+    can end the login. `transport` is an httpx2 transport that serves sync and async calls, for
+    tests; `clock` is for tests too.
+
+    Every method raises errors of the tree in `trakt_auth.errors` and nothing else.
+    """
+
+    def exchange_code(
+        self, request: AuthorizationRequest, callback: str, *, account: str = "default"
+    ) -> Token:
+        """Finish the authorization code grant, and keep the tokens (RFC 6749 §4.1.3).
+
+        `request` is what `authorization_request` returned; `callback` is the URL that Trakt
+        redirected to, or the bare code from its out-of-band page. The state is compared first:
+        if it differs, somebody else made the request, and nothing is sent. A code works once and
+        for a few minutes. The person sees nothing of this; when it is done, show them that they
+        are connected.
+
+        200 brings the tokens; 400 and 401 carry an OAuth error: `invalid_grant` the code is
+        spent, expired or another application's, `invalid_request` the redirect URI differs by a
+        letter, `invalid_client` the client id or secret is wrong.
+        https://developer.trakt.tv/docs/authentication-oauth
+
+        Raises:
+            StateMismatch: the redirect is not an answer to this request.
+            AccessDenied: the person said no.
+            OAuthError: the server refused; see above.
+            UsageError: `callback` carries no code.
+            TokenNotSaved: the store failed; the token is in the error.
+        """
+        return run(
+            flows.exchange_code(self._context, request, callback, account=named(account)),
+            self._hands,
+        )
+
+    def start_device(self) -> DeviceAuthorization:
+        """Start the device flow: ask for the codes to show (RFC 8628 §3.1).
+
+        For applications without a browser or keyboard: media centres, TVs, services, scripts.
+        The application's steps: show `user_code` and `verification_uri` exactly as they are (and
+        the address as a QR code, if you can draw), keep `device_code` to yourself, then
+        `wait_for_device`. What the person does: opens the address on a phone or computer, signs
+        in or signs up there, types the code, and allows the connection; the page then tells them
+        that the device is connected. Ask for a code only when the person is about to use it: it
+        lives for about ten minutes.
+
+        200 brings the codes; 429 asks for patience; `invalid_client` the client id is wrong.
+
+        Raises:
+            OAuthError: the server refused.
+            RateLimited: `retry_after` says for how many seconds.
+        """
+        return run(flows.start_device(self._context), self._hands)
+
+    def poll_device(self, device: DeviceAuthorization, *, account: str = "default") -> DevicePoll:
+        """Ask once whether the person has answered (RFC 8628 §3.4), for those who wait themselves.
+
+        Wait `device.interval` seconds before the first poll and between two. Each answer of
+        Trakt's has its status:
+
+        - 200 `Granted`: the tokens, kept already.
+        - 400 `Pending`: not yet; go on.
+        - 429 `SlowDown`: add 5 seconds to the interval, for good.
+        - 404 `DeviceCodeUnknown`, 409 `DeviceCodeUsed`, 410 `DeviceCodeExpired`: start again.
+        - 418 `AccessDenied`: the person said no.
+
+        Raises:
+            DeviceCodeUnknown, DeviceCodeUsed, DeviceCodeExpired, AccessDenied: see above.
+            OAuthError: a 400 that names another error.
+            TokenNotSaved: the store failed; the token is in the error.
+        """
+        return run(flows.poll_device(self._context, device, account=named(account)), self._hands)
+
+    def wait_for_device(
+        self,
+        device: DeviceAuthorization,
+        *,
+        account: str = "default",
+        cancel: threading.Event | None = None,
+        on_poll: OnPoll | None = None,
+    ) -> Token:
+        """Wait until the person has answered, and keep the tokens (RFC 8628 §3.5).
+
+        Polls at the server's interval, slows down when asked to, goes on after network faults
+        and 5xx, and stops by the local clock when the code has expired. Set `cancel` to call it
+        off at once. `on_poll` is called after each answer, to show that something happens. A
+        restarted program goes on with `DeviceAuthorization.from_json`.
+
+        Raises:
+            AccessDenied: the person said no (418).
+            DeviceCodeExpired: nobody answered in time (410, or the local clock).
+            DeviceCodeUsed, DeviceCodeUnknown: start again (409, 404).
+            Cancelled: `cancel` was set.
+            TokenNotSaved: the store failed; the token is in the error.
+        """
+        return run(
+            flows.wait_for_device(self._context, device, account=named(account)),
+            self._hands,
+            cancel=cancel,
+            on_poll=on_poll,
+        )
+
+    def token(self, *, account: str = "default") -> Token:
+        """Return a token that is valid now; refreshed first if it is due (RFC 6749 §6).
+
+        Call it before every use and keep nothing: a fresh token costs no I/O. Over all threads,
+        processes and hosts that share the store, one refreshes; a token that is due but still
+        valid is served to everybody else meanwhile. https://developer.trakt.tv/docs/authentication-oauth
+
+        Raises:
+            LoginRequired: nobody signed in, or the refresh was refused for good.
+            RateLimited, Unavailable, Blocked, TransportError: the token has expired and Trakt
+                cannot be asked; the login is untouched.
+            StoreError: the store cannot be read or written; nothing was sent.
+            TokenNotSaved: the store failed after the refresh; the token is in the error.
+        """
+        return self._fresh(account) or self._remember(
+            account, run(renewal.fresh_token(self._context, account=named(account)), self._hands)
+        )
+
+    def refresh(self, *, account: str = "default") -> Token:
+        """Refresh now, due or not. `token` refreshes by itself; this is for tests and buttons.
+
+        200 replaces both tokens at once; `invalid_grant` means that the refresh token is spent
+        or revoked and the person has to sign in again.
+
+        Raises: what `token` raises; TransportError with `outcome_unknown` when the answer to the
+            last refresh was lost and another could end a login that still works.
+        """
+        return self._remember(
+            account, run(renewal.refresh(self._context, account=named(account)), self._hands)
+        )
+
+    def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
+        """Return another token than the one that the API has just answered with a 401.
+
+        For adapters to HTTP libraries: send the request once more with what it returns, at most
+        once. If somebody has refreshed in between, nothing is sent.
+
+        Raises: what `token` raises.
+        """
+        flow = renewal.refresh_rejected(
+            self._context, account=named(account), rejected=access_token
+        )
+        return self._remember(account, run(flow, self._hands))
+
+    def revoke(self, *, account: str = "default") -> None:
+        """Sign out: tell Trakt (RFC 7009), and forget the tokens here in any case.
+
+        Not required, but it spares the person an unused connection in their account's list.
+        Trakt answers 200 whether or not the token was alive; an unreachable server is no error.
+
+        Raises:
+            StoreError: the tokens could not be forgotten.
+        """
+        run(flows.revoke(self._context, account=named(account)), self._hands)
+
+    def adopt(self, token: Token, *, account: str = "default") -> Token:
+        """Take over a token that was obtained elsewhere; refreshed at once if it has expired.
+
+        From then on nobody else may refresh it: the refresh token works once.
+
+        Raises: what `token` raises.
+        """
+        return self._remember(
+            account, run(flows.adopt(self._context, token, account=named(account)), self._hands)
+        )
+
+    def accounts(self) -> list[str]:
+        """Return the names of this application's accounts in the store, sorted.
+
+        Raises: StoreError.
+        """
+        return list(self._store.accounts(self.application.client_id))
+
+    @property
+    def api(self) -> httpx2.Client:
+        """An httpx2 client for Trakt's API, signed in as `default`, with Trakt's headers."""
+        return self.api_for("default")
+
+    def api_for(self, account: str) -> httpx2.Client:
+        """Return an httpx2 client for Trakt's API, signed in as `account`."""
+        from trakt_auth.adapters.for_httpx2 import api_client
+
+        api: httpx2.Client = self._api(account, api_client)
+        return api
+
+    def close(self) -> None:
+        """Wait for a refresh under way, then close connections."""
+        self._hands.flights.close()
+        for api in self._apis.values():
+            api.close()
+        self._transport.close()
+        if self._owns_store:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class AsyncClient(Desk):
+    """`Client` for asyncio and trio: the same names, arguments and behaviour, with `await`.
+
+    Each method is documented there. A task that is cancelled stops waiting at once; a refresh,
+    a code exchange or a poll that is under way is finished and saved all the same.
+    """
+
+    async def exchange_code(
+        self, request: AuthorizationRequest, callback: str, *, account: str = "default"
+    ) -> Token:
+        """Finish the authorization code grant; see `Client.exchange_code`."""
+        flow = flows.exchange_code(self._context, request, callback, account=named(account))
+        return await run_async(flow, self._hands)
+
+    async def start_device(self) -> DeviceAuthorization:
+        """Start the device flow; see `Client.start_device`."""
+        return await run_async(flows.start_device(self._context), self._hands)
+
+    async def poll_device(
+        self, device: DeviceAuthorization, *, account: str = "default"
+    ) -> DevicePoll:
+        """Ask once whether the person has answered; see `Client.poll_device`."""
+        flow = flows.poll_device(self._context, device, account=named(account))
+        return await run_async(flow, self._hands)
+
+    async def wait_for_device(
+        self,
+        device: DeviceAuthorization,
+        *,
+        account: str = "default",
+        on_poll: OnPoll | None = None,
+    ) -> Token:
+        """Wait until the person has answered; see `Client.wait_for_device`. Cancel the task."""
+        flow = flows.wait_for_device(self._context, device, account=named(account))
+        return await run_async(flow, self._hands, on_poll=on_poll)
+
+    async def token(self, *, account: str = "default") -> Token:
+        """Return a token that is valid now; see `Client.token`."""
+        return self._fresh(account) or self._remember(
+            account,
+            await run_async(
+                renewal.fresh_token(self._context, account=named(account)), self._hands
+            ),
+        )
+
+    async def refresh(self, *, account: str = "default") -> Token:
+        """Refresh now, due or not; see `Client.refresh`."""
+        flow = renewal.refresh(self._context, account=named(account))
+        return self._remember(account, await run_async(flow, self._hands))
+
+    async def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
+        """Return another token than the rejected one; see `Client.refresh_rejected`."""
+        flow = renewal.refresh_rejected(
+            self._context, account=named(account), rejected=access_token
+        )
+        return self._remember(account, await run_async(flow, self._hands))
+
+    async def revoke(self, *, account: str = "default") -> None:
+        """Sign out; see `Client.revoke`."""
+        await run_async(flows.revoke(self._context, account=named(account)), self._hands)
+
+    async def adopt(self, token: Token, *, account: str = "default") -> Token:
+        """Take over a token; see `Client.adopt`."""
+        flow = flows.adopt(self._context, token, account=named(account))
+        return self._remember(account, await run_async(flow, self._hands))
+
+    async def accounts(self) -> list[str]:
+        """Return the names of the accounts in the store; see `Client.accounts`."""
+        from anyio.to_thread import run_sync
+
+        return list(await run_sync(self._store.accounts, self.application.client_id))
+
+    @property
+    def api(self) -> httpx2.AsyncClient:
+        """An httpx2 client for Trakt's API; see `Client.api`."""
+        return self.api_for("default")
+
+    def api_for(self, account: str) -> httpx2.AsyncClient:
+        """Return an httpx2 client for Trakt's API, signed in as an account."""
+        from trakt_auth.adapters.for_httpx2 import async_api_client
+
+        api: httpx2.AsyncClient = self._api(account, async_api_client)
+        return api
+
+    async def aclose(self) -> None:
+        """Wait for a refresh under way, then close connections."""
+        import anyio
+        from anyio.to_thread import run_sync
+
+        with anyio.CancelScope(shield=True):
+            await run_sync(self._hands.flights.close)
+            self._transport.close()
+            for api in self._apis.values():
+                await api.aclose()
+            await self._async_transport.aclose()
+            if self._owns_store:
+                await run_sync(self._store.close)
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        await self.aclose()

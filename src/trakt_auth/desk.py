@@ -1,0 +1,220 @@
+"""What the sync and the async client have in common: settings, hands, the tokens last seen.
+
+Layer 5. No flow is written here and nothing is sent. `client` alone imports this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from trakt_auth.clock import SystemClock
+from trakt_auth.errors import UsageError
+from trakt_auth.events import Event, LoginNeeded, TokenRevoked
+from trakt_auth.flights import Flights
+from trakt_auth.models import Application, AuthorizationRequest, Endpoints, Token
+from trakt_auth.protocol import api_headers, build_authorization_request
+from trakt_auth.renewal import Context
+from trakt_auth.runner import Hands
+from trakt_auth.stores import open_store
+
+if TYPE_CHECKING:
+    from trakt_auth.ports import Clock, TokenStore
+    from trakt_auth.transport import AsyncHttpTransport, HttpTransport
+    from trakt_auth.wire import HttpRequest, HttpResponse
+
+__all__ = ["Desk", "named"]
+
+OFF_THE_NETWORK = 4  # connect, write, wait, read: each may take one timeout
+PATIENCE = 15.0  # seconds on top, for the other program to save
+
+
+class Desk:
+    """Holds one application's settings and hands; see `Client` for the arguments."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        store: TokenStore | str | None = None,
+        endpoints: Endpoints | None = None,
+        timeout: float = 20.0,
+        replay_unknown: bool = False,
+        transport: Any = None,  # noqa: ANN401 - an httpx2 transport; the type would import httpx2
+        clock: Clock | None = None,
+    ) -> None:
+        if timeout <= 0:
+            raise UsageError("timeout is not a number of seconds above 0")
+        self.application = application
+        self.endpoints = endpoints or Endpoints()
+        self._timeout = timeout
+        self._inner = transport
+        self._owns_store = store is None or isinstance(store, str)
+        self._store = (
+            open_store(store or "memory:") if store is None or isinstance(store, str) else store
+        )
+        self._clock = clock or SystemClock()
+        send_seconds = OFF_THE_NETWORK * timeout
+        self._context = Context(
+            application=application,
+            endpoints=self.endpoints,
+            lock_wait=send_seconds + PATIENCE,
+            replay_unknown=replay_unknown,
+        )
+        self._transport = _LateTransport(timeout, transport)
+        self._async_transport = _LateAsyncTransport(timeout, transport)
+        self._hands = Hands(
+            transport=self._transport,
+            async_transport=self._async_transport,
+            store=self._store,
+            clock=self._clock,
+            flights=Flights(),
+            publish=self._publish,
+            send_seconds=send_seconds,
+        )
+        self._guard = threading.Lock()
+        self._known: dict[str, tuple[Token, datetime]] = {}
+        self._subscribers: list[Callable[[Event], object]] = []
+        self._apis: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        """Name the application and the server, no secret."""
+        return f"{type(self).__name__}({self.application.client_id!r}, at={self.endpoints.auth!r})"
+
+    def authorization_request(
+        self,
+        *,
+        state: str | None = None,
+        signup: bool = False,
+        force_login: bool = False,
+        redirect_uri: str | None = None,
+        pkce: bool = True,
+    ) -> AuthorizationRequest:
+        """Build the address to send a person to; sends nothing (RFC 6749 §4.1.1).
+
+        The application's steps: send the person to `request.url`; keep the request (`to_json`)
+        until Trakt redirects back; hand both to `exchange_code`. What the person sees: a sign-in
+        page unless they are signed in (or `force_login`), a form for a new account with
+        `signup`, then the question whether the application may connect; nothing at all when it
+        already is. `redirect_uri` must be registered for the application, letter by letter.
+
+        `state` is made from a secure source unless given; PKCE (RFC 7636, S256) is on by default.
+
+        Raises: UsageError when no redirect URI is known.
+        """
+        import secrets
+
+        redirect_uri = redirect_uri or self.application.redirect_uri
+        if redirect_uri is None:
+            raise UsageError(
+                "There is no redirect URI",
+                hint="Give Application(redirect_uri=...) one that is registered on Trakt.",
+            )
+        return build_authorization_request(
+            self.application,
+            self.endpoints,
+            redirect_uri=redirect_uri,
+            state=state or secrets.token_urlsafe(32),
+            code_verifier=secrets.token_urlsafe(64) if pkce else None,
+            signup=signup,
+            force_login=force_login,
+        )
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
+        """Call `callback` with every TokenObtained, TokenRefreshed, TokenRevoked, LoginNeeded.
+
+        It is called on the thread that did it, after the store was written; what it raises is
+        logged and harms nothing. Returns a function that ends the subscription.
+        """
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def _fresh(self, account: str) -> Token | None:
+        known = self._known.get(account)
+        return known[0] if known is not None and self._clock.now().wall < known[1] else None
+
+    def _remember(self, account: str, token: Token) -> Token:
+        self._known[account] = (token, token.due_at(account))
+        return token
+
+    def _publish(self, event: Event) -> None:
+        if isinstance(event, TokenRevoked | LoginNeeded):
+            self._known.pop(event.account, None)
+        else:
+            self._remember(event.account, event.token)
+        for callback in tuple(self._subscribers):
+            try:
+                callback(event)
+            except Exception:
+                import logging
+
+                logging.getLogger("trakt_auth").exception("A subscriber failed")
+
+    def _api(self, account: str, build: Callable[..., Any]) -> Any:  # noqa: ANN401 - see `build`
+        with self._guard:
+            if account not in self._apis:
+                self._apis[account] = build(
+                    self,
+                    account=named(account),
+                    headers=api_headers(self.application),
+                    timeout=self._timeout,
+                    transport=self._inner,
+                )
+            return self._apis[account]
+
+
+class _LateTransport:
+    """Makes the HTTP client at the first request: the library costs more than a fresh token."""
+
+    def __init__(self, timeout: float, inner: Any) -> None:  # noqa: ANN401 - see Desk
+        self._timeout, self._inner = timeout, inner
+        self._guard = threading.Lock()
+        self._made: HttpTransport | None = None
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        with self._guard:
+            if self._made is None:
+                from trakt_auth.transport import HttpTransport
+
+                self._made = HttpTransport(timeout=self._timeout, inner=self._inner)
+        return self._made.send(request)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+
+
+class _LateAsyncTransport:
+    """The same for asyncio and trio."""
+
+    def __init__(self, timeout: float, inner: Any) -> None:  # noqa: ANN401 - see Desk
+        self._timeout, self._inner = timeout, inner
+        self._made: AsyncHttpTransport | None = None
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        if self._made is None:
+            from trakt_auth.transport import AsyncHttpTransport
+
+            self._made = AsyncHttpTransport(timeout=self._timeout, inner=self._inner)
+        return await self._made.send(request)
+
+    async def aclose(self) -> None:
+        if self._made is not None:
+            await self._made.aclose()
+
+
+def named(account: str) -> str:
+    """Return the name of an account, or refuse the empty one.
+
+    Raises: UsageError.
+    """
+    if not account:
+        raise UsageError("The name of an account is empty", hint='The usual one is "default".')
+    return account

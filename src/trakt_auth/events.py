@@ -1,0 +1,48 @@
+"""What a program can be told about its logins.
+
+Layer 0, pure. Only words; who is told, and when, is decided in flows and done by the runner.
+Anyone may import this file; it imports models alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trakt_auth.models import Token
+
+__all__ = ["Event", "LoginNeeded", "TokenObtained", "TokenRefreshed", "TokenRevoked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenObtained:
+    """A person signed in, or a token was adopted; it is saved."""
+
+    account: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefreshed:
+    """A new pair replaced the old one; it is saved."""
+
+    account: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked:
+    """The account was signed out here."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginNeeded:
+    """The refresh was refused for good; `reason` says why, told once."""
+
+    account: str
+    reason: str
+
+
+Event: TypeAlias = TokenObtained | TokenRefreshed | TokenRevoked | LoginNeeded

@@ -1,0 +1,199 @@
+"""The order of steps: signing in by code and by device, adopting a token, signing out.
+
+Layer 2, pure generators: they ask for steps and decide what comes next, once for sync and async.
+No JSON key, no URL, no thread, no `await`. The client and the keeper import this file.
+
+Staying signed in (`fresh_token`, `refresh`, `refresh_rejected`) is in `renewal`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from hmac import compare_digest
+from typing import TypeAlias
+
+from trakt_auth import protocol, refusals
+from trakt_auth.errors import (
+    DeviceCodeExpired,
+    LockTimeout,
+    StateMismatch,
+    TraktAuthError,
+    TransportError,
+    Unavailable,
+    UnexpectedResponse,
+    UsageError,
+)
+from trakt_auth.events import TokenObtained, TokenRevoked
+from trakt_auth.models import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    DeviceAuthorization,
+    DevicePoll,
+    Granted,
+    SlowDown,
+    Token,
+    TokenState,
+)
+from trakt_auth.records import Record
+from trakt_auth.renewal import Context, fresh_token, keep
+from trakt_auth.steps import Flow, hold, load, notify, now, protected, save, send, sleep
+
+__all__ = [
+    "adopt",
+    "exchange_code",
+    "poll_device",
+    "revoke",
+    "start_device",
+    "wait_for_device",
+]
+
+SLOW_DOWN = 5.0  # seconds added for good at each 429, RFC 8628 §3.5
+LONGEST_PAUSE = 60.0  # seconds between two polls while the network is down
+
+Passing: TypeAlias = TransportError | Unavailable | UnexpectedResponse
+
+
+def exchange_code(
+    context: Context, request: AuthorizationRequest, callback: str, *, account: str
+) -> Flow[Token]:
+    """Finish the authorization code grant: check the redirect, trade its code, keep the tokens.
+
+    Everything that can be wrong with the redirect is found before anything is sent.
+    """
+    code = _code_from(request, callback)
+    exchange = protocol.build_exchange_request(
+        context.application,
+        context.endpoints,
+        code=code,
+        redirect_uri=request.redirect_uri,
+        code_verifier=request.code_verifier,
+    )
+
+    def collect() -> Flow[Token]:
+        asked = yield from now()
+        response = yield from send(exchange)
+        token = protocol.parse_token_response(response, requested_at=asked.wall)
+        return (yield from _keep_login(context, token, account))
+
+    return (yield from protected(collect()))
+
+
+def _code_from(request: AuthorizationRequest, callback: str) -> str:
+    callback = callback.strip()
+    if "=" not in callback:  # a bare code, as the out-of-band page shows it
+        if not callback or not callback.isprintable() or " " in callback:
+            raise UsageError(
+                "There is no code in what was handed over",
+                hint="Copy the code, or the whole address that the browser ended on.",
+            )
+        return callback
+    response = AuthorizationResponse.from_url(callback)
+    if not compare_digest((response.state or "").encode(), request.state.encode()):
+        raise StateMismatch("The redirect's state is not the one of this sign-in")
+    if response.error is not None:
+        raise refusals.named(response.error, response.error_description)
+    return response.code or ""
+
+
+def start_device(context: Context) -> Flow[DeviceAuthorization]:
+    """Start the device flow: ask for the codes to show."""
+    asked = yield from now()
+    response = yield from send(
+        protocol.build_device_code_request(context.application, context.endpoints)
+    )
+    return protocol.parse_device_code_response(response, requested_at=asked.wall)
+
+
+def poll_device(context: Context, device: DeviceAuthorization, *, account: str) -> Flow[DevicePoll]:
+    """Ask once whether the person has answered; a token is kept before it is returned."""
+    request = protocol.build_device_token_request(
+        context.application, context.endpoints, device_code=device.device_code
+    )
+
+    def collect() -> Flow[DevicePoll]:
+        asked = yield from now()
+        response = yield from send(request)
+        poll = protocol.parse_device_token_response(response, requested_at=asked.wall)
+        if isinstance(poll, Granted):
+            yield from _keep_login(context, poll.token, account)
+        return poll
+
+    return (yield from protected(collect()))
+
+
+def wait_for_device(context: Context, device: DeviceAuthorization, *, account: str) -> Flow[Token]:
+    """Poll until the person has answered or the code has expired.
+
+    Waits first, then polls. A 429 lengthens the interval for good; a lost connection or a 5xx
+    only delays the next poll.
+    """
+    start = yield from now()
+    deadline = start.monotonic + (device.expires_at - start.wall).total_seconds()
+    interval = pause = device.interval
+    while True:
+        left = deadline - (yield from now()).monotonic
+        if left <= 0:
+            raise DeviceCodeExpired(
+                "expired_token", message="The code expired before anybody approved it"
+            )
+        yield from sleep(min(pause, left))
+        if left <= pause:
+            continue
+        try:
+            poll = yield from poll_device(context, device, account=account)
+        except (TransportError, Unavailable, UnexpectedResponse) as error:
+            if not _may_pass(error):
+                raise
+            pause = min(pause * 2, max(LONGEST_PAUSE, interval))
+            continue
+        yield from notify(poll)
+        if isinstance(poll, Granted):
+            return poll.token
+        if isinstance(poll, SlowDown):
+            interval = max(interval + SLOW_DOWN, poll.retry_after or 0)
+        pause = interval
+
+
+def _may_pass(error: Passing) -> bool:
+    # A captive portal or an interstitial page answers 200 with HTML for a while.
+    return not isinstance(error, UnexpectedResponse) or error.status == protocol.OK
+
+
+def adopt(context: Context, token: Token, *, account: str) -> Flow[Token]:
+    """Take over a token that was obtained elsewhere: keep it, and refresh it if it has expired."""
+    yield from protected(_keep_login(context, token, account))
+    moment = yield from now()
+    if token.state(moment.wall, account=account) is not TokenState.EXPIRED:
+        return token
+    return (yield from fresh_token(context, account=account))
+
+
+def revoke(context: Context, *, account: str) -> Flow[None]:
+    """Sign out: tell Trakt as far as it can be reached, and forget the tokens here in any case."""
+    yield from protected(_revoke(context, account))
+
+
+def _revoke(context: Context, account: str) -> Flow[None]:
+    key = context.key(account)
+    # Whoever refreshes meanwhile cannot bring the record back: its version will be gone.
+    with suppress(LockTimeout):
+        yield from hold(key, wait=context.lock_wait)
+    stored = yield from load(key)
+    if stored is None:
+        return
+    token = Record.from_stored(stored).token
+    # Best effort: signing out has to work without a network.
+    with suppress(TraktAuthError):
+        for secret in filter(None, (token.access_token, token.refresh_token)):
+            request = protocol.build_revoke_request(
+                context.application, context.endpoints, token=secret
+            )
+            protocol.parse_revoke_response((yield from send(request)))
+    yield from save(key, None, replacing=None)
+    yield from notify(TokenRevoked(account=account))
+
+
+def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:
+    yield from keep(context.key(account), Record(token=token), replacing=None)
+    yield from notify(TokenObtained(account=account, token=token))
+    return token

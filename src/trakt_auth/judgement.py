@@ -1,0 +1,178 @@
+"""What a record calls for at a moment, and what a failed refresh says about the login.
+
+Layer 1, pure functions: decisions without steps, clocks or I/O.
+`renewal`, the keeper and the command line import this file.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from trakt_auth.errors import (
+    LoginRequired,
+    ServerError,
+    TraktAuthError,
+    TransportError,
+    Unavailable,
+    UnexpectedResponse,
+)
+from trakt_auth.models import Token, TokenState
+from trakt_auth.records import Attempt, Outcome, Record
+
+__all__ = [
+    "Need",
+    "Wish",
+    "after_failure",
+    "clock",
+    "judge",
+    "lost_at",
+    "pause_after",
+    "why_refused",
+]
+
+FIRST_PAUSE = timedelta(seconds=2)  # after the first failed refresh, doubled after each further
+LONGEST_PAUSE = timedelta(minutes=30)  # while the access token still serves
+LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
+LONGEST_RETRY_AFTER = timedelta(hours=1)  # more is not believed
+
+NO_REFRESH_TOKEN = "the access token has ended, and there is no refresh token"  # noqa: S105
+REFUSED = (
+    "Trakt refused the refresh token: it was used elsewhere, revoked, or the app was disconnected "
+    "(free accounts can connect only a few apps)"
+)
+LOST = "the answer to the refresh at {when} was lost, and Trakt has refused the old refresh token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a caller asks for: a token that serves and is not `rejected`.
+
+    `told` says that the rejected one still works and is to be replaced all the same.
+    """
+
+    account: str
+    rejected: str | None = None
+    told: bool = False
+    replay_unknown: bool = False
+
+
+class Need(enum.Enum):
+    """What a record calls for."""
+
+    NOTHING = 0  # the token serves
+    SOON = 1  # the token serves and is due: refresh it unless somebody else is at it
+    NOW = 2  # there is nothing to serve
+
+
+def judge(record: Record, wish: Wish, at: datetime, *, locked: bool = False) -> Need:
+    """Tell what a record calls for at a moment; `locked` when nobody else can be refreshing it.
+
+    Raises: LoginRequired, Unavailable, TransportError when there is nothing to serve and a
+        refresh is hopeless, too early, or could end the login.
+    """
+    token = record.token
+    wanted = token.access_token == wish.rejected
+    state = token.state(at, account=wish.account)
+    alive = state is not TokenState.EXPIRED and (wish.told or not wanted)
+    serves = alive and not wanted
+    if serves and state is TokenState.FRESH:
+        return Need.NOTHING
+    obstacle = _obstacle(record, wish, at, alive=alive, serves=serves, locked=locked)
+    if obstacle is None:
+        return Need.SOON if serves else Need.NOW
+    if serves:
+        return Need.NOTHING
+    raise obstacle
+
+
+def _obstacle(
+    record: Record, wish: Wish, at: datetime, *, alive: bool, serves: bool, locked: bool
+) -> TraktAuthError | None:
+    token, attempt = record.token, record.attempt
+    if attempt is not None and attempt.outcome is Outcome.REFUSED:
+        return LoginRequired(account=wish.account, reason=attempt.reason)
+    if token.refresh_token is None:
+        return LoginRequired(account=wish.account, reason=NO_REFRESH_TOKEN)
+    if attempt is None:
+        return None
+    lost = lost_at(attempt, locked=locked)
+    if lost and alive and not token.in_last_minutes(at) and not wish.replay_unknown:
+        return _too_risky(lost, token)
+    if attempt.retry_at is None or wish.told:
+        return None
+    return _too_early(attempt, attempt.retry_at, at, serves=serves)
+
+
+def _too_risky(lost: datetime, token: Token) -> TransportError:
+    return TransportError(
+        f"The answer to the refresh at {clock(lost)} was lost, so the refresh token may be spent; "
+        f"the access token serves until {clock(token.expires_at)}",
+        outcome_unknown=True,
+        hint="Go on with the access token; a new sign-in settles it whenever you like.",
+    )
+
+
+def _too_early(
+    attempt: Attempt, retry_at: datetime, at: datetime, *, serves: bool
+) -> Unavailable | None:
+    if not serves:
+        retry_at = min(retry_at, attempt.started_at + LONGEST_PAUSE_WITHOUT)
+    wait = (retry_at - at).total_seconds()
+    if wait <= 0:
+        return None
+    return Unavailable(
+        f"The last refresh failed ({attempt.reason}); the next try is in {wait:.0f} seconds",
+        retry_after=wait,
+    )
+
+
+def lost_at(attempt: Attempt, *, locked: bool) -> datetime | None:
+    """Return when an answer was lost, None when the refresh token is surely unspent.
+
+    A note that is still open although we hold the lock was left by somebody who died.
+    """
+    if locked and attempt.outcome is Outcome.BEGUN:
+        return attempt.lost_at or attempt.started_at
+    return attempt.lost_at
+
+
+def after_failure(begun: Attempt, error: TraktAuthError, at: datetime) -> Attempt:
+    """Settle the note of a refresh that brought no tokens and was not refused for good."""
+    unknown = _may_have_been_processed(error)
+    return Attempt(
+        outcome=Outcome.UNKNOWN if unknown else Outcome.FAILED,
+        started_at=begun.started_at,
+        failures=begun.failures + 1,
+        retry_at=at + pause_after(error, begun.failures),
+        lost_at=begun.lost_at or (begun.started_at if unknown else None),
+        reason=str(error),
+    )
+
+
+def pause_after(error: TraktAuthError, failures: int) -> timedelta:
+    """Return how long to leave Trakt alone after this error and `failures` before it."""
+    pause = min(FIRST_PAUSE * (1 << min(failures, 16)), LONGEST_PAUSE)
+    asked = error.retry_after if isinstance(error, ServerError) else None
+    return max(pause, min(timedelta(seconds=asked or 0), LONGEST_RETRY_AFTER))
+
+
+def _may_have_been_processed(error: TraktAuthError) -> bool:
+    if isinstance(error, TransportError):
+        return error.outcome_unknown
+    if isinstance(error, UnexpectedResponse):  # any other 4xx says that nothing was done
+        return error.status is None or not 400 <= error.status < 500  # noqa: PLR2004
+    return isinstance(error, Unavailable)
+
+
+def why_refused(attempt: Attempt | None) -> str:
+    """Return the reason to remember when the refresh token was refused for good."""
+    if attempt is not None and attempt.lost_at is not None:
+        return LOST.format(when=clock(attempt.lost_at))
+    return REFUSED
+
+
+def clock(moment: datetime) -> str:
+    """Write a moment for a person."""
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

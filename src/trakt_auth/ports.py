@@ -1,0 +1,116 @@
+"""What the outside has to offer: a transport, a store with locks, a clock.
+
+Layer 3, protocols only, so that nobody has to inherit from anything.
+Hands implement them, the runner uses them; this file imports layers 0 to 2.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from trakt_auth.records import AccountKey, Stored
+from trakt_auth.steps import Moment
+from trakt_auth.wire import HttpRequest, HttpResponse
+
+__all__ = ["AsyncTransport", "Clock", "Lock", "TokenStore", "Transport"]
+
+
+class Transport(Protocol):
+    """Sends a request; raises TransportError when no answer arrives. Used by many threads."""
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Send and read the answer to its end."""
+        ...
+
+    def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """The same, on asyncio and trio."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send and read the answer to its end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+class Lock(Protocol):
+    """One account's lock: one holder over threads, processes and hosts that share the store."""
+
+    def acquire(self) -> bool:
+        """Take it if it is free, without waiting. Raises StoreUnavailable, never guesses."""
+        ...
+
+    def remaining(self) -> float:
+        """Return for how many seconds it is surely ours; infinite for a lock that cannot lapse."""
+        ...
+
+    def release(self) -> None:
+        """Give it back; harmless when it has lapsed."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Keeps opaque payloads with a version that grows. Used by many threads and processes.
+
+    Every method raises StoreError and nothing else.
+    """
+
+    def load(self, key: AccountKey) -> Stored | None:
+        """Return what is kept, None when nothing is."""
+        ...
+
+    def save(
+        self,
+        key: AccountKey,
+        payload: str,
+        *,
+        expires_at: datetime | None,
+        replacing: int | None,
+    ) -> int:
+        """Keep a payload durably, return its version.
+
+        `replacing` is the version that must still be there, else StoreConflict; with None
+        whatever is there is overwritten, even when it cannot be read.
+        """
+        ...
+
+    def delete(self, key: AccountKey) -> None:
+        """Forget; harmless when there is nothing."""
+        ...
+
+    def lock(self, key: AccountKey) -> Lock:
+        """Return a lock that has not been taken yet."""
+        ...
+
+    def accounts(self, client_id: str) -> Sequence[str]:
+        """Return the names of an application's accounts, sorted."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time and lets it pass."""
+
+    def now(self) -> Moment:
+        """Read both clocks."""
+        ...
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        """Wait; raise Cancelled as soon as `cancel` is set."""
+        ...
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Wait without blocking the event loop."""
+        ...

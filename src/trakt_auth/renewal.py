@@ -1,0 +1,264 @@
+"""Staying signed in: the order read, lock, read again, note, send, save.
+
+Layer 2, pure generators, like `flows`. A refresh token works once: every rule here follows.
+`flows`, the client and the keeper import this file.
+
+What an answer means for the login:
+
+- tokens: kept; only then is the old pair forgotten.
+- `invalid_grant`: the store is read again; if nobody changed it, the login is over, for good.
+- refused before it was looked at (429, 403, other OAuth errors) or never sent: the refresh token
+  is unspent; try again, after a growing pause.
+- anything else: the refresh token may be spent. The access token goes on serving, and the old
+  refresh token is tried once more only when nothing is left to lose: a replay can end it all.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from trakt_auth import protocol
+from trakt_auth.errors import (
+    InvalidGrant,
+    LoginRequired,
+    RateLimited,
+    StoreConflict,
+    StoreError,
+    TokenNotSaved,
+    TraktAuthError,
+)
+from trakt_auth.events import LoginNeeded, TokenRefreshed
+from trakt_auth.judgement import Need, Wish, after_failure, judge, lost_at, pause_after, why_refused
+from trakt_auth.models import Application, Endpoints, Token
+from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_from, pause_to
+from trakt_auth.steps import Flow, alone, hold, load, notify, now, save, send, sleep
+
+__all__ = ["Context", "fresh_token", "keep", "refresh", "refresh_rejected"]
+
+SAVE_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the tries to keep a new pair
+CONFLICTS = 10  # times that somebody else may write between our reading and our note
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Whom a flow works for, and how patient it is. `lock_wait` is in seconds.
+
+    `replay_unknown` spends a refresh token again at once although the answer to the last try was
+    lost; by default that waits until the access token has ended.
+    """
+
+    application: Application
+    endpoints: Endpoints
+    lock_wait: float = 90.0
+    replay_unknown: bool = False
+
+    def key(self, account: str) -> AccountKey:
+        """Return where a store keeps an account; the empty one is the application itself."""
+        return AccountKey(self.application.client_id, account)
+
+
+def fresh_token(context: Context, *, account: str) -> Flow[Token]:
+    """Return a token that is valid now; refreshed first if it is due (RFC 6749 §6).
+
+    Trakt's access tokens live for as long as `expires_in` says (7 days in 2026), and each
+    refresh replaces both tokens. Fresh: returned as it is. Stale, that is due but still valid:
+    one caller refreshes, all others go on with what they have. Expired: all wait for the one.
+    """
+    return (yield from _renewed(context, _wish(context, account)))
+
+
+def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[Token]:
+    """Return another token than `rejected`, the access token that the API refused with a 401."""
+    return (yield from _renewed(context, _wish(context, account, rejected=rejected)))
+
+
+def refresh(context: Context, *, account: str) -> Flow[Token]:
+    """Refresh because somebody says so; two who say so at once share one refresh."""
+    record = yield from _load(context.key(account))
+    wish = _wish(context, account, rejected=record.token.access_token, told=True)
+    return (yield from _renewed(context, wish))
+
+
+def _wish(
+    context: Context, account: str, *, rejected: str | None = None, told: bool = False
+) -> Wish:
+    return Wish(
+        account=account, rejected=rejected, told=told, replay_unknown=context.replay_unknown
+    )
+
+
+def _renewed(context: Context, wish: Wish) -> Flow[Token]:
+    key = context.key(wish.account)
+    while True:
+        record = yield from _load(key)
+        moment = yield from now()
+        need = judge(record, wish, moment.wall)
+        if need is Need.NOTHING:
+            return record.token
+        wait = need is Need.NOW
+        token = yield from alone(_renew(context, wish, wait=wait), key=key, join=wait)
+        if token is None:  # somebody is at it, and this one still serves
+            return record.token
+        if token.access_token != wish.rejected:
+            return token
+        # The refresh that we joined was asked for by somebody with another wish.
+
+
+def _renew(context: Context, wish: Wish, *, wait: bool) -> Flow[Token]:
+    """Refresh under the account's lock, unless somebody else does or has."""
+    key = context.key(wish.account)
+    if not (yield from hold(key, wait=context.lock_wait if wait else 0)):
+        return (yield from _load(key)).token
+    for _ in range(CONFLICTS):
+        record = yield from _load(key)
+        at = (yield from now()).wall
+        need = judge(record, wish, at, locked=True)
+        if need is Need.NOTHING:
+            yield from _settle(key, record)
+            return record.token
+        try:
+            return (yield from _spend(context, key, record, at))
+        except StoreConflict:
+            continue
+        except TokenNotSaved:
+            raise
+        except TraktAuthError:
+            if need is Need.NOW:
+                raise
+            return record.token
+    raise StoreConflict(f"Account {wish.account!r} is being written all the time")
+
+
+def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> Flow[Token]:
+    """Send the refresh token, once: note, send, keep.
+
+    The note is written before: it proves that the result can be kept, and it tells whoever
+    comes after a crash that the token may be spent.
+    """
+    yield from _obey_pause(context, at)
+    begun = _begun(record.attempt, at)
+    noted = yield from _journal(key, record, begun)
+    request = protocol.build_refresh_request(
+        context.application, context.endpoints, refresh_token=noted.token.refresh_token or ""
+    )
+    try:
+        response = yield from send(request)
+        token = protocol.parse_token_response(response, requested_at=at)
+    except InvalidGrant as error:
+        return (yield from _refused(key, noted, error))
+    except TraktAuthError as error:
+        yield from _failed(context, key, noted, begun, error)
+        raise
+    # RFC 6749 §6: without a new refresh token the old one stays in force.
+    token = replace(token, refresh_token=token.refresh_token or noted.token.refresh_token)
+    return (yield from _keep_renewed(key, token, noted))
+
+
+def _obey_pause(context: Context, at: datetime) -> Flow[None]:
+    stored = yield from load(context.key(""))
+    left = (pause_from(stored) - at).total_seconds() if stored else 0
+    if left > 0:
+        raise RateLimited(
+            f"Trakt asked for a pause, and {left:.0f} seconds of it are left", retry_after=left
+        )
+
+
+def _begun(last: Attempt | None, at: datetime) -> Attempt:
+    return Attempt(
+        outcome=Outcome.BEGUN,
+        started_at=at,
+        failures=last.failures if last else 0,
+        lost_at=lost_at(last, locked=True) if last else None,
+    )
+
+
+def _settle(key: AccountKey, record: Record) -> Flow[None]:
+    """Turn the open note of somebody who died into `unknown`, visible without the lock."""
+    note = record.attempt
+    if note is not None and note.outcome is Outcome.BEGUN:
+        lost = replace(note, outcome=Outcome.UNKNOWN, lost_at=lost_at(note, locked=True))
+        with suppress(StoreError):  # the open note says the same to whoever holds the lock
+            yield from _journal(key, record, lost)
+
+
+def _failed(
+    context: Context, key: AccountKey, noted: Record, begun: Attempt, error: TraktAuthError
+) -> Flow[None]:
+    at = (yield from now()).wall
+    with suppress(StoreError):  # an open note errs on the safe side
+        yield from _journal(key, noted, after_failure(begun, error, at))
+    if isinstance(error, RateLimited):
+        until = at + pause_after(error, begun.failures)
+        with suppress(StoreError):
+            yield from save(context.key(""), pause_to(until), replacing=None)
+
+
+def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Token]:
+    """Handle invalid_grant: the login is over, unless somebody else has renewed it."""
+    record = yield from _load(key)
+    if record.token.refresh_token != noted.token.refresh_token:
+        return record.token
+    reason = why_refused(noted.attempt)
+    at = (yield from now()).wall
+    over = Attempt(outcome=Outcome.REFUSED, started_at=at, reason=reason)
+    with suppress(StoreError):  # then the next one asks once more, and learns the same
+        yield from _journal(key, record, over)
+    yield from notify(LoginNeeded(account=key.account, reason=reason))
+    raise LoginRequired(account=key.account, reason=reason) from error
+
+
+def _keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
+    """Save the new pair; whatever else was written meanwhile, the newest pair stays."""
+    version = noted.version
+    while True:
+        try:
+            yield from keep(key, Record(token=token), replacing=version)
+        except StoreConflict:
+            latest = yield from _load(key)
+            if latest.token.refresh_token != noted.token.refresh_token:
+                return latest.token
+            version = latest.version  # only the journal of the pair that we spent was touched
+        else:
+            yield from notify(TokenRefreshed(account=key.account, token=token))
+            return token
+
+
+def _journal(key: AccountKey, record: Record, attempt: Attempt) -> Flow[Record]:
+    written = replace(record, attempt=attempt)
+    version = yield from save(
+        key,
+        written.to_payload(),
+        expires_at=written.token.expires_at,
+        replacing=record.version,
+    )
+    return replace(written, version=version)
+
+
+def keep(key: AccountKey, record: Record, *, replacing: int | None) -> Flow[int]:
+    """Save a token that exists nowhere else: try again for a while, then hand it to the caller.
+
+    Raises: StoreConflict; TokenNotSaved, which carries the token.
+    """
+    payload, expires_at = record.to_payload(), record.token.expires_at
+    for pause in (*SAVE_PAUSES, None):
+        try:
+            return (yield from save(key, payload, expires_at=expires_at, replacing=replacing))
+        except StoreConflict:
+            raise
+        except StoreError as error:
+            if pause is None:
+                raise TokenNotSaved(
+                    f"The new token of account {key.account!r} could not be saved: {error}",
+                    token=record.token,
+                ) from error
+            yield from sleep(pause)
+    raise AssertionError  # pragma: no cover - the last try returns or raises
+
+
+def _load(key: AccountKey) -> Flow[Record]:
+    stored = yield from load(key)
+    if stored is None:
+        raise LoginRequired(account=key.account, reason="nobody has signed in here")
+    return Record.from_stored(stored)

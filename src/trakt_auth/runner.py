@@ -1,0 +1,218 @@
+"""Performs the steps of a flow: the only place where a flow meets the world.
+
+Layer 3. No decision about OAuth, no HTTP library, no file. The client and the keeper use it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias, TypeVar, assert_never
+
+from trakt_auth.errors import LockTimeout, StoreUnavailable, TraktAuthError
+from trakt_auth.events import Event
+from trakt_auth.flights import Flights, landed, landed_async
+from trakt_auth.models import DevicePoll, Granted, Pending, SlowDown
+from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
+from trakt_auth.records import AccountKey, Stored
+from trakt_auth.steps import Alone, Flow, Hold, Load, Notify, Now, Save, Send, Sleep, Step
+from trakt_auth.wire import HttpRequest, HttpResponse
+
+__all__ = ["Hands", "OnPoll", "run", "run_async"]
+
+T = TypeVar("T")
+OnPoll: TypeAlias = Callable[[DevicePoll], object]
+
+LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last one repeats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What flows are run with. `send_seconds` is how long a request can take at most."""
+
+    transport: Transport
+    async_transport: AsyncTransport | None = None
+    store: TokenStore
+    clock: Clock
+    flights: Flights
+    publish: Callable[[Event], object]
+    send_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    value: Any
+
+
+def run(
+    flow: Flow[T],
+    hands: Hands,
+    *,
+    cancel: threading.Event | None = None,
+    on_poll: OnPoll | None = None,
+) -> T:
+    """Run a flow to its end on this thread; locks it took are given back whatever happens."""
+    with ExitStack() as stack:
+        stack.callback(flow.close)
+        performer = _Performer(hands, stack, cancel, on_poll)
+        reply: Any = None
+        while not isinstance(step := _advance(flow, reply), _End):
+            try:
+                reply = performer.perform(step)
+            except TraktAuthError as error:
+                reply = error
+        result: T = step.value
+        return result
+
+
+async def run_async(flow: Flow[T], hands: Hands, *, on_poll: OnPoll | None = None) -> T:
+    """Run a flow without blocking the event loop; cancelling the task abandons no `Alone`."""
+    try:
+        reply: Any = None
+        while not isinstance(step := _advance(flow, reply), _End):
+            try:
+                reply = await _perform_async(step, hands, on_poll)
+            except TraktAuthError as error:
+                reply = error
+        result: T = step.value
+        return result
+    finally:
+        flow.close()
+
+
+def _advance(flow: Flow[T], reply: Any) -> Step | _End:  # noqa: ANN401 - steps have many replies
+    try:
+        return flow.throw(reply) if isinstance(reply, TraktAuthError) else flow.send(reply)
+    except StopIteration as end:
+        return _End(end.value)
+
+
+class _Performer:
+    """Performs steps on this thread."""
+
+    def __init__(
+        self,
+        hands: Hands,
+        stack: ExitStack,
+        cancel: threading.Event | None,
+        on_poll: OnPoll | None,
+    ) -> None:
+        self._hands = hands
+        self._stack = stack
+        self._cancel = cancel
+        self._on_poll = on_poll
+        self._locks: list[Lock] = []
+
+    def perform(self, step: Step) -> Any:  # noqa: ANN401 - each step has its own reply
+        hands = self._hands
+        match step:
+            case Send(request):
+                return self._send(request)
+            case Sleep(seconds):
+                return hands.clock.sleep(seconds, self._cancel)
+            case Now():
+                return hands.clock.now()
+            case Load(key):
+                return _load(hands.store, key)
+            case Save():
+                return _save(hands.store, step)
+            case Hold(key, wait):
+                return self._hold(key, wait)
+            case Alone():
+                flight = _start(step, hands)
+                return None if flight is None else landed(flight, self._cancel)
+            case Notify(event):
+                return _tell(event, hands, self._on_poll)
+            case _:
+                assert_never(step)
+
+    def _send(self, request: HttpRequest) -> HttpResponse:
+        # A lock that lapses while we wait for the answer would let a second spender in.
+        if any(lock.remaining() < self._hands.send_seconds for lock in self._locks):
+            raise LockTimeout("The account's lock ends too soon to send a request under it")
+        return self._hands.transport.send(request)
+
+    def _hold(self, key: AccountKey, wait: float) -> bool:
+        clock = self._hands.clock
+        lock = self._hands.store.lock(key)
+        deadline = clock.now().monotonic + wait
+        tries = 0
+        while not lock.acquire():
+            if wait == 0:
+                return False
+            if clock.now().monotonic >= deadline:
+                raise LockTimeout(
+                    f"Account {key.account!r} has been locked by somebody else "
+                    f"for more than {wait:.0f} seconds"
+                )
+            clock.sleep(LOCK_PAUSES[min(tries, len(LOCK_PAUSES) - 1)], self._cancel)
+            tries += 1
+        self._stack.callback(lock.release)
+        self._locks.append(lock)
+        return True
+
+
+async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> Any:  # noqa: ANN401
+    match step:
+        case Send(request):
+            assert hands.async_transport is not None  # noqa: S101 - AsyncClient brings one
+            return await hands.async_transport.send(request)
+        case Sleep(seconds):
+            return await hands.clock.sleep_async(seconds)
+        case Now():
+            return hands.clock.now()
+        case Load(key):
+            from anyio.to_thread import run_sync
+
+            return await run_sync(_load, hands.store, key)
+        case Alone():
+            flight = _start(step, hands)
+            return None if flight is None else await landed_async(flight)
+        case Notify(event):
+            return _tell(event, hands, on_poll)
+        case Save() | Hold():
+            raise AssertionError("Saving and locking belong in a protected section")
+        case _:
+            assert_never(step)
+
+
+def _start(step: Alone, hands: Hands) -> Any:  # noqa: ANN401 - a future of the flow's own result
+    return hands.flights.start(partial(run, step.flow, hands), key=step.key, join=step.join)
+
+
+def _load(store: TokenStore, key: AccountKey) -> Stored | None:
+    try:
+        return store.load(key)
+    except TraktAuthError:
+        raise
+    except Exception as error:
+        raise _foreign(error) from error
+
+
+def _save(store: TokenStore, step: Save) -> int:
+    try:
+        if step.payload is None:
+            store.delete(step.key)
+            return 0
+        return store.save(
+            step.key, step.payload, expires_at=step.expires_at, replacing=step.replacing
+        )
+    except TraktAuthError:
+        raise
+    except Exception as error:
+        raise _foreign(error) from error
+
+
+def _foreign(error: Exception) -> StoreUnavailable:
+    # A store that breaks the rules must not cost a token; its own words may quote the payload.
+    return StoreUnavailable(f"The store failed with {type(error).__name__}")
+
+
+def _tell(event: Event | DevicePoll, hands: Hands, on_poll: OnPoll | None) -> None:
+    if not isinstance(event, Pending | SlowDown | Granted):
+        hands.publish(event)
+    elif on_poll is not None:
+        on_poll(event)

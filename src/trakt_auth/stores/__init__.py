@@ -1,0 +1,45 @@
+"""Where tokens are kept: one file for each engine, all behind `open_store`.
+
+Layer 4. No flow, no OAuth: a store sees opaque payloads. The client and the command line import
+this file; a store's own libraries are imported only when it is opened.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trakt_auth.errors import UsageError
+
+if TYPE_CHECKING:
+    from trakt_auth.ports import TokenStore
+
+__all__ = ["open_store"]
+
+KNOWN = "memory:  or  file:PATH"
+
+
+def open_store(url: str) -> TokenStore:
+    """Open the store that a URL names: `memory:`, or `file:PATH` (`~` is the home directory).
+
+    Nothing is read or written yet.
+
+    Raises: UsageError for a URL that names no store.
+    """
+    scheme, colon, rest = url.partition(":")
+    match scheme.lower():
+        case "memory" if colon and not rest:
+            from trakt_auth.stores.memory import MemoryStore
+
+            return MemoryStore()
+        case "file" if rest:
+            from trakt_auth.stores.file import FileStore
+
+            return FileStore(rest.removeprefix("//"))
+        case _:
+            raise UsageError(f"{_shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
+
+
+def _shown(url: str) -> str:
+    # A URL can hold a password between // and @.
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('//')[0]}//...@{tail}" if at else url
