@@ -1,0 +1,49 @@
+# Everything sets itself up: a machine with Python 3.11, pip and venv is enough.
+# `make demo` installs what users get; `make test` adds the tools of the tests.
+
+PYTHON ?= python3
+RUN_VENV := .venv-run
+DEV_VENV := .venv
+BENCH_VENV := .venv-bench
+PIP := -m pip --disable-pip-version-check -q install
+LOCK := uv pip compile -q -U --universal --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --extra all --group build
+
+.PHONY: demo test check bench lock clean
+
+demo: $(RUN_VENV)/.installed  ## watch a person being signed in, twice
+	@$(RUN_VENV)/bin/trakt-auth demo
+
+test: check  ## everything that has to hold
+	$(DEV_VENV)/bin/coverage erase
+	$(DEV_VENV)/bin/coverage run -m pytest -n 2 -q
+	$(DEV_VENV)/bin/coverage combine -q
+	$(DEV_VENV)/bin/python tests/coverage_gate.py
+
+check: $(DEV_VENV)/.installed  ## formatting, lint, types
+	$(DEV_VENV)/bin/ruff format --check -q .
+	$(DEV_VENV)/bin/ruff check -q .
+	$(DEV_VENV)/bin/mypy
+	$(DEV_VENV)/bin/pyright --stats
+
+bench: $(BENCH_VENV)/.installed  ## figures, side by side with other libraries
+	$(BENCH_VENV)/bin/python benchmarks/run.py
+
+lock: $(DEV_VENV)/.installed  ## renew the locks from the ranges in pyproject.toml
+	$(DEV_VENV)/bin/python $(PIP) uv
+	$(DEV_VENV)/bin/$(LOCK) pyproject.toml -o requirements/run.lock
+	$(DEV_VENV)/bin/$(LOCK) --group dev pyproject.toml -o requirements/dev.lock
+	$(DEV_VENV)/bin/$(LOCK) --group bench pyproject.toml -o requirements/bench.lock
+
+clean:
+	rm -rf $(RUN_VENV) $(DEV_VENV) $(BENCH_VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(RUN_VENV)/.installed: requirements/run.lock pyproject.toml
+$(DEV_VENV)/.installed: requirements/dev.lock pyproject.toml
+$(BENCH_VENV)/.installed: requirements/bench.lock pyproject.toml
+$(RUN_VENV)/.installed $(DEV_VENV)/.installed $(BENCH_VENV)/.installed:
+	@echo "Setting up $(@D) ..."
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python $(PIP) --require-hashes --no-deps -r $<
+	@$(@D)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
