@@ -43,6 +43,7 @@ FORBIDDEN, LOCKED, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 423, 429, 500
 EXCERPT = 200  # characters
 SHORT_BODY = 32  # bytes; the blocked-integration answer has 9
 # Long runs of token characters: whatever secret an answer echoes, it is one of these.
+ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 SECRET = re.compile(r"[A-Za-z0-9_\-.~+/]{16,}")
 
 BLOCKED = {
@@ -83,16 +84,18 @@ def retry_after(response: HttpResponse) -> float | None:
 
 def excerpt(response: HttpResponse) -> str:
     """Return the start of the body, with everything that may be a secret masked."""
-    text = response.body[: 4 * EXCERPT].decode("utf-8", "replace")
+    return _masked(response.body[: 4 * EXCERPT].decode("utf-8", "replace"))
+
+
+def _masked(text: str) -> str:
     return SECRET.sub("[...]", " ".join(text.split()))[:EXCERPT]
 
 
 def named(error: str, description: str | None = None, *, status: int | None = None) -> OAuthError:
     """Return the exception for an OAuth error code; an unknown code is a plain OAuthError."""
-    shown = SECRET.sub("[...]", description)[:EXCERPT] if description else None
-    return BY_NAME.get(error, OAuthError)(
-        SECRET.sub("[...]", error)[:EXCERPT], shown, status=status
-    )
+    error = error if ERROR_CODE.fullmatch(error) else _masked(error)
+    shown = _masked(description) if description else None
+    return BY_NAME.get(error, OAuthError)(error, shown, status=status)
 
 
 def oauth_error(response: HttpResponse) -> OAuthError | None:
