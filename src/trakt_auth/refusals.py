@@ -42,8 +42,8 @@ BY_NAME: dict[str, type[OAuthError]] = {
 FORBIDDEN, LOCKED, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 423, 429, 500
 EXCERPT = 200  # characters
 SHORT_BODY = 32  # bytes; the blocked-integration answer has 9
+ERROR_CODE = re.compile(r"[a-z_]{1,40}")  # `authorization_pending` is long, and no secret
 # Long runs of token characters: whatever secret an answer echoes, it is one of these.
-ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 SECRET = re.compile(r"[A-Za-z0-9_\-.~+/]{16,}")
 
 BLOCKED = {
@@ -129,7 +129,8 @@ def from_response(response: HttpResponse) -> TraktAuthError:
             f"Trakt is unavailable ({status})", status=status, body=body, retry_after=wait
         )
     said = None if status == LOCKED else oauth_error(response)
-    if said is not None:
+    # A 403 from the edge or the key check can carry JSON of its own; OAuth's codes are known.
+    if said is not None and (status != FORBIDDEN or said.error in BY_NAME):
         return said
     if status in (FORBIDDEN, LOCKED):
         return _blocked(response, body)

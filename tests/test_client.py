@@ -1,0 +1,478 @@
+"""Both clients against the emulator over a real socket: sync, asyncio and trio."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import anyio
+import httpx2
+import pytest
+from conftest import APP, REDIRECT_URI, Driver, most_arrivals, refreshes
+
+from trakt_auth import (
+    AccessDenied,
+    Application,
+    AsyncClient,
+    Blocked,
+    Cancelled,
+    Client,
+    DeviceCodeExpired,
+    DeviceCodeUsed,
+    Endpoints,
+    Granted,
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    LoginNeeded,
+    LoginRequired,
+    Pending,
+    RateLimited,
+    SlowDown,
+    StateMismatch,
+    TokenNotSaved,
+    TokenObtained,
+    TokenRefreshed,
+    TokenRevoked,
+    TransportError,
+    Unavailable,
+    UnexpectedResponse,
+    UsageError,
+    open_store,
+)
+
+LIFE = 604800
+
+
+def test_device_flow_end_to_end(play, emulator):
+    async def scenario(trakt):
+        device = await trakt.start_device()
+        seen = []
+
+        def person(poll):
+            seen.append(poll)
+            if len(seen) == 2:
+                emulator.approve_device(device.user_code, username="ann")
+
+        await trakt.wait_for_device(device, on_poll=person)
+        assert [type(poll) for poll in seen] == [Pending, Pending, Granted]
+        settings = await trakt.get("/users/settings")
+        assert settings.json()["user"]["username"] == "ann"
+        with pytest.raises(DeviceCodeUsed):
+            await trakt.poll_device(device)
+
+    play(scenario)
+
+
+def test_polls_once_for_those_who_wait_themselves(play, emulator, clock):
+    async def scenario(trakt):
+        device = await trakt.start_device()
+        assert await trakt.poll_device(device) == Pending()
+        assert isinstance(await trakt.poll_device(device), SlowDown)
+        emulator.approve_device(device.user_code, username="ann")
+        clock.sleep(device.interval)
+        assert isinstance(await trakt.poll_device(device), Granted)
+        assert await trakt.accounts() == ["default"]
+
+    play(scenario)
+
+
+def test_device_denied_and_expired(play, emulator, clock):
+    async def scenario(trakt):
+        device = await trakt.start_device()
+        emulator.deny_device(device.user_code)
+        with pytest.raises(AccessDenied):
+            await trakt.wait_for_device(device)
+        device = await trakt.start_device()
+        with pytest.raises(DeviceCodeExpired):
+            await trakt.wait_for_device(device)
+        assert sum(clock.slept[-120:]) == 600
+        device = await trakt.start_device()
+        emulator.clock.advance(601)
+        with pytest.raises(DeviceCodeExpired):
+            await trakt.poll_device(device)
+
+    play(scenario)
+
+
+def test_authorization_code_end_to_end(play, emulator):
+    async def scenario(trakt):
+        request = trakt.client.authorization_request()
+        callback = emulator.approve_authorization(request.url, username="ann")
+        token = await trakt.exchange_code(request, callback)
+        assert token.lifetime == timedelta(seconds=LIFE)
+        assert (await trakt.get("/users/me")).json()["username"] == "ann"
+        with pytest.raises(InvalidGrant):
+            await trakt.exchange_code(request, callback)
+
+    play(scenario)
+
+
+def test_authorization_denied_tampered_or_mismatched(play, emulator):
+    async def scenario(trakt):
+        request = trakt.client.authorization_request()
+        with pytest.raises(AccessDenied):
+            await trakt.exchange_code(request, emulator.deny_authorization(request.url))
+        other = trakt.client.authorization_request()
+        callback = emulator.approve_authorization(other.url)
+        with pytest.raises(StateMismatch):
+            await trakt.exchange_code(request, callback)
+        moved = type(other).from_json(other.to_json().replace("8765", "8766"))
+        with pytest.raises(InvalidRequest):
+            await trakt.exchange_code(moved, callback)
+
+    play(scenario)
+
+
+def test_a_confidential_client_and_a_wrong_secret(play, emulator):
+    for secret, fits in [("emulator-secret", True), ("wrong", False)]:
+        app = Application(
+            "emulator", client_secret=secret, user_agent="t/1", redirect_uri=REDIRECT_URI
+        )
+
+        async def scenario(trakt, fits=fits):
+            request = trakt.client.authorization_request(pkce=False, signup=True, force_login=True)
+            callback = emulator.approve_authorization(request.url)
+            if fits:
+                await trakt.exchange_code(request, callback)
+                return
+            with pytest.raises(InvalidClient):
+                await trakt.exchange_code(request, callback)
+
+        play(scenario, app=app)
+
+
+def test_a_due_token_is_refreshed_and_an_expired_one_too(play, emulator, issue):
+    async def scenario(trakt):
+        first = await trakt.adopt(issue())
+        assert await trakt.token() == first
+        emulator.clock.advance(LIFE * 0.62)
+        second = await trakt.token()
+        assert second != first
+        assert await trakt.token() == second
+        emulator.clock.advance(LIFE + 1)
+        assert (await trakt.get("/users/me")).status_code == 200
+        assert refreshes(emulator) == 2
+        assert (await trakt.refresh()).access_token != second.access_token
+        assert refreshes(emulator) == 3
+        assert most_arrivals(emulator) == 1
+
+    play(scenario)
+
+
+def test_a_token_adopted_after_its_end_is_refreshed_at_once(play, emulator, issue):
+    async def scenario(trakt):
+        old = issue()
+        emulator.clock.advance(LIFE + 1)
+        assert (await trakt.adopt(old)).access_token != old.access_token
+
+    play(scenario)
+
+
+def test_a_401_is_answered_by_one_refresh_and_one_more_try(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        emulator.arm("unauthorized")
+        response = await trakt.get("/users/me")
+        assert response.status_code == 200
+        assert refreshes(emulator) == 1
+        emulator.arm("unauthorized", times=2)
+        assert (await trakt.get("/users/me")).status_code == 401
+        assert refreshes(emulator) == 2
+
+    play(scenario)
+
+
+def test_the_required_headers_are_sent(url, issue, emulator):
+    with Client(APP, endpoints=Endpoints.at(url)) as client:
+        client.adopt(issue())
+        sent = client.api.get("/users/me").request.headers
+    assert sent["trakt-api-key"] == "emulator"
+    assert sent["trakt-api-version"] == "2"
+    assert sent["user-agent"] == "trakt-auth-tests/1"
+    assert sent["content-type"] == "application/json"
+
+
+def test_a_body_that_can_be_read_once_is_sent_once(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+
+        async def chunks():
+            yield b"{}"
+
+        body = (b"{}" for _ in range(1)) if isinstance(trakt.client, Client) else chunks()
+        emulator.arm("unauthorized")
+        before = len(emulator.log)
+        response = await trakt.request("POST", "/users/me", content=body)
+        assert response.status_code == 401
+        assert refreshes(emulator) == 1
+        outcomes = [entry.endpoint for entry in emulator.log[before:]]
+        assert outcomes.count("/users/me") == 1
+        assert (await trakt.get("/users/me")).status_code == 200
+
+    play(scenario)
+
+
+def test_the_token_never_goes_to_another_host(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        for wrong in ("http://127.0.0.1:1/users/me", "https://api.trakt.tv/users/me"):
+            with pytest.raises(UsageError, match="API host"):
+                await trakt.get(wrong)
+
+    play(scenario)
+
+
+def test_sign_out(play, emulator, issue):
+    async def scenario(trakt):
+        events = []
+        trakt.client.subscribe(events.append)
+        token = await trakt.adopt(issue())
+        await trakt.revoke()
+        await trakt.revoke()
+        assert [type(event) for event in events] == [TokenObtained, TokenRevoked]
+        with pytest.raises(LoginRequired):
+            await trakt.token()
+        assert await trakt.accounts() == []
+        headers = {
+            "authorization": f"Bearer {token.access_token}",
+            "trakt-api-key": "emulator",
+            "trakt-api-version": "2",
+        }
+        with httpx2.Client(base_url=trakt.client.endpoints.api, headers=headers) as bare:
+            assert bare.get("/users/me").status_code == 401
+
+    play(scenario)
+
+
+def test_events_and_a_subscriber_that_fails(play, emulator, issue, caplog):
+    async def scenario(trakt):
+        events = []
+
+        def bad(event):
+            raise ValueError("not my day")
+
+        trakt.client.subscribe(bad)
+        stop = trakt.client.subscribe(events.append)
+        await trakt.adopt(issue())
+        await trakt.refresh()
+        emulator.end_login("ann")
+        emulator.clock.advance(LIFE + 1)
+        with pytest.raises(LoginRequired):
+            await trakt.token()
+        with pytest.raises(LoginRequired):
+            await trakt.token()
+        assert [type(event) for event in events] == [TokenObtained, TokenRefreshed, LoginNeeded]
+        stop()
+        stop()
+        await trakt.adopt(issue())
+        assert len(events) == 3
+        assert emulator.state()["requests"]["/oauth/token"] == {"refreshed": 1, "refused": 1} or (
+            sum(emulator.state()["requests"]["/oauth/token"].values()) == 2
+        )
+
+    play(scenario)
+    assert "A subscriber failed" in caplog.text
+
+
+def test_several_accounts_do_not_meet(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(issue(), account="ann")
+        await trakt.adopt(issue(), account="b\u00f6b \N{CLINKING BEER MUGS}")
+        assert await trakt.accounts() == ["ann", "b\u00f6b \N{CLINKING BEER MUGS}"]
+        await trakt.revoke(account="ann")
+        assert (await trakt.token(account="b\u00f6b \N{CLINKING BEER MUGS}")).access_token
+        with pytest.raises(UsageError):
+            await trakt.token(account="")
+
+    play(scenario)
+
+
+FAULTS = [
+    ("status", {"status": 429, "retry_after": 143}, RateLimited),
+    ("status", {"status": 429}, RateLimited),
+    ("status", {"status": 502}, Unavailable),
+    ("status", {"status": 520}, Unavailable),
+    ("cloudflare_403", {"every_agent": True}, Blocked),
+    ("forbidden", {}, Blocked),
+    ("account_locked", {}, Blocked),
+    ("html_200", {}, UnexpectedResponse),
+    ("json_200_without_token", {}, UnexpectedResponse),
+    ("truncated_json", {}, UnexpectedResponse),
+    ("answer_lost", {}, TransportError),
+    ("reset", {}, TransportError),
+    ("refuse", {"error": "invalid_client", "status": 401}, InvalidClient),
+]
+
+
+@pytest.mark.parametrize(("name", "settings", "error"), FAULTS)
+def test_no_fault_ends_a_login_that_still_works(play, emulator, issue, name, settings, error):
+    async def scenario(trakt):
+        first = await trakt.adopt(issue())
+        emulator.clock.advance(LIFE * 0.62)
+        emulator.arm(name, endpoint="/oauth/token", **settings)
+        assert await trakt.token() == first
+        assert await trakt.token() == first
+        assert sum(emulator.state()["requests"].get("/oauth/token", {}).values()) == 1
+        assert (await trakt.get("/users/me")).status_code == 200
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(("name", "settings", "error"), FAULTS)
+def test_each_fault_is_told_and_not_hammered(play, emulator, issue, name, settings, error):
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        emulator.arm(name, endpoint="/oauth/token", times=None, **settings)
+        with pytest.raises(error) as caught:
+            await trakt.token()
+        assert caught.value.hint
+        with pytest.raises((RateLimited, Unavailable)):
+            await trakt.token()
+        assert sum(emulator.state()["requests"].get("/oauth/token", {}).values()) == 1
+        emulator.disarm()
+        emulator.clock.advance(3600)
+        if name in ("answer_lost", "truncated_json"):
+            with pytest.raises(LoginRequired, match="was lost"):
+                await trakt.token()
+        else:
+            assert (await trakt.token()).access_token
+
+    play(scenario)
+
+
+def test_fifty_at_once_send_one_refresh(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        if isinstance(trakt.client, Client):
+            with ThreadPoolExecutor(50) as pool:
+                futures = [pool.submit(trakt.client.api.get, "/users/me") for _ in range(50)]
+            statuses = {future.result().status_code for future in futures}
+        else:
+            statuses = set()
+
+            async def call():
+                statuses.add((await trakt.get("/users/me")).status_code)
+
+            async with anyio.create_task_group() as group:
+                for _ in range(50):
+                    group.start_soon(call)
+        assert statuses == {200}
+        assert refreshes(emulator) == 1
+        assert most_arrivals(emulator) == 1
+
+    play(scenario)
+
+
+def test_somebody_who_is_stale_waits_for_nobody(url, emulator, issue, clock):
+    """While one refresh hangs, everyone else has the old token at once."""
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, timeout=30) as client:
+        first = client.adopt(issue())
+        emulator.clock.advance(LIFE * 0.62)
+        reached, go_on = threading.Event(), threading.Event()
+        slow = client._hands.transport.send
+
+        def send(request):
+            reached.set()
+            go_on.wait(20)
+            return slow(request)
+
+        client._hands.transport.send = send
+        refresher = threading.Thread(target=client.token)
+        refresher.start()
+        assert reached.wait(20)
+        assert client.token() == first
+        go_on.set()
+        refresher.join()
+        assert client.token() != first
+        assert refreshes(emulator) == 1
+
+
+def test_cancelling_the_wait_for_a_device(url, emulator):
+    with Client(APP, endpoints=Endpoints.at(url)) as client:
+        device = client.start_device()
+        cancel = threading.Event()
+        threading.Thread(target=cancel.set).start()
+        with pytest.raises(Cancelled):
+            client.wait_for_device(device, cancel=cancel)
+
+
+def test_a_failed_save_hands_the_token_over_and_it_can_be_adopted(play, emulator, issue):
+    store = open_store("memory:")
+
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        good = store.save
+        count = []
+
+        def save(*args, **kwargs):
+            count.append(1)
+            if len(count) > 1:
+                raise OSError("disk on fire, payload follows")
+            return good(*args, **kwargs)
+
+        store.save = save
+        with pytest.raises(TokenNotSaved) as caught:
+            await trakt.token()
+        assert "payload follows" not in str(caught.value)
+        store.save = good
+        await trakt.adopt(caught.value.token)
+        assert (await trakt.get("/users/me")).status_code == 200
+
+    play(scenario, store=store)
+
+
+def test_unreachable_and_nonsense_servers(play):
+    async def scenario(trakt):
+        with pytest.raises(TransportError) as caught:
+            await trakt.start_device()
+        assert caught.value.outcome_unknown is False
+        assert caught.value.retryable
+
+    play(scenario, endpoints=Endpoints.at("http://127.0.0.1:1"))
+    play(scenario, endpoints=Endpoints.at("http://no-such-name.invalid"))
+
+
+def test_a_closed_client_says_so(url):
+    client = Client(APP, endpoints=Endpoints.at(url))
+    client.start_device()
+    client.close()
+    client.close()
+    with pytest.raises(UsageError, match="closed"):
+        client.start_device()
+
+
+def test_wrong_arguments_are_found_before_anything_is_sent():
+    with pytest.raises(UsageError):
+        Client(APP, timeout=0)
+    with pytest.raises(UsageError):
+        Client(APP, store="floppy:a")
+    with pytest.raises(UsageError):
+        Client(Application("x", user_agent="t/1")).authorization_request()
+    assert "emulator" in repr(Client(APP))
+
+
+def test_in_process_without_sockets(emulator, clock, issue):
+    from trakt_auth.transport import in_process
+
+    transport = in_process(emulator.handle)
+    endpoints = Endpoints.at("http://trakt.test")
+    with Client(APP, endpoints=endpoints, transport=transport, clock=clock) as client:
+        client.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        assert client.api.get("/users/me").status_code == 200
+        emulator.arm("answer_lost")
+        with pytest.raises(TransportError):
+            client.refresh()
+
+    async def asynchronous():
+        async with AsyncClient(
+            APP, endpoints=endpoints, transport=transport, clock=clock
+        ) as client:
+            await client.adopt(issue())
+            await client.refresh()
+            assert (await Driver(client).get("/users/me")).status_code == 200
+
+    anyio.run(asynchronous)
