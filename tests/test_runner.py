@@ -1,0 +1,302 @@
+"""The runner: what each step does, what a foreign failure becomes, and who waits for whom."""
+
+import threading
+from datetime import timedelta
+
+import anyio
+import pytest
+from world import APP, KEY, START, answer
+
+from trakt_auth.clock import SystemClock
+from trakt_auth.errors import Cancelled, LockTimeout, StoreConflict, StoreUnavailable
+from trakt_auth.flights import Flights, landed
+from trakt_auth.runner import Hands, run, run_async
+from trakt_auth.steps import (
+    Moment,
+    Save,
+    alone,
+    hold,
+    load,
+    notify,
+    now,
+    protected,
+    save,
+    send,
+    sleep,
+)
+from trakt_auth.stores.memory import MemoryStore
+from trakt_auth.wire import HttpRequest
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 0.0
+        self.slept = []
+
+    def now(self):
+        return Moment(wall=START + timedelta(seconds=self.seconds), monotonic=self.seconds)
+
+    def sleep(self, seconds, cancel=None):
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("called off")
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+    async def sleep_async(self, seconds):
+        self.sleep(seconds)
+
+
+class Transport:
+    def send(self, request):
+        return answer(200, {"url": request.url})
+
+    def close(self):
+        pass
+
+
+class Lease:
+    def __init__(self, remaining, tries=0):
+        self.left, self.tries, self.released = remaining, tries, 0
+
+    def acquire(self):
+        self.tries -= 1
+        return self.tries < 0
+
+    def remaining(self):
+        return self.left
+
+    def release(self):
+        self.released += 1
+
+
+def hands(**changes):
+    return Hands(
+        **{
+            "transport": Transport(),
+            "store": MemoryStore(),
+            "clock": Clock(),
+            "flights": Flights(),
+            "publish": lambda event: None,
+            "send_seconds": 80,
+        }
+        | changes
+    )
+
+
+REQUEST = HttpRequest(method="POST", url="http://trakt.test/x", body=b"secret")
+
+
+def test_a_lock_that_ends_too_soon_sends_nothing():
+    class Store(MemoryStore):
+        lease = Lease(remaining=79)
+
+        def lock(self, key):
+            return self.lease
+
+    def flow():
+        yield from hold(KEY, wait=10)
+        yield from send(REQUEST)
+
+    store = Store()
+    with pytest.raises(LockTimeout):
+        run(flow(), hands(store=store))
+    assert store.lease.released == 1
+    store.lease = Lease(remaining=81)
+    run(flow(), hands(store=store))
+
+
+def test_waiting_for_a_lock_backs_off_and_ends():
+    class Store(MemoryStore):
+        def lock(self, key):
+            return Lease(remaining=1e9, tries=10**6)
+
+    clock = Clock()
+    with pytest.raises(LockTimeout, match="more than 10 seconds"):
+        run(hold(KEY, wait=10), hands(store=Store(), clock=clock))
+    assert clock.slept[:5] == [0.01, 0.02, 0.04, 0.08, 0.08]
+    assert 10 <= clock.seconds < 10.1
+    assert run(hold(KEY, wait=0), hands(store=Store())) is False
+
+
+def test_a_lock_is_given_back_whatever_happens():
+    shared = hands()
+
+    def flow(error):
+        yield from hold(KEY, wait=1)
+        raise error
+
+    for error in (StoreConflict("x"), ValueError("x"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            run(flow(error), shared)
+    assert run(hold(KEY, wait=0), shared) is True
+
+
+def test_a_store_that_breaks_the_rules_is_translated_without_its_words():
+    class Store(MemoryStore):
+        def load(self, key):
+            raise ValueError("payload a1")
+
+        def save(self, *args, **kwargs):
+            raise OSError("payload a1")
+
+    for flow in (load(KEY), save(KEY, "payload", replacing=None)):
+        with pytest.raises(StoreUnavailable) as caught:
+            run(flow, hands(store=Store()))
+        assert "a1" not in str(caught.value)
+
+
+def test_a_missing_payload_forgets():
+    shared = hands()
+    run(save(KEY, "x", replacing=None), shared)
+    assert run(load(KEY), shared).payload == "x"
+    assert run(save(KEY, None, replacing=None), shared) == 0
+    assert run(load(KEY), shared) is None
+
+
+def test_an_error_can_be_handled_by_the_flow():
+    def flow():
+        try:
+            yield from save(KEY, "x", replacing=7)
+        except StoreConflict:
+            return "handled"
+
+    assert run(flow(), hands()) == "handled"
+
+    async def asynchronous():
+        async def failing():
+            return await run_async(protected(save(KEY, "x", replacing=7)), hands())
+
+        with pytest.raises(StoreConflict):
+            await failing()
+
+    anyio.run(asynchronous)
+
+
+def test_polls_go_to_the_caller_and_events_to_subscribers():
+    from trakt_auth.events import TokenRevoked
+    from trakt_auth.models import Pending
+
+    published, polls = [], []
+    shared = hands(publish=published.append)
+
+    def flow():
+        yield from notify(TokenRevoked(account="a"))
+        yield from notify(Pending())
+
+    run(flow(), shared, on_poll=polls.append)
+    run(flow(), shared)
+    assert published == [TokenRevoked(account="a")] * 2
+    assert polls == [Pending()]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_each_step_in_async(backend):
+    class AsyncTransport:
+        async def send(self, request):
+            return answer(204)
+
+    shared = hands(async_transport=AsyncTransport())
+
+    def flow():
+        yield from sleep(3)
+        moment = yield from now()
+        response = yield from send(REQUEST)
+        version = yield from protected(save(KEY, "x", replacing=None))
+        stored = yield from load(KEY)
+        return moment.monotonic, response.status, version == stored.version
+
+    async def main():
+        assert await run_async(flow(), shared) == (3, 204, True)
+        with pytest.raises(AssertionError, match="protected"):
+            await run_async(save(KEY, "x", replacing=None), shared)
+
+    anyio.run(main, backend=backend)
+
+
+def test_one_flight_for_a_key_and_its_failure_is_shared():
+    flights = Flights()
+    go, up = threading.Event(), threading.Event()
+
+    def work():
+        up.set()
+        assert go.wait(20)
+        raise StoreConflict("once")
+
+    first = flights.start(work, key=KEY, join=True)
+    assert up.wait(20)
+    assert flights.start(work, key=KEY, join=True) is first
+    assert flights.start(work, key=KEY, join=False) is None
+    other = flights.start(lambda: "other", key=None, join=True)
+    assert other.result(20) == "other"
+    go.set()
+    with pytest.raises(StoreConflict):
+        landed(first, None)
+    assert flights.start(lambda: "next", key=KEY, join=False).result(20) == "next"
+    flights.close()
+    flights.close()
+
+
+def test_cancelling_stops_the_waiting_and_not_the_work():
+    flights = Flights()
+    cancel, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def work():
+        cancel.set()
+        assert go.wait(20)
+        done.set()
+
+    future = flights.start(work, key=None, join=True)
+    with pytest.raises(Cancelled):
+        landed(future, cancel)
+    assert not done.is_set()
+    go.set()
+    assert done.wait(20)
+    assert landed(flights.start(lambda: 1, key=None, join=True), threading.Event()) == 1
+
+
+def test_a_busy_account_is_none_at_once():
+    shared = hands()
+    go, up = threading.Event(), threading.Event()
+
+    def slow():
+        up.set()
+        assert go.wait(20)
+        yield from now()
+        return "slow"
+
+    def ask(*, join):
+        return run(alone(slow(), key=KEY, join=join), shared)
+
+    thread = threading.Thread(target=lambda: ask(join=True))
+    thread.start()
+    assert up.wait(20)
+    assert ask(join=False) is None
+
+    async def asynchronous():
+        return await run_async(alone(slow(), key=KEY, join=False), shared)
+
+    assert anyio.run(asynchronous) is None
+    go.set()
+    thread.join()
+
+
+def test_the_system_clock():
+    clock = SystemClock()
+    before = clock.now()
+    clock.sleep(0)
+    clock.sleep(-1, threading.Event())
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        clock.sleep(100, cancel)
+    anyio.run(clock.sleep_async, -1)
+    after = clock.now()
+    assert after.wall.tzinfo is not None
+    assert after.monotonic >= before.monotonic
+
+
+def test_a_step_shows_no_secret():
+    step = Save(key=KEY, payload="topsecret", expires_at=None, replacing=None)
+    assert "topsecret" not in repr(step)
+    assert "secret" not in repr(REQUEST)
+    assert APP.client_id in repr(KEY)
