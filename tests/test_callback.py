@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
-from trakt_auth.callback import CallbackReceiver
+from trakt_auth.callback import CallbackReceiver, _Handler
 from trakt_auth.errors import Cancelled, TraktAuthError, UsageError
 
 STATE = "s-é/+ &=%"
@@ -165,6 +165,11 @@ def test_an_error_needs_no_description(receiver, port):
     assert "<p>server_error</p>" in ask(port, target(error="server_error")).text
 
 
+def test_one_description_is_shown(receiver, port):
+    answer = ask(port, target(error="e") + "&error_description=one&error_description=two")
+    assert "<p>e: one</p>" in answer.text
+
+
 def test_long_errors_are_cut(receiver, port):
     answer = ask(port, target(error="e" * 5000, error_description="d" * 5000))
     assert "<p>" + "e" * 300 + "…: " + "d" * 300 + "…</p>" in answer.text
@@ -275,7 +280,8 @@ def test_bytes_that_no_browser_sends_are_refused(receiver, port, strange):
 
 def test_a_state_that_utf8_cannot_spell_matches_nothing(port, uri):
     with CallbackReceiver(uri, state="\ud800") as receiver:
-        assert ask(port, "/callback?code=c&state=%ed%a0%80").status == 400
+        for spelled in ("%ed%a0%80", "%3F", ""):
+            assert ask(port, f"/callback?code=c&state={spelled}").status == 400
         assert nothing_arrived(receiver)
 
 
@@ -425,7 +431,8 @@ def hung_up(sock: socket.socket) -> bool:
 
 
 def test_a_slow_connection_is_dropped(receiver, port, monkeypatch, capfd):
-    monkeypatch.setattr("trakt_auth.callback._Handler.timeout", 0.05)
+    assert 1 <= _Handler.timeout <= 30
+    monkeypatch.setattr(_Handler, "timeout", 0.05)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
         sock.sendall(b"GET /callback HTTP/1.1\r\nHost:")
         assert sock.recv(1) == b""

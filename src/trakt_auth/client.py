@@ -10,13 +10,18 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from trakt_auth import flows, renewal
 from trakt_auth.desk import Desk, named
+from trakt_auth.late import Late
 from trakt_auth.models import AuthorizationRequest, DeviceAuthorization, DevicePoll, Token
-from trakt_auth.runner import OnPoll, run, run_async
 
 if TYPE_CHECKING:
     import httpx2
+
+    from trakt_auth import flows, renewal, runner
+    from trakt_auth.runner import OnPoll
+else:
+    flows, renewal = Late("trakt_auth.flows"), Late("trakt_auth.renewal")
+    runner = Late("trakt_auth.runner")
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -57,7 +62,7 @@ class Client(Desk):
             UsageError: `callback` carries no code.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        return run(
+        return runner.run(
             flows.exchange_code(self._context, request, callback, account=named(account)),
             self._hands,
         )
@@ -79,7 +84,7 @@ class Client(Desk):
             OAuthError: the server refused.
             RateLimited: `retry_after` says for how many seconds.
         """
-        return run(flows.start_device(self._context), self._hands)
+        return runner.run(flows.start_device(self._context), self._hands)
 
     def poll_device(self, device: DeviceAuthorization, *, account: str = "default") -> DevicePoll:
         """Ask once whether the person has answered (RFC 8628 §3.4), for those who wait themselves.
@@ -98,7 +103,9 @@ class Client(Desk):
             OAuthError: a 400 that names another error.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        return run(flows.poll_device(self._context, device, account=named(account)), self._hands)
+        return runner.run(
+            flows.poll_device(self._context, device, account=named(account)), self._hands
+        )
 
     def wait_for_device(
         self,
@@ -122,7 +129,7 @@ class Client(Desk):
             Cancelled: `cancel` was set.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        return run(
+        return runner.run(
             flows.wait_for_device(self._context, device, account=named(account)),
             self._hands,
             cancel=cancel,
@@ -144,7 +151,8 @@ class Client(Desk):
             TokenNotSaved: the store failed after the refresh; the token is in the error.
         """
         return self._fresh(account) or self._remember(
-            account, run(renewal.fresh_token(self._context, account=named(account)), self._hands)
+            account,
+            runner.run(renewal.fresh_token(self._context, account=named(account)), self._hands),
         )
 
     def refresh(self, *, account: str = "default") -> Token:
@@ -157,7 +165,7 @@ class Client(Desk):
             last refresh was lost and another could end a login that still works.
         """
         return self._remember(
-            account, run(renewal.refresh(self._context, account=named(account)), self._hands)
+            account, runner.run(renewal.refresh(self._context, account=named(account)), self._hands)
         )
 
     def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
@@ -171,7 +179,7 @@ class Client(Desk):
         flow = renewal.refresh_rejected(
             self._context, account=named(account), rejected=access_token
         )
-        return self._remember(account, run(flow, self._hands))
+        return self._remember(account, runner.run(flow, self._hands))
 
     def revoke(self, *, account: str = "default") -> None:
         """Sign out: tell Trakt (RFC 7009), and forget the tokens here in any case.
@@ -182,7 +190,7 @@ class Client(Desk):
         Raises:
             StoreError: the tokens could not be forgotten.
         """
-        run(flows.revoke(self._context, account=named(account)), self._hands)
+        runner.run(flows.revoke(self._context, account=named(account)), self._hands)
 
     def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token that was obtained elsewhere; refreshed at once if it has expired.
@@ -192,7 +200,8 @@ class Client(Desk):
         Raises: what `token` raises.
         """
         return self._remember(
-            account, run(flows.adopt(self._context, token, account=named(account)), self._hands)
+            account,
+            runner.run(flows.adopt(self._context, token, account=named(account)), self._hands),
         )
 
     def accounts(self) -> list[str]:
@@ -249,18 +258,18 @@ class AsyncClient(Desk):
     ) -> Token:
         """Finish the authorization code grant; see `Client.exchange_code`."""
         flow = flows.exchange_code(self._context, request, callback, account=named(account))
-        return await run_async(flow, self._hands)
+        return await runner.run_async(flow, self._hands)
 
     async def start_device(self) -> DeviceAuthorization:
         """Start the device flow; see `Client.start_device`."""
-        return await run_async(flows.start_device(self._context), self._hands)
+        return await runner.run_async(flows.start_device(self._context), self._hands)
 
     async def poll_device(
         self, device: DeviceAuthorization, *, account: str = "default"
     ) -> DevicePoll:
         """Ask once whether the person has answered; see `Client.poll_device`."""
         flow = flows.poll_device(self._context, device, account=named(account))
-        return await run_async(flow, self._hands)
+        return await runner.run_async(flow, self._hands)
 
     async def wait_for_device(
         self,
@@ -271,13 +280,13 @@ class AsyncClient(Desk):
     ) -> Token:
         """Wait until the person has answered; see `Client.wait_for_device`. Cancel the task."""
         flow = flows.wait_for_device(self._context, device, account=named(account))
-        return await run_async(flow, self._hands, on_poll=on_poll)
+        return await runner.run_async(flow, self._hands, on_poll=on_poll)
 
     async def token(self, *, account: str = "default") -> Token:
         """Return a token that is valid now; see `Client.token`."""
         return self._fresh(account) or self._remember(
             account,
-            await run_async(
+            await runner.run_async(
                 renewal.fresh_token(self._context, account=named(account)), self._hands
             ),
         )
@@ -285,23 +294,23 @@ class AsyncClient(Desk):
     async def refresh(self, *, account: str = "default") -> Token:
         """Refresh now, due or not; see `Client.refresh`."""
         flow = renewal.refresh(self._context, account=named(account))
-        return self._remember(account, await run_async(flow, self._hands))
+        return self._remember(account, await runner.run_async(flow, self._hands))
 
     async def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
         """Return another token than the rejected one; see `Client.refresh_rejected`."""
         flow = renewal.refresh_rejected(
             self._context, account=named(account), rejected=access_token
         )
-        return self._remember(account, await run_async(flow, self._hands))
+        return self._remember(account, await runner.run_async(flow, self._hands))
 
     async def revoke(self, *, account: str = "default") -> None:
         """Sign out; see `Client.revoke`."""
-        await run_async(flows.revoke(self._context, account=named(account)), self._hands)
+        await runner.run_async(flows.revoke(self._context, account=named(account)), self._hands)
 
     async def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token; see `Client.adopt`."""
         flow = flows.adopt(self._context, token, account=named(account))
-        return self._remember(account, await run_async(flow, self._hands))
+        return self._remember(account, await runner.run_async(flow, self._hands))
 
     async def accounts(self) -> list[str]:
         """Return the names of the accounts in the store; see `Client.accounts`."""

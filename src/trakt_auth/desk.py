@@ -10,20 +10,23 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from trakt_auth.clock import SystemClock
 from trakt_auth.errors import UsageError
-from trakt_auth.events import Event, LoginNeeded, TokenRevoked
-from trakt_auth.flights import Flights
+from trakt_auth.late import Late
 from trakt_auth.models import Application, AuthorizationRequest, Endpoints, Token
-from trakt_auth.protocol import api_headers, build_authorization_request
-from trakt_auth.renewal import Context
-from trakt_auth.runner import Hands
 from trakt_auth.stores import open_store
 
 if TYPE_CHECKING:
+    from trakt_auth import clock as clocks
+    from trakt_auth import events, flights, protocol, renewal, runner
+    from trakt_auth.events import Event
     from trakt_auth.ports import Clock, TokenStore
     from trakt_auth.transport import AsyncHttpTransport, HttpTransport
     from trakt_auth.wire import HttpRequest, HttpResponse
+
+else:
+    clocks, events = Late("trakt_auth.clock"), Late("trakt_auth.events")
+    flights, protocol = Late("trakt_auth.flights"), Late("trakt_auth.protocol")
+    renewal, runner = Late("trakt_auth.renewal"), Late("trakt_auth.runner")
 
 __all__ = ["Desk", "named"]
 
@@ -55,9 +58,9 @@ class Desk:
         self._store = (
             open_store(store or "memory:") if store is None or isinstance(store, str) else store
         )
-        self._clock = clock or SystemClock()
+        self._clock = clock or clocks.SystemClock()
         send_seconds = OFF_THE_NETWORK * timeout
-        self._context = Context(
+        self._context = renewal.Context(
             application=application,
             endpoints=self.endpoints,
             lock_wait=send_seconds + PATIENCE,
@@ -65,12 +68,12 @@ class Desk:
         )
         self._transport = _LateTransport(timeout, transport)
         self._async_transport = _LateAsyncTransport(timeout, transport)
-        self._hands = Hands(
+        self._hands = runner.Hands(
             transport=self._transport,
             async_transport=self._async_transport,
             store=self._store,
             clock=self._clock,
-            flights=Flights(),
+            flights=flights.Flights(),
             publish=self._publish,
             send_seconds=send_seconds,
         )
@@ -112,7 +115,7 @@ class Desk:
                 "There is no redirect URI",
                 hint="Give Application(redirect_uri=...) one that is registered on Trakt.",
             )
-        return build_authorization_request(
+        return protocol.build_authorization_request(
             self.application,
             self.endpoints,
             redirect_uri=redirect_uri,
@@ -145,7 +148,7 @@ class Desk:
         return token
 
     def _publish(self, event: Event) -> None:
-        if isinstance(event, TokenRevoked | LoginNeeded):
+        if isinstance(event, events.TokenRevoked | events.LoginNeeded):
             self._known.pop(event.account, None)
         else:
             self._remember(event.account, event.token)
@@ -163,7 +166,7 @@ class Desk:
                 self._apis[account] = build(
                     self,
                     account=named(account),
-                    headers=api_headers(self.application),
+                    headers=protocol.api_headers(self.application),
                     timeout=self._timeout,
                     transport=self._inner,
                 )
