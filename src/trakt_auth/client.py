@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
 
 from trakt_auth.desk import Desk, named
 from trakt_auth.late import Late
 from trakt_auth.models import AuthorizationRequest, DeviceAuthorization, DevicePoll, Token
 
+TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+
 if TYPE_CHECKING:
+    from typing import Self
+
     import httpx2
 
     from trakt_auth import flows, renewal, runner

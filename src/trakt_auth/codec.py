@@ -6,11 +6,14 @@ Anyone in layers 0 to 2 may import this file; it imports nothing of the project.
 
 from __future__ import annotations
 
-from typing import TypeVar
+TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["MalformedJsonError", "from_json", "to_json"]
-
-T = TypeVar("T")
 
 
 class MalformedJsonError(ValueError):
@@ -33,6 +36,6 @@ def from_json(kind: type[T], text: bytes | str) -> T:
 
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         # Not chained: the decoder's traceback would carry the text itself.
         raise MalformedJsonError(str(error)) from None

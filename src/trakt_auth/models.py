@@ -9,10 +9,16 @@ from __future__ import annotations
 import enum
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias, TypeVar
 
 from trakt_auth.codec import MalformedJsonError, from_json, to_json
 from trakt_auth.errors import UsageError
+
+TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 __all__ = [
     "Application",
@@ -36,9 +42,6 @@ STALE_SPREAD = 0.1
 LAST_SHARE = 1 / 500
 
 
-T = TypeVar("T")
-
-
 def _restore(kind: type[T], text: str) -> T:
     try:
         return from_json(kind, text)
@@ -54,7 +57,10 @@ def _aware(owner: object, *names: str) -> None:
         moment: datetime = getattr(owner, name)
         if moment.tzinfo is None:
             raise UsageError(f"{name} has no time zone", hint="Use datetime.now(UTC).")
-        object.__setattr__(owner, name, moment.astimezone(UTC))
+        try:
+            object.__setattr__(owner, name, moment.astimezone(UTC))
+        except OverflowError:
+            raise UsageError(f"{name} is outside the calendar") from None
 
 
 def _refuse_control_characters(name: str, value: str) -> None:
@@ -85,6 +91,8 @@ class Application:
     def __post_init__(self) -> None:
         _refuse_control_characters("client_id", self.client_id)
         _refuse_control_characters("user_agent", self.user_agent)
+        if not (self.client_id + self.user_agent).isascii():
+            raise UsageError("client_id or user_agent holds a letter that no HTTP header can carry")
         if self.client_secret is not None:
             _refuse_control_characters("client_secret", self.client_secret)
         if self.redirect_uri is not None:
@@ -99,19 +107,20 @@ class Application:
 def _origin(name: str, url: str) -> str:
     from urllib.parse import urlsplit
 
+    _refuse_control_characters(name, url)
+    if "@" in url:  # and not shown: it holds a password
+        raise UsageError(f"{name} holds a user name or password; give scheme and host alone")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - a property that raises on a wrong port
     except ValueError:
         parts = urlsplit("")
-    host = parts.hostname or ""
+    host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise UsageError(
             f"{name} is not the URL of a server: {url!r}",
             hint="Give scheme and host, for instance https://auth.trakt.tv.",
         )
-    if "@" in parts.netloc:
-        raise UsageError(f"{name} holds a user name or password; give scheme and host alone")
     if parts.scheme == "http" and (host == "trakt.tv" or host.endswith(".trakt.tv")):
         raise UsageError(f"{name} would send tokens unencrypted", hint="Write https:// instead.")
     return url.rstrip("/")
@@ -186,6 +195,7 @@ class AuthorizationResponse:
         from urllib.parse import parse_qs, urlsplit
 
         try:
+            url.encode()  # half a character, as a broken terminal hands it over, has no code in it
             query = urlsplit(url.strip()).query or url.strip().lstrip("?")
             found = parse_qs(query, keep_blank_values=False, max_num_fields=100)
         except ValueError:
@@ -306,4 +316,4 @@ class Granted:
     token: Token
 
 
-DevicePoll: TypeAlias = Pending | SlowDown | Granted
+DevicePoll = Pending | SlowDown | Granted

@@ -21,7 +21,9 @@ ORIGIN = "http://127.0.0.1:8999"
 CALLBACK = "http://127.0.0.1:8765/callback"
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+CHALLENGE = (
+    base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+)
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -91,7 +93,9 @@ class Desk:
     def sign_in(self, username: str = "sean", **fields: object) -> dict[str, Any]:
         return dict(self.emulator.issue_tokens(username, **fields))
 
-    def api(self, token: Mapping[str, object], path: str = "/users/settings", **headers: str | None):
+    def api(
+        self, token: Mapping[str, object], path: str = "/users/settings", **headers: str | None
+    ):
         sent: dict[str, str | None] = {
             "trakt-api-key": "emulator",
             "trakt-api-version": "2",

@@ -164,17 +164,13 @@ def test_codes_and_tokens_that_ran_out_are_dropped() -> None:
     assert desk.emulator.state()["tokens"]["access"] == 0  # type: ignore[index]
 
 
-def test_a_user_code_is_not_given_twice(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_user_code_is_not_given_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = iter(["ZZZZZZZZ", "ZZZZZZZZ", "YYYYYYYY"])
     monkeypatch.setattr("trakt_auth.emulator.codes._short_code", lambda: next(codes))
     assert [desk.start_device()["user_code"] for _ in range(2)] == ["ZZZZZZZZ", "YYYYYYYY"]
 
 
-def test_a_hexadecimal_user_code_is_made_anew(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hexadecimal_user_code_is_made_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     signs = iter("22222222" + "2222222Z")
     monkeypatch.setattr("secrets.choice", lambda _: next(signs))
     assert desk.start_device()["user_code"] == "2222222Z"

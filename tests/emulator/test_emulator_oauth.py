@@ -376,7 +376,15 @@ def test_long_bodies(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["", "ftp://127.0.0.1", "http://", "http://[::1", "http://h:99999", "http://a b", "http://\ud800"],
+    [
+        "",
+        "ftp://127.0.0.1",
+        "http://",
+        "http://[::1",
+        "http://h:99999",
+        "http://a b",
+        "http://\ud800",
+    ],
 )
 def test_unreadable_urls(desk: Desk, origin: str) -> None:
     assert error(desk.send("GET", "/", origin=origin))[0] == 400

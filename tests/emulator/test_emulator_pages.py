@@ -183,9 +183,7 @@ def test_every_page_has_its_security_headers(desk: Desk, browser: Browser) -> No
 def test_session_cookie(desk: Desk, browser: Browser) -> None:
     browser.open("/sign-in")
     cookie = browser.last.headers["set-cookie"]
-    assert re.fullmatch(
-        r"emulator_session_8999=[\w-]{32}; Path=/; HttpOnly; SameSite=Lax", cookie
-    )
+    assert re.fullmatch(r"emulator_session_8999=[\w-]{32}; Path=/; HttpOnly; SameSite=Lax", cookie)
     before = dict(browser.cookies)
     browser.sign_in()
     assert browser.cookies != before, "signing in changes the cookie"
@@ -219,9 +217,7 @@ def test_forms_need_their_token(desk: Desk, browser: Browser, action: str) -> No
 
 
 def test_a_form_that_cannot_be_read(desk: Desk) -> None:
-    answer = desk.send(
-        "POST", "/sign-in", body=b"{", headers={"content-type": "application/json"}
-    )
+    answer = desk.send("POST", "/sign-in", body=b"{", headers={"content-type": "application/json"})
     assert (answer.status, answer.media_type) == (400, "text/html")
 
 

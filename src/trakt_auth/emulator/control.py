@@ -1,0 +1,223 @@
+"""The control room: the page at `/`, and the JSON calls under `/emulator/`.
+
+For callers on this machine only; everything that programs may do is also a method of `Emulator`.
+`routes.py` and `core.py` import this file.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import TYPE_CHECKING, cast
+
+from trakt_auth.emulator.answers import Answer, Refused, json_answer
+from trakt_auth.emulator.sessions import checked_form, visit
+from trakt_auth.emulator.site import AUTO_ACCOUNT
+
+if TYPE_CHECKING:
+    from trakt_auth.emulator.records import Account, Application, DeviceCode, Grant
+    from trakt_auth.emulator.request import Request
+    from trakt_auth.emulator.site import Site
+
+__all__ = ["approve", "clock", "deny", "describe", "faults", "home", "press", "reset", "state"]
+
+_LISTED = 1000  # of accounts, codes, families and log entries in one answer over HTTP
+
+
+def home(site: Site, request: Request) -> Answer:
+    """Show what this is and what waits for a decision: `GET /`."""
+    waiting = _waiting(site, request.now) if request.local else []
+    accounts = islice(site.accounts.values(), _LISTED if request.local else 0)
+    rows = [
+        {
+            "user_code": device.user_code,
+            "application": site.applications[device.client_id].title,
+            "seconds": int(device.expires_at - request.now),
+            "approved": device.status == "approved",
+        }
+        for device in waiting[-_LISTED:]
+    ]
+    return visit(site, request).show(
+        "home.html",
+        origin=request.origin,
+        local=request.local,
+        devices=rows,
+        accounts=[_account(one) for one in accounts],
+        default_account=AUTO_ACCOUNT,
+    )
+
+
+def press(site: Site, request: Request) -> Answer:
+    """Carry out a button of the page: `POST /`."""
+    if not request.local:
+        raise Refused(_not_local())
+    browser = visit(site, request)
+    fields = checked_form(browser)  # which also tells this page from another site's
+    device = site.codes.by_user_code(fields.get("user_code", ""))
+    decision = fields.get("decision")
+    if device is None or decision not in {"approve", "deny"}:
+        return browser.message("No such code", "Nothing was done.", status=404, outcome="unknown")
+    try:
+        username = fields.get("username", AUTO_ACCOUNT)
+        site.decide(device, username=username, approve=decision == "approve", now=request.now)
+    except ValueError as error:
+        return browser.message("Nothing was done", f"{error}.", status=409, outcome="conflict")
+    return browser.go("/", outcome=decision)
+
+
+def state(site: Site, request: Request) -> Answer:
+    """Answer `GET /emulator/state`."""
+    _require_local(request)
+    return json_answer(describe(site, now=request.now, limit=_LISTED))
+
+
+def approve(site: Site, request: Request) -> Answer:
+    """Answer `POST /emulator/device/{user_code}/approve`, with an optional `username`."""
+    return _decide(site, request, approve=True)
+
+
+def deny(site: Site, request: Request) -> Answer:
+    """Answer `POST /emulator/device/{user_code}/deny`."""
+    return _decide(site, request, approve=False)
+
+
+def clock(site: Site, request: Request) -> Answer:
+    """Answer `POST /emulator/clock` with `{"advance": seconds}`."""
+    _require_local(request)
+    seconds = _object(request).get("advance")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise Refused(_bad('the body is {"advance": seconds}'))
+    try:
+        return json_answer({"now": site.clock.advance(seconds)})
+    except (ValueError, OverflowError) as error:
+        raise Refused(_bad(str(error))) from None
+
+
+def faults(site: Site, request: Request) -> Answer:
+    """Answer `POST /emulator/faults`: arm exactly the faults of the list, so `[]` disarms all."""
+    _require_local(request)
+    content = _body(request)
+    if not isinstance(content, list):
+        raise Refused(_bad('the body is a list of faults: [{"fault": "slow", "seconds": 5}]'))
+    try:
+        site.faults.replace(cast("list[object]", content))
+    except ValueError as error:
+        raise Refused(_bad(str(error))) from None
+    return json_answer({"faults": site.faults.to_list()})
+
+
+def reset(site: Site, request: Request) -> Answer:
+    """Answer `POST /emulator/reset`."""
+    _require_local(request)
+    site.clear()
+    return json_answer({"reset": True})
+
+
+def describe(site: Site, *, now: float, limit: int | None = None) -> dict[str, object]:
+    """Return the whole state as plain JSON values; `limit` cuts the long lists."""
+    return {
+        "now": now,
+        "options": site.options.to_dict(),
+        "applications": [_application(one) for one in site.applications.values()],
+        "requests": site.journal.counts(),
+        "accounts": [_account(one) for one in islice(site.accounts.values(), limit)],
+        "device_codes": [_device(one, now=now) for one in islice(_waiting(site, now), limit)],
+        "authorization_codes": site.codes.outstanding(),
+        "tokens": site.grants.counts(),
+        "families": [_family(one) for one in islice(site.grants.families(), limit)],
+        "faults": site.faults.to_list(),
+        "log": [entry.to_dict() for entry in islice(reversed(site.journal.entries), limit)],
+    }
+
+
+def _decide(site: Site, request: Request, *, approve: bool) -> Answer:
+    _require_local(request)
+    username = (_object(request) if request.body else {}).get("username", AUTO_ACCOUNT)
+    device = site.codes.by_user_code(request.words["user_code"])
+    if device is None:
+        raise Refused(json_answer({"error": "no such user code"}, status=404, outcome="unknown"))
+    if not isinstance(username, str):
+        raise Refused(_bad("username is text"))
+    try:
+        site.decide(device, username=username, approve=approve, now=request.now)
+    except ValueError as error:
+        raise Refused(json_answer({"error": str(error)}, status=409, outcome="conflict")) from None
+    return json_answer({"user_code": device.user_code, "status": device.status})
+
+
+def _require_local(request: Request) -> None:
+    """Refuse other machines, other names for this one, and other sites in a browser on it."""
+    foreign = request.headers.get("origin", request.origin) != request.origin
+    elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+    if not request.local or foreign or elsewhere:
+        raise Refused(_not_local())
+
+
+def _not_local() -> Answer:
+    content = {"error": "the emulator is controlled from its own machine only"}
+    return json_answer(content, status=403, outcome="not_local")
+
+
+def _body(request: Request) -> object:
+    """Read JSON whatever the content type says: these calls are typed by hand, with curl."""
+    try:
+        content: object = json.loads(request.body)
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Refused(_bad("the body is not valid JSON")) from None
+    return content
+
+
+def _object(request: Request) -> dict[str, object]:
+    content = _body(request)
+    if not isinstance(content, dict):
+        raise Refused(_bad("the body is not a JSON object"))
+    return cast("dict[str, object]", content)
+
+
+def _bad(problem: str) -> Answer:
+    return json_answer({"error": problem}, status=400, outcome="bad_request")
+
+
+def _waiting(site: Site, now: float) -> list[DeviceCode]:
+    """Return the device codes that have not run out and have not been exchanged."""
+    settled = (site.settle(one, now=now) for one in site.codes.devices() if now < one.expires_at)
+    return [device for device in settled if device.status in {"pending", "approved"}]
+
+
+def _application(one: Application) -> dict[str, object]:
+    return {
+        "client_id": one.client_id,
+        "name": one.title,
+        "redirect_uris": list(one.redirect_uris),
+        "has_secret": one.client_secret is not None,
+    }
+
+
+def _account(one: Account) -> dict[str, object]:
+    return {
+        "username": one.username,
+        "created_at": one.created_at,
+        "applications": sorted(one.approved),
+    }
+
+
+def _device(one: DeviceCode, *, now: float) -> dict[str, object]:
+    return {
+        "user_code": one.user_code,
+        "client_id": one.client_id,
+        "status": one.status,
+        "account": None if one.account is None else one.account.username,
+        "expires_in": one.expires_at - now,
+        "polls": one.polls,
+    }
+
+
+def _family(one: Grant) -> dict[str, object]:
+    return {
+        "number": one.number,
+        "client_id": one.client_id,
+        "account": one.account.username,
+        "alive": one.alive,
+        "refresh_tokens": {token.key.hex()[:12]: token.arrivals for token in one.refresh},
+    }

@@ -1,0 +1,182 @@
+"""Grants and their tokens: issuing, rotating, finding, ending.
+
+Holds the tables and their rules; knows no wire format, no status codes, no clock of its own.
+`site.py` owns the one instance; the OAuth and API handlers and the control room use it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from trakt_auth.emulator.records import AccessToken, Grant, RefreshToken, Tokens
+from trakt_auth.emulator.table import Table, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from trakt_auth.emulator.options import Options
+    from trakt_auth.emulator.records import Account
+
+__all__ = ["Grants"]
+
+ANSWERS_KEPT = 300.0
+"""Seconds for which the answer to a refresh is kept, the longest that a replay can be granted."""
+
+
+class Grants:
+    """Every grant and token; all lookups are by hash, so nothing depends on how many there are."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._access: Table[bytes, AccessToken] = Table()
+        self._refresh: Table[bytes, RefreshToken] = Table()
+        self._answers: Table[bytes, Tokens] = Table()
+        self._past: OrderedDict[bytes, RefreshToken] = OrderedDict()
+        self._opened = 0
+        self.rotations = 0
+        self.replays = 0
+        self.most_arrivals = 0
+
+    def expire(self, now: float) -> None:
+        """Drop the tokens that have run out by `now`."""
+        for access in self._access.expire(now):
+            _forget_access(access)
+        self._answers.expire(now)
+        for token in self._refresh.expire(now):
+            _forget(token)
+
+    def open(self, account: Account, client_id: str, *, now: float) -> Grant:
+        """Start a grant, without tokens yet."""
+        self._opened += 1
+        grant = Grant(number=self._opened, client_id=client_id, account=account, created_at=now)
+        account.grants.append(grant)
+        account.approved.add(client_id)
+        return grant
+
+    def issue(self, grant: Grant, *, now: float, lifetime: int) -> Tokens:
+        """Make a new pair for a grant."""
+        make = _legacy_token if self._options.legacy else _token
+        tokens = Tokens(
+            access_token=make(), refresh_token=make(), created_at=now, lifetime=lifetime
+        )
+        access_key, refresh_key = digest(tokens.access_token), digest(tokens.refresh_token)
+        access = AccessToken(key=access_key, grant=grant)
+        self._access.put(access_key, access, until=now + lifetime)
+        grant.access.append(access_key)
+        refresh = RefreshToken(key=refresh_key, grant=grant)
+        limit = self._options.refresh_token_lifetime
+        self._refresh.put(refresh_key, refresh, until=None if limit is None else now + limit)
+        grant.refresh.append(refresh)
+        return tokens
+
+    def rotate(self, token: RefreshToken, *, now: float, lifetime: int) -> Tokens:
+        """Spend a refresh token: it dies, and its successor is in the answer."""
+        token.spent_at = now
+        self.rotations += 1
+        self._bury(token)
+        if self._options.rotation_ends_access:
+            self._end_access(token.grant)
+        tokens = self.issue(token.grant, now=now, lifetime=lifetime)
+        self._answers.put(token.key, tokens, until=now + ANSWERS_KEPT)
+        return tokens
+
+    def present(self, text: str) -> RefreshToken | None:
+        """Find the refresh token that a request brought, and count its arrival."""
+        key = digest(text)
+        token = self._refresh.get(key) or self._past.get(key)
+        if token is not None:
+            token.arrivals += 1
+            self.most_arrivals = max(self.most_arrivals, token.arrivals)
+            self.replays += token.spent_at is not None
+        return token
+
+    def answer_again(self, token: RefreshToken) -> Tokens | None:
+        """Return what a spent refresh token was exchanged for, while that is still kept."""
+        return self._answers.get(token.key)
+
+    def find(self, text: str) -> Grant | None:
+        """Find the grant of an access token or a live refresh token."""
+        access = self._access.get(digest(text))
+        if access is not None:
+            return access.grant
+        refresh = self._refresh.get(digest(text))
+        return None if refresh is None else refresh.grant
+
+    def find_access(self, text: str) -> Grant | None:
+        """Find the grant of an access token."""
+        access = self._access.get(digest(text))
+        return None if access is None else access.grant
+
+    def end_token(self, text: str) -> None:
+        """End one token and leave the rest of its grant alone."""
+        access = self._access.drop(digest(text))
+        if access is not None:
+            _forget_access(access)
+        refresh = self._refresh.drop(digest(text))
+        if refresh is not None:
+            _forget(refresh)
+
+    def end(self, grant: Grant) -> None:
+        """End a grant with all its tokens."""
+        self._end_all((grant,), grant.account)
+
+    def end_family(self, account: Account, client_id: str) -> None:
+        """End every grant that a person has given to an application."""
+        self._end_all([g for g in account.grants if g.client_id == client_id], account)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many live tokens there are, and what happened to refresh tokens."""
+        return {
+            "access": len(self._access),
+            "refresh": len(self._refresh),
+            "rotations": self.rotations,
+            "replays": self.replays,
+            "most_arrivals_of_one_refresh_token": self.most_arrivals,
+        }
+
+    def families(self) -> Iterator[Grant]:
+        """Go through the grants of which any refresh token is remembered, oldest first."""
+        seen: set[int] = set()
+        for token in (*self._past.values(), *self._refresh.values()):
+            if token.grant.number not in seen:
+                seen.add(token.grant.number)
+                yield token.grant
+
+    def _end_all(self, grants: Iterable[Grant], account: Account) -> None:
+        for grant in grants:
+            grant.alive = False
+            self._end_access(grant)
+            for token in list(grant.refresh):
+                self._answers.drop(token.key)
+                if token.spent_at is None:
+                    self._bury(token)
+        account.grants = [grant for grant in account.grants if grant.alive]
+
+    def _end_access(self, grant: Grant) -> None:
+        for key in grant.access:
+            self._access.drop(key)
+        grant.access.clear()
+
+    def _bury(self, token: RefreshToken) -> None:
+        self._refresh.drop(token.key)
+        self._past[token.key] = token
+        if len(self._past) > self._options.remember_spent:
+            _forget(self._past.popitem(last=False)[1])
+
+
+def _forget_access(token: AccessToken) -> None:
+    token.grant.access.remove(token.key)  # the oldest comes first, so the search is short
+
+
+def _forget(token: RefreshToken) -> None:
+    token.grant.refresh.remove(token)
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _legacy_token() -> str:
+    return secrets.token_hex(32)

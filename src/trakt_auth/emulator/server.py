@@ -1,0 +1,203 @@
+"""The emulator on a port: starlette turns requests into the core's, uvicorn listens.
+
+The only file that imports starlette and uvicorn; it waits and cuts connections, decides nothing.
+`Emulator.serving` and the command line import it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import struct
+import threading
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, cast
+
+from trakt_auth.emulator.request import BODY_LIMIT
+from trakt_auth.wire import HttpRequest
+
+try:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Mount
+    from uvicorn import Config, Server
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+except ImportError as error:  # pragma: no cover - the tests have the extra
+    raise ImportError(
+        "serving the emulator needs an extra: pip install 'trakt-auth[emulator]'"
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from starlette.types import Receive, Scope, Send
+
+    from trakt_auth.emulator.core import Emulator
+
+__all__ = ["serve", "serving"]
+
+_TRANSPORT = "trakt_auth.transport"
+_HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_START_LIMIT = 30.0  # seconds
+_BACKLOG = 2048  # connections that wait to be taken
+
+
+def serve(
+    emulator: Emulator, *, host: str, port: int, ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve until the process is interrupted; `ready` is told the URL once connections are taken.
+
+    A port that cannot be had is an `OSError` before anything else happens.
+    """
+    listener = _listen(host, port)
+    url = _url(listener)
+    with closing(listener), suppress(KeyboardInterrupt):
+        _Server(emulator, ready=lambda: ready(url), log_level="critical").run([listener])
+
+
+@contextmanager
+def serving(emulator: Emulator, *, host: str, port: int) -> Generator[str]:
+    """Serve from a background thread for as long as the context lasts; the value is the URL."""
+    listener = _listen(host, port)
+    started = threading.Event()
+    server = _Server(emulator, ready=started.set)
+    thread = threading.Thread(target=server.run, args=([listener],), name="emulator", daemon=True)
+    with closing(listener):
+        thread.start()
+        try:
+            if not started.wait(_START_LIMIT):
+                raise RuntimeError("the emulator's server did not start")
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class _Server(Server):
+    """A uvicorn server that says when it is ready, and whose end waits for no delay."""
+
+    def __init__(
+        self, emulator: Emulator, *, ready: Callable[[], None], log_level: str | None = None
+    ) -> None:
+        self._ready = ready
+        self._stopping = asyncio.Event()
+        adapter = _Adapter(emulator, self._stopping)
+        super().__init__(
+            Config(
+                Starlette(routes=[Mount("/", app=adapter)]),
+                http=_Protocol,
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level=log_level,
+                access_log=False,
+                proxy_headers=False,  # a forwarded address could pass for this machine
+                server_header=False,
+                date_header=False,  # it is on the emulator's clock
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that shows the application its transport, to be cut at times."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, _TRANSPORT: transport}
+
+
+class _Adapter:
+    """The ASGI application behind the one route: a Starlette request into the core's call."""
+
+    def __init__(self, emulator: Emulator, stopping: asyncio.Event) -> None:
+        self._emulator = emulator
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        peer = request.client.host if request.client is not None else ""
+        reply = self._emulator.respond(await _read(request), peer=peer)
+        while reply.resume is not None:
+            await self._pause(reply.delay)
+            reply = reply.resume()
+        await self._pause(reply.delay)
+        if reply.response is None:
+            await _cut(scope, receive, reset=reply.cut == "reset")
+            return
+        answer = reply.response
+        response = Response(answer.body, answer.status, dict(answer.headers))
+        await response(scope, receive, send)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+async def _read(request: Request) -> HttpRequest:
+    """Read a request; of a body that is too long, just enough for the core to see that it is."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            break
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        joint = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
+    host = headers.get("host", "")
+    path = cast("bytes", request.scope.get("raw_path", b"/")).decode("latin-1")
+    query = cast("bytes", request.scope["query_string"]).decode("latin-1")
+    # A host that could change the meaning of the URL is left out, and the core refuses the URL.
+    origin = f"{request.scope['scheme']}://{host if _HOST_HEADER.fullmatch(host) else ''}"
+    url = f"{origin}/{path.removeprefix('/')}?{query}"
+    return HttpRequest(method=request.method, url=url, headers=headers, body=bytes(body))
+
+
+async def _cut(scope: Scope, receive: Receive, *, reset: bool) -> None:
+    """End the connection without an answer: with a TCP reset, or as if the server had closed it."""
+    transport = cast("asyncio.Transport", scope["state"][_TRANSPORT])
+    if reset:
+        connection = cast("socket.socket", transport.get_extra_info("socket"))
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # on, for 0 seconds
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # The protocol is named, or asyncio would not switch Nagle's algorithm off (40 ms an answer).
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere the option lets two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    """Return the base URL; a listener on every address is shown as the loopback one."""
+    address = cast("tuple[str, int]", listener.getsockname()[:2])
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104
+    return f"http://[{host}]:{address[1]}" if ":" in host else f"http://{host}:{address[1]}"
