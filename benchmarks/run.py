@@ -42,14 +42,14 @@ GETS, ROUNDS = 2000, 20
 def wall(command: list[str], environment: dict[str, str] | None = None) -> float:
     """Return the seconds that a command takes, start to end."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, env=environment, capture_output=True)
     return time.perf_counter() - start
 
 
 def taking_turns(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Measure each side once a round, so that a change of the machine's speed meets all alike."""
     found: dict[str, list[float]] = {name: [] for name in sides}
-    for name, measure in sides.items():
+    for measure in sides.values():
         measure()  # compiled files, page cache, connections
     for _ in range(rounds):
         for name, measure in sides.items():
@@ -96,7 +96,8 @@ def emulator():
     """Run the emulator as its own process, as a user would."""
     command = [sys.executable, "-m", "trakt_auth.cli", "emulator", "--port", "0", "--quiet"]
     command += ["--device-interval", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, **pipes) as process:
         try:
             yield process.stdout.readline().split()[-1]
         finally:
@@ -165,7 +166,8 @@ def gets(url: str) -> None:
                 api.get("/users/me").raise_for_status()
             return time.perf_counter() - start
 
-        report("sync", taking_turns({"bare": lambda: run(bare), "ours": lambda: run(client.api)}, ROUNDS))
+        sides = {"bare": lambda: run(bare), "ours": lambda: run(client.api)}
+        report("sync", taking_turns(sides, ROUNDS))
     report("async", asyncio.run(gets_async(url, token, each)))
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import anyio
 import httpx2
 import pytest
-from conftest import APP, REDIRECT_URI, Driver, most_arrivals, refreshes
 
+from driving import APP, REDIRECT_URI, Driver, most_arrivals, refreshes
 from trakt_auth import (
     AccessDenied,
     Application,

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from world import CONTEXT, KEY, START, Script, answer, granted, token
 
 from trakt_auth import renewal
 from trakt_auth.errors import (
@@ -23,6 +22,7 @@ from trakt_auth.errors import (
 from trakt_auth.events import LoginNeeded
 from trakt_auth.records import Attempt, Outcome, Record, Stored, pause_from, pause_to
 from trakt_auth.steps import Alone, Hold, Load, Notify, Save, Send
+from world import CONTEXT, KEY, START, Script, answer, granted, token
 
 FRESH = token()
 STALE = token(age=timedelta(days=5))
@@ -126,9 +126,6 @@ def test_a_missing_refresh_token_in_the_answer_keeps_the_old_one():
 
 class TestStale:
     def test_busy_in_this_process_goes_on_with_the_old_token(self):
-        class Busy(Script):
-            pass
-
         flow = renewal.fresh_token(CONTEXT, account="default")
         step = flow.send(None)
         assert isinstance(step, Load)
@@ -230,12 +227,10 @@ class TestExpired:
                 *((Load, one), (Hold, True), (Load, one), (Load, None)),
                 *((Save, 2), (Send, response), (Save, 3), *pause),
             )
-        assert journal(saves(script)[1]).outcome is (
-            Outcome.UNKNOWN if unknown else Outcome.FAILED
+        assert journal(saves(script)[1]).outcome is (Outcome.UNKNOWN if unknown else Outcome.FAILED)
+        assert (
+            Record.from_stored(Stored(payload=saves(script)[1].payload, version=3)).token == EXPIRED
         )
-        assert Record.from_stored(
-            Stored(payload=saves(script)[1].payload, version=3)
-        ).token == EXPIRED
 
     def test_a_refused_grant_ends_it_and_is_remembered(self):
         script = fresh()
@@ -382,9 +377,7 @@ class TestTold:
 
 class TestRejected:
     def rejected(self, access_token="a1"):
-        return Script(
-            renewal.refresh_rejected(CONTEXT, account="default", rejected=access_token)
-        )
+        return Script(renewal.refresh_rejected(CONTEXT, account="default", rejected=access_token))
 
     def test_somebody_has_refreshed_meanwhile(self):
         script = self.rejected()
@@ -403,15 +396,16 @@ class TestRejected:
         from trakt_auth.steps import Moment
 
         moment = Moment(wall=START, monotonic=0)
-        for turn in range(2):
-            step = flow.send(None) if turn == 0 else step
+        step = flow.send(None)
+        for result in (FRESH, FRESH2):
             assert isinstance(step, Load)
             flow.send(record(FRESH))
             step = flow.send(moment)
             assert isinstance(step, Alone)
             assert step.join is True
             step.flow.close()
-            step = flow.send(FRESH) if turn == 0 else None
+            if result is FRESH:
+                step = flow.send(FRESH)
         with pytest.raises(StopIteration) as end:
             flow.send(FRESH2)
         assert end.value.value == FRESH2

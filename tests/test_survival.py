@@ -16,8 +16,8 @@ from multiprocessing import get_context
 
 import anyio
 import pytest
-from conftest import APP, most_arrivals, refreshes, token_of
 
+from driving import APP, most_arrivals, refreshes, token_of
 from trakt_auth import AsyncClient, Client, Endpoints, LoginRequired, open_store
 from trakt_auth.records import AccountKey, Record
 
@@ -264,7 +264,9 @@ def _worker(arguments):
 
 def test_four_processes_of_ten_threads_on_one_file(url, emulator, file_store):
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        statuses = [status for found in pool.map(_worker, [(url, file_store)] * 4) for status in found]
+        statuses = [
+            status for found in pool.map(_worker, [(url, file_store)] * 4) for status in found
+        ]
     assert statuses == [200] * 40
     assert refreshes(emulator) == 1
     assert most_arrivals(emulator) == 1

@@ -61,6 +61,11 @@ def granted(number: int, expires_in: int = 604800) -> HttpResponse:
     )
 
 
+def resume(flow, reply):
+    """Hand a step's reply, or its failure, to a flow; returns its next step."""
+    return flow.throw(reply) if isinstance(reply, TraktAuthError) else flow.send(reply)
+
+
 class Script:
     """Plays a flow: each expected step's kind with its reply; errors are raised into the flow."""
 
@@ -76,10 +81,7 @@ class Script:
         while True:
             flow = self.stack[-1]
             try:
-                if isinstance(reply, TraktAuthError):
-                    step = flow.throw(reply)
-                else:
-                    step = flow.send(reply)
+                step = resume(flow, reply)
             except StopIteration as end:
                 self.stack.pop()
                 if not self.stack:
@@ -278,10 +280,7 @@ class World:
         while True:
             flow = worker.stack[-1]
             try:
-                if isinstance(reply, TraktAuthError):
-                    step = flow.throw(reply)
-                else:
-                    step = flow.send(reply)
+                step = resume(flow, reply)
             except StopIteration as end:
                 reply = end.value
             except TraktAuthError as error:
@@ -297,7 +296,9 @@ class World:
             self._release(worker)
             if not worker.stack or worker.cancelled:
                 failed = isinstance(reply, TraktAuthError)
-                self._finish(worker, result=None if failed else reply, error=reply if failed else None)
+                self._finish(
+                    worker, result=None if failed else reply, error=reply if failed else None
+                )
                 return
 
     def _release(self, worker):

@@ -1,0 +1,80 @@
+"""One way to drive both clients, on the emulator's clock."""
+
+import inspect
+from datetime import UTC, datetime, timedelta
+
+import anyio
+
+from trakt_auth import Application, Token
+from trakt_auth.errors import Cancelled
+from trakt_auth.steps import Moment
+
+REDIRECT_URI = "http://127.0.0.1:8765/callback"
+APP = Application("emulator", user_agent="trakt-auth-tests/1", redirect_uri=REDIRECT_URI)
+
+
+class SharedClock:
+    """The client's clock is the emulator's; sleeping moves it, so no test waits."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.slept = []
+
+    def now(self):
+        seconds = self.clock.now()
+        return Moment(wall=datetime.fromtimestamp(seconds, UTC), monotonic=seconds)
+
+    def sleep(self, seconds, cancel=None):
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("called off")
+        self.slept.append(seconds)
+        self.clock.advance(max(seconds, 0))
+
+    async def sleep_async(self, seconds):
+        self.slept.append(seconds)
+        self.clock.advance(max(seconds, 0))
+        await anyio.lowlevel.checkpoint()
+
+
+class Driver:
+    """Calls either client's methods; `await driver.name(...)` works for both."""
+
+    def __init__(self, client):
+        self.client = client
+        self.api = client.api
+
+    def __getattr__(self, name):
+        method = getattr(self.client, name)
+
+        async def call(*args, **kwargs):
+            result = method(*args, **kwargs)
+            return await result if inspect.isawaitable(result) else result
+
+        return call
+
+    async def get(self, *args, **kwargs):
+        return await self.request("GET", *args, **kwargs)
+
+    async def request(self, *args, **kwargs):
+        result = self.api.request(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+
+def token_of(issued, *, now: datetime) -> Token:
+    """Make a Token of what the emulator issued."""
+    return Token(
+        access_token=issued["access_token"],
+        refresh_token=issued["refresh_token"],
+        created_at=now,
+        expires_at=now + timedelta(seconds=issued["expires_in"]),
+    )
+
+
+def refreshes(emulator) -> int:
+    """How many refreshes the emulator answered with tokens."""
+    return emulator.state()["tokens"]["rotations"]
+
+
+def most_arrivals(emulator) -> int:
+    """How often the most-sent refresh token arrived."""
+    return emulator.state()["tokens"]["most_arrivals_of_one_refresh_token"]
