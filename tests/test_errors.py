@@ -173,11 +173,9 @@ ECHOES = [
     (200, "application/json", '{"access_token":["%s"],"expires_in":1}'),
     (200, "application/json", '{"access_token":"%s","refresh_token":"%s","expires_in":-1}'),
     (200, "application/json", '{"access_token":"%s","expires_in":"%s"}'),
-    (200, "application/json", '{"device_code":"%s","user_code":"","verification_url":"x"'
-     ',"expires_in":1}'),
-    (200, "application/json", '{"device_code":"%s","user_code":"a","verification_url":"x"'
-     ',"expires_in":-1}'),
-]  # fmt: skip
+    (200, "", '{"device_code":"%s","user_code":"","verification_url":"x","expires_in":1}'),
+    (200, "", '{"device_code":"%s","user_code":"a","verification_url":"x","expires_in":-1}'),
+]
 PARSERS = (
     lambda response: protocol.parse_token_response(response, requested_at=NOW),
     lambda response: protocol.parse_device_code_response(response, requested_at=NOW),

@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from world import APP, CONTEXT, KEY, START, WEEK, Script, answer, granted, token
 
 from trakt_auth import flows
 from trakt_auth.errors import (
@@ -30,6 +29,7 @@ from trakt_auth.protocol import build_authorization_request
 from trakt_auth.records import Record, Stored
 from trakt_auth.renewal import SAVE_PAUSES
 from trakt_auth.steps import Hold, Load, Notify, Now, Save, Send, Sleep
+from world import APP, CONTEXT, KEY, START, WEEK, Script, answer, granted, token
 
 REQUEST = build_authorization_request(
     APP,
@@ -71,7 +71,9 @@ def sent(script):
 class TestExchangeCode:
     URL = "http://127.0.0.1:8765/callback?code=the-code&state=the-state"
 
-    @pytest.mark.parametrize("callback", [URL, " " + URL + "\n", "?" + URL.split("?")[1], "the-code"])
+    @pytest.mark.parametrize(
+        "callback", [URL, " " + URL + "\n", "?" + URL.split("?")[1], "the-code"]
+    )
     def test_sends_the_code_and_keeps_the_token(self, callback):
         script = exchange(callback)
         result = script.run((Send, granted(1)), (Save, 1), (Notify, None))

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import anyio
 import pytest
-from world import APP, KEY, START, answer
 
 from trakt_auth.clock import SystemClock
 from trakt_auth.errors import Cancelled, LockTimeout, StoreConflict, StoreUnavailable
@@ -26,6 +25,7 @@ from trakt_auth.steps import (
 )
 from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.wire import HttpRequest
+from world import APP, KEY, START, answer
 
 
 class Clock:

@@ -11,7 +11,6 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from world import CONTEXT, ModelTrakt, World, token
 
 from trakt_auth import renewal
 from trakt_auth.errors import (
@@ -23,6 +22,7 @@ from trakt_auth.errors import (
     Unavailable,
 )
 from trakt_auth.records import Outcome, Record
+from world import CONTEXT, ModelTrakt, World, token
 
 STALE = token(age=timedelta(days=5))
 EXPIRED = token(age=timedelta(days=8))
@@ -82,7 +82,7 @@ moves = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(FAULTS)), max_size
 def test_any_interleaving_with_any_fault(start, wishes, family_dies, moves):
     world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=family_dies))
     for wish in wishes:
-        world.add(WISHES[wish]())
+        world.add(WISHES[wish](), rejected=wish == "rejected")
     play(world, moves)
     check(world)
 

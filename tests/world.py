@@ -168,8 +168,10 @@ class World:
     def now(self) -> Moment:
         return Moment(wall=START + timedelta(seconds=self.seconds), monotonic=self.seconds)
 
-    def add(self, flow) -> Worker:
+    def add(self, flow, *, rejected=False) -> Worker:
+        """Add a worker; `rejected` says that the API has refused the access token before."""
         worker = Worker(len(self.workers), flow)
+        worker.rejected = rejected
         self.workers.append(worker)
         self._advance(worker)
         return worker
@@ -266,7 +268,8 @@ class World:
         record = self.record()
         if self.trakt.spent[sent] and record.token.refresh_token == sent:
             last_minutes = record.token.in_last_minutes(self.now().wall)
-            if not last_minutes and self.trakt.accepts(record.token.access_token):
+            lost_anyway = worker.rejected or last_minutes
+            if not lost_anyway and self.trakt.accepts(record.token.access_token):
                 self.risky_spends.append(sent)
         response = self.trakt.refresh(request)
         if lose_answer:

@@ -1,0 +1,324 @@
+"""`login` by device, by browser and by pasting, and what is checked before a person is asked."""
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from cli_desk import OOB
+
+from trakt_auth.cli import browser, device, screen
+from trakt_auth.cli.login import browser_likely, is_loopback
+from trakt_auth.cli.qr import qr_lines
+from trakt_auth.cli.demo.stage import _free_port
+
+
+@pytest.fixture
+def loopback(desk):
+    uri = f"http://127.0.0.1:{_free_port()}/callback"
+    desk.trakt.register_application("emulator", None, [uri, OOB])
+    desk.monkeypatch.setenv("TRAKT_REDIRECT_URI", uri)
+    return uri
+
+
+def paste(desk, *lines):
+    """Type lines; those that are functions are given the address that was shown."""
+
+    class Typed(io.StringIO):
+        left = list(lines)
+
+        def readline(self):
+            if not self.left:
+                return ""
+            line = self.left.pop(0)
+            return f"{line(shown(desk)) if callable(line) else line}\n"
+
+    desk.monkeypatch.setattr("sys.stdin", Typed())
+
+
+def shown(desk):
+    text = desk.capsys.readouterr().err
+    return re.search(r"http\S+/oauth/authorize\S+", text)[0]
+
+
+def test_by_device(desk):
+    ran = desk("login", "--device", "--account", "work")
+    assert (ran.status, ran.out) == (0, "")
+    first, *rest = ran.err.splitlines()
+    assert re.fullmatch(rf"Enter the code \S+ at {desk.url}/activate", first)
+    assert rest[0] == "Signed in as emulator-user."
+    assert desk.store in rest[1]
+    assert "valid until 20" in rest[2]
+    assert desk("token", "--account", "work").status == 0
+
+
+def test_the_device_is_the_way_without_a_browser(desk):
+    assert desk("login").err.startswith("Enter the code")
+
+
+def test_a_failing_api_does_not_fail_the_login(desk):
+    desk.trakt.arm("cloudflare_403", endpoint="/users/settings")
+    ran = desk("login")
+    assert ran.status == 0
+    assert "Signed in.\n" in ran.err
+
+
+def test_a_refusal(desk):
+    desk.trakt.decision = "deny"
+    ran = desk("login")
+    assert (ran.status, ran.out) == (4, "")
+    assert len(ran.err.splitlines()) == 3
+
+
+def test_a_wrong_client_id(desk):
+    desk.monkeypatch.setenv("TRAKT_CLIENT_ID", "unknown")
+    assert desk("login").status == 1
+
+
+def test_an_unreachable_server(desk):
+    desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    assert desk("login").status == 5
+
+
+def test_html_from_a_proxy(desk):
+    desk.trakt.arm("html_200", endpoint="/oauth/device/code")
+    assert desk("login").status == 5
+
+
+def test_ways_exclude_each_other(desk):
+    assert desk("login", "--device", "--browser").status == 2
+    assert desk("login", "--device", "--no-open").status == 2
+
+
+@pytest.mark.parametrize("how", ["folder", "lock", "newer"])
+def test_a_store_that_cannot_keep_stops_before_anybody_is_asked(desk, how):
+    if how == "folder":
+        desk.file.parent.write_text("a file where the folder should be")
+    elif how == "lock":
+        from trakt_auth.records import AccountKey
+        from trakt_auth.stores.file import FileStore
+
+        desk.file.parent.mkdir()
+        lock = FileStore(str(desk.file)).lock(AccountKey("emulator", "default"))
+        from pathlib import Path
+
+        Path(lock._path).mkdir()
+    else:
+        desk.file.parent.mkdir()
+        desk.file.write_text(json.dumps({"trakt-auth": 99}))
+    ran = desk("login")
+    assert ran.status == 1
+    assert len(ran.err.splitlines()) == 2
+    assert "/oauth/device/code" not in desk.trakt.state()["requests"]
+
+
+def test_a_corrupt_file_is_moved_aside(desk):
+    desk.file.parent.mkdir()
+    desk.file.write_text("not json")
+    ran = desk("login")
+    assert ran.status == 0
+    assert "A new sign-in moves it aside." in ran.err
+    (aside,) = desk.file.parent.glob("*.corrupt-*")
+    assert f"was kept as {aside}" in ran.err
+    assert aside.read_text() == "not json"
+    assert desk("token").status == 0
+
+
+def test_a_second_login_replaces_the_first(desk):
+    desk.sign_in()
+    assert desk("login").status == 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_waiting(desk, number, status):
+    desk.trakt.decision = None
+    with desk.spawn("login", "--device") as process:
+        line = process.stderr.readline()
+        assert line.startswith("Enter the code")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert out == ""
+    assert err.split() in (["Interrupted."], ["Terminated."])
+    assert not desk.file.exists()
+
+
+def test_a_program_that_is_to_ignore_the_signal_does(desk):
+    from trakt_auth.cli import app
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with app._signals():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def opener(desk, tmp_path, decision):
+    """Let BROWSER name a program that answers for the person."""
+    script = tmp_path / "browser.py"
+    script.write_text(
+        "import sys, urllib.request\n"
+        "from trakt_auth.cli.demo.person import Person\n"
+        "person = Person('carol')\n"
+        "person.visit(sys.argv[1])\n"
+        "person.fill_in('username', 'carol')\n"
+        f"person.press({decision!r})\n"
+        "print('a browser that talks')\n"
+    )
+    from cli_desk import SOURCE
+
+    desk.monkeypatch.setenv("PYTHONPATH", SOURCE)
+    desk.monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_by_browser(desk, loopback, tmp_path, chosen):
+    opener(desk, tmp_path, "allow")
+    desk.monkeypatch.setenv("DISPLAY", ":0")
+    ran = desk("login", *(["--browser"] if chosen else []))
+    assert (ran.status, ran.out) == (0, "")
+    assert "Opening this page" in ran.err
+    assert "Signed in as carol." in ran.err
+
+
+def test_a_denial_in_the_browser(desk, loopback, tmp_path):
+    opener(desk, tmp_path, "deny")
+    assert desk("login", "--browser").status == 4
+
+
+def test_no_browser(desk, loopback):
+    desk.monkeypatch.setattr(browser, "open_browser", lambda _: False)
+    paste(desk, desk.trakt.approve_authorization)
+    ran = desk("login", "--browser")
+    assert ran.status == 0
+    assert "Signed in as emulator-user." in ran.err
+
+
+def test_a_bare_code_after_rubbish(desk):
+    desk.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
+    code = []
+
+    def address(url):
+        code.append(desk.trakt.approve_authorization(url).rpartition("=")[2])
+        return "http://127.0.0.1/?code=x&state=forged"
+
+    paste(desk, address, "two words", lambda _: "")
+    desk.monkeypatch.setattr(browser, "TRIES", 4)
+    sys.stdin.left[2:] = [type("", (), {"__str__": lambda _: code[0]})()]
+    ran = desk("login", "--browser")
+    assert ran.status == 0
+    assert ran.err.count("Paste it again:") == 2
+
+
+def test_rubbish_three_times(desk):
+    desk.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
+    paste(desk, "two words", "wrongcode", "http://127.0.0.1/?nothing=here", "never read")
+    ran = desk("login", "--browser")
+    assert ran.status == 1
+    assert ran.err.count("Paste it again:") == 2
+    assert sys.stdin.left == ["never read"]
+
+
+def test_the_input_ends(desk, loopback):
+    ran = desk.run("login", "--no-open", stdin=subprocess.DEVNULL)
+    assert ran.status == 1
+    assert ran.err.splitlines()[-2].startswith("trakt-auth: The input ended")
+
+
+def test_the_port_is_taken(desk, loopback):
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(loopback.split(":")[2].split("/")[0])))
+        other.listen()
+        ran = desk("login", "--browser")
+    assert ran.status == 1
+    assert "Cannot listen" in ran.err
+
+
+def test_no_redirect_uri(desk):
+    ran = desk("login", "--browser")
+    assert ran.status == 2
+    assert "TRAKT_REDIRECT_URI" in ran.err
+
+
+def test_no_interpreter_to_open_a_browser_with(monkeypatch):
+    monkeypatch.setattr(browser.sys, "executable", "/nowhere/python")
+    assert browser.open_browser("http://127.0.0.1/") is False
+
+
+def test_a_browser_that_stays_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(browser, "OPENER", "import sys; sys.stdin.read(); sys.stdin.read(); "
+                        "import time; time.sleep(0.3)")  # fmt: skip
+    monkeypatch.setattr(browser, "OPENER_PATIENCE", 0.01)
+    assert browser.open_browser("http://127.0.0.1/") is True
+    for thread in threading.enumerate():
+        if thread.daemon and "wait" in thread.name:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "likely"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "w"}, "linux", True),
+        ({}, "darwin", True),
+        ({}, "win32", True),
+        ({"SSH_TTY": "/dev/pts/1", "DISPLAY": ":10"}, "linux", False),
+        ({"SSH_CONNECTION": "x"}, "darwin", False),
+    ],
+)
+def test_where_a_browser_is_likely(environ, platform, likely):
+    assert browser_likely(environ, platform) is likely
+
+
+@pytest.mark.parametrize(
+    ("uri", "loopback"),
+    [("http://127.0.0.1:1/x", True), ("https://example.org/x", False), (OOB, False), (None, False)],
+)
+def test_what_is_a_loopback_address(uri, loopback):
+    assert is_loopback(uri) is loopback
+
+
+def test_the_terminal_shows_code_qr_and_countdown(desk):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen_text = Terminal()
+    for name, value in {"COLUMNS": "100", "LINES": "40", "TERM": "xterm"}.items():
+        desk.monkeypatch.setenv(name, value)
+    desk.monkeypatch.setenv("NO_COLOR", "1")
+    desk.monkeypatch.setattr("sys.stderr", screen_text)
+    assert desk.__class__.__call__(desk, "login", "--device").status == 0
+    desk.monkeypatch.undo()
+    text = screen_text.getvalue()
+    assert "1. Open" in text
+    assert qr_lines(f"{desk.url}/activate")[3] in text
+    assert "left (Ctrl-C to stop)" in text
+
+
+def test_a_small_terminal_gets_no_qr_code(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "10")
+    screen.show_device("ABCD", "https://trakt.tv/activate")
+    assert "█" not in capsys.readouterr().err
+
+
+def test_a_qr_code_holds_the_text_or_is_left_out():
+    lines = qr_lines("https://trakt.tv/activate")
+    assert len({len(line) for line in lines}) == 1
+    assert qr_lines("x" * 5000) == []
+
+
+def test_control_characters_from_a_server_move_no_cursor():
+    from trakt_auth.cli.output import clean
+
+    assert clean("a\033[2J\r\nb\u202e") == "a [2J b"
+    assert device.clean is clean

@@ -1,0 +1,277 @@
+"""The entry point, help, pipes, the emulator and the demo."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from cli_desk import SOURCE
+
+from trakt_auth import cli
+from trakt_auth.cli import app, extra, output
+
+COMMANDS = ["login", "status", "token", "refresh", "logout", "api", "emulator", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(desk, command):
+    ran = desk(command, "--help")
+    assert (ran.status, ran.err) == (0, "")
+    assert "Example: " in ran.out
+    assert all(len(line) <= 80 for line in ran.out.splitlines())
+
+
+def test_help_and_version(desk):
+    ran = desk("--help")
+    assert ran.status == 0
+    assert all(f"\n  {name} " in ran.out for name in COMMANDS)
+    assert "TRAKT_USER_AGENT" in ran.out
+    assert desk("--version").out.startswith("trakt-auth ")
+
+
+def test_no_command(desk):
+    ran = desk()
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["status", "--nonsense"], ["status", "more"]])
+def test_wrong_usage(desk, arguments):
+    ran = desk(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert len(ran.err.splitlines()) == 2
+    assert "--help" in ran.err
+
+
+def test_a_source_tree_has_a_version_too(monkeypatch):
+    import importlib.metadata
+
+    from trakt_auth.cli.settings import version
+
+    def missing(_):
+        raise importlib.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert version() == "0"
+
+
+def test_the_user_agent_is_the_callers(desk):
+    from trakt_auth.cli.settings import Settings
+
+    assert Settings().application().user_agent.startswith("trakt-auth/")
+    desk.monkeypatch.setenv("TRAKT_USER_AGENT", "my-player/1.2")
+    assert Settings().application().user_agent == "my-player/1.2"
+
+
+def test_a_signal_before_anything_has_begun(monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trakt_auth.cli.quick.fresh_token", interrupted)
+    assert cli.main(["token"]) == 130
+
+
+@pytest.mark.parametrize("command", [["token"], ["status"], ["--help"]])
+def test_a_reader_who_has_left(desk, command):
+    desk.sign_in()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "trakt_auth.cli", *command],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's own")
+def test_a_full_disk_behind_stdout(desk):
+    desk.sign_in()
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "trakt_auth.cli", "token"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": SOURCE},
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"cannot be written" in done.stderr
+
+
+class Broken(io.StringIO):
+    def write(self, _):
+        raise OSError(28, "No space left on device")
+
+
+def test_streams_that_break(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", Broken())
+    assert output.delivered("x") == 1
+    assert "No space left" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr", Broken())
+    output.say("nobody hears")
+    closed = io.StringIO()
+    closed.close()
+    assert not output.is_terminal(closed)
+    assert not output.is_terminal(None)
+
+
+def test_a_way_out_that_click_takes(monkeypatch):
+    from trakt_auth.cli import commands
+
+    def leave(_):
+        raise SystemExit(1)
+
+    monkeypatch.setattr(commands, "dispatch", leave)
+    assert app.run([]) == 1
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_emulator(desk, quiet):
+    arguments = ["--port", "0", "--client-id", "mine", "--redirect-uri", "http://127.0.0.1:1/x"]
+    arguments += ["--require-user-agent", "--profile", "legacy", "--device-interval", "1"]
+    with desk.spawn("emulator", *arguments, *(["--quiet"] if quiet else [])) as process:
+        line = process.stdout.readline()
+        assert line.startswith("trakt-auth emulator ready at http://127.0.0.1:")
+        url = line.split()[-1]
+        with urllib.request.urlopen(f"{url}/emulator/state") as answer:
+            assert b'"mine"' in answer.read()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    if quiet:
+        assert err.strip() == "Interrupted."
+    else:
+        assert f"export TRAKT_AUTH_URL={url}\n" in err
+        assert "TRAKT_CLIENT_ID=mine" in err
+        assert "/emulator/state " in err
+
+
+def served(desk, *requests, before=None):
+    """Run `emulator` in this process with a server that passes these requests on and returns."""
+    from trakt_auth.emulator import server
+
+    def serve(trakt, *, host, port, ready):
+        ready("http://127.0.0.1:1")
+        if before:
+            before(trakt)
+        for request in requests:
+            reply = trakt.respond(request)
+            while reply.resume:
+                reply = reply.resume()
+
+    desk.monkeypatch.setattr(server, "serve", serve)
+    return desk("emulator", "--port", "0")
+
+
+def test_emulator_tells_of_requests(desk):
+    from trakt_auth.wire import HttpRequest
+
+    headers = {"host": "127.0.0.1:1"}
+    good = HttpRequest(method="GET", url="http://127.0.0.1:1/emulator/state", headers=headers)
+    api = HttpRequest(method="GET", url="http://127.0.0.1:1/users/me", headers=headers)
+    bad = HttpRequest(method="GET", url="http:///", headers={})
+    ran = served(
+        desk, bad, good, api, before=lambda trakt: trakt.arm("slow", seconds=1, processed=False)
+    )
+    assert ran.status == 0
+    assert ran.out == "trakt-auth emulator ready at http://127.0.0.1:1\n"
+    lines = [line for line in ran.err.splitlines() if " GET " in line]
+    assert len(lines) == 2
+    assert "(fault: slow)" in lines[1]
+
+
+def test_emulator_with_a_port_that_is_taken(desk):
+    port = desk.url.rpartition(":")[2]
+    ran = desk("emulator", "--port", port)
+    assert (ran.status, ran.out) == (1, "")
+    assert f"port {port}" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "99999"],
+        ["--access-token-lifetime", "0"],
+        ["--client-secret", "x"],
+        ["--redirect-uri", "http://127.0.0.1:1/x"],
+        ["--client-id", "a", "--redirect-uri", "nonsense"],
+    ],
+)
+def test_emulator_with_wrong_options(desk, arguments):
+    assert desk("emulator", *arguments).status == 2
+
+
+@pytest.mark.parametrize("command", [["emulator", "--port", "0"], ["demo"]])
+def test_a_missing_extra(desk, command):
+    desk.monkeypatch.setattr(extra, "PARTS", ("trakt_auth.emulator.nowhere",))
+    ran = desk(*command)
+    assert (ran.status, ran.out) == (1, "")
+    assert 'pip install "trakt-auth[emulator]"' in ran.err
+
+
+def test_demo(desk):
+    ran = desk("demo")
+    assert ran.status == 0
+    lines = ran.out.splitlines()
+    assert len(lines) == 8
+    assert all(line.startswith("✓") for line in lines)
+    assert ran.out.count("1 refresh sent") == 2
+    assert "401 for the old token" in lines[-1]
+
+
+def test_demo_on_a_terminal_is_coloured(desk):
+    from trakt_auth.cli import demo
+
+    desk.monkeypatch.setattr(demo, "coloured", lambda _: True)
+    desk.monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\033[" in demo._line("title", "fact", 1, good=True)
+    assert demo._play("title", lambda: "fact")
+
+
+def test_demo_that_fails_says_so(desk):
+    from trakt_auth.cli.demo import scenes
+
+    def fails(_):
+        scenes._expect(False, "2 refreshes were sent")
+
+    desk.monkeypatch.setattr(scenes, "SCENES", (("refresh once", fails),))
+    ran = desk("demo")
+    assert ran.status == 1
+    assert ran.out.startswith("✗ refresh once")
+    assert "2 refreshes were sent" in ran.out
+
+
+def test_demo_notices_a_token_that_is_still_served(desk):
+    from types import SimpleNamespace
+
+    from trakt_auth.cli.demo import scenes
+
+    client = SimpleNamespace(
+        token=lambda **_: desk.sign_in(), revoke=lambda **_: None, adopt=lambda *_, **__: None
+    )
+    with pytest.raises(scenes.Failed):
+        scenes.revoke(SimpleNamespace(client=client))
+
+
+def test_a_terminal_without_check_marks(monkeypatch):
+    from trakt_auth.cli import demo
+
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    assert demo._mark(good=True) == "ok"
+    assert demo._mark(good=False) == "FAILED"
+
+
+def test_a_button_that_is_not_there(desk):
+    from trakt_auth.cli.demo.person import Person
+
+    person = Person("dave")
+    person.visit(f"{desk.url}/activate")
+    with pytest.raises(LookupError):
+        person.press("nothing")

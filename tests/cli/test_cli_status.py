@@ -1,0 +1,180 @@
+"""`status`: states, words and JSON, and stores that are broken."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from trakt_auth.cli.status_text import span
+from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_to
+
+
+def note(desk, attempt, token, account="default"):
+    with desk.client() as client:
+        client._store.save(
+            AccountKey("emulator", account),
+            Record(token=token, attempt=attempt).to_payload(),
+            expires_at=token.expires_at,
+            replacing=None,
+        )
+
+
+def state_of(desk, account="default"):
+    return json.loads(desk("status", "--json", "--account", account).out)["accounts"][0]
+
+
+def test_nobody(desk):
+    ran = desk("status")
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("Nobody is signed in.")
+    assert f"store     {desk.store}" in ran.out
+
+
+def test_an_account_without_a_login(desk):
+    ran = desk("status", "--account", "nobody")
+    assert ran.status == 3
+    assert "login required" in ran.out
+
+
+def test_everybody(desk):
+    desk.sign_in()
+    desk.sign_in("work", ago=0.8)
+    desk.sign_in("old", ago=2)
+    desk.sign_in("bare", ago=2, refresh=False)
+    ran = desk("status")
+    assert ran.status == 0
+    words = [line.split(maxsplit=1)[1] for line in ran.out.splitlines() if line[:5] == "state"]
+    assert words == [
+        "login required",
+        "signed in",
+        "expired, to be refreshed at the next use",
+        "signed in, refresh is due",
+    ]
+    assert "expires   7 days ago" in ran.out
+    assert "refresh   due now" in ran.out
+    assert "there is no refresh token" in ran.out
+    assert "\033" not in ran.out
+
+
+def test_json(desk):
+    token = desk.sign_in()
+    ran = desk.run("status", "--json")
+    assert (ran.status, ran.err) == (0, "")
+    report = json.loads(ran.out)
+    assert list(report) == ["client_id", "store", "paused_until", "accounts"]
+    (account,) = report["accounts"]
+    assert list(account) == [
+        "account",
+        "state",
+        "reason",
+        "refreshable",
+        "created_at",
+        "expires_at",
+        "expires_in",
+        "refresh_due_at",
+        "last_refresh",
+    ]
+    assert account["state"] == "signed_in"
+    assert account["refreshable"] is True
+    assert account["expires_at"].endswith("Z")
+    told = datetime.fromisoformat(account["expires_at"])
+    assert abs(told - token.expires_at) < timedelta(seconds=1)
+    assert 0 <= token.lifetime.total_seconds() - account["expires_in"] < 60
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_the_last_refresh(desk, outcome):
+    now = datetime.now(UTC)
+    attempt = Attempt(
+        outcome=outcome,
+        started_at=now - timedelta(minutes=1),
+        failures=2,
+        retry_at=now + timedelta(minutes=5) if outcome is Outcome.FAILED else None,
+        reason="Trakt is unavailable (503)",
+    )
+    note(desk, attempt, desk.sign_in(ago=0.8))
+    said = state_of(desk)
+    assert said["last_refresh"]["outcome"] == outcome.value
+    assert said["last_refresh"]["failures"] == 2
+    assert said["state"] == ("login_required" if outcome is Outcome.REFUSED else "due")
+    text = desk("status").out
+    assert "last try" in text
+    assert ("next try" in text) == (outcome is Outcome.FAILED)
+    assert "Trakt is unavailable (503)" in text
+
+
+def test_a_pause_that_trakt_asked_for(desk):
+    desk.sign_in()
+    with desk.client() as client:
+        until = datetime.now(UTC) + timedelta(minutes=5)
+        client._store.save(
+            AccountKey("emulator", ""), pause_to(until), expires_at=None, replacing=None
+        )
+    assert "Trakt asked for one until" in desk("status").out
+    assert json.loads(desk("status", "--json").out)["paused_until"].endswith("Z")
+
+
+def test_a_password_in_the_store_is_not_shown(desk):
+    from trakt_auth.cli.settings import Settings
+
+    shown = Settings(store="postgresql://me:secret@host/db").store_shown()
+    assert shown == "postgresql://...@host/db"
+    assert Settings(store="file:/home/me@work/x").store_shown() == "file:/home/me@work/x"
+
+
+def test_the_store_of_those_who_name_none(desk):
+    desk.monkeypatch.delenv("TRAKT_AUTH_STORE")
+    desk.monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    desk.monkeypatch.setattr("sys.platform", "linux")
+    from trakt_auth.cli.settings import Settings
+
+    assert Settings().store_url().startswith("file:")
+    assert Settings().store_url().endswith("tokens.json")
+
+
+BROKEN = {
+    "corrupt": ("not json", 1),
+    "newer": (json.dumps({"trakt-auth": 99}), 1),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("command", ["status", "token", "refresh", "logout"])
+def test_a_file_that_cannot_be_read(desk, kind, command):
+    text, status = BROKEN[kind]
+    desk.file.parent.mkdir()
+    desk.file.write_text(text)
+    ran = desk(command)
+    assert ran.status == status
+    assert ran.out == ""
+    assert len(ran.err.splitlines()) == 2
+    assert desk.file.read_text() == text
+
+
+def test_a_store_that_does_not_exist(desk):
+    ran = desk("status", "--store", "nonsense:x")
+    assert ran.status == 2
+    assert "nonsense" in ran.err
+
+
+def test_the_terminal_gets_colours_unless_it_asks_for_none(desk):
+    from trakt_auth.cli import status_text
+
+    class Terminal:
+        def isatty(self):
+            return True
+
+    desk.monkeypatch.setattr(status_text.sys, "stdout", Terminal())
+    desk.monkeypatch.setenv("TERM", "xterm")
+    desk.monkeypatch.delenv("NO_COLOR", raising=False)
+    assert status_text._painted("x", "31") == "\033[31mx\033[0m"
+    desk.monkeypatch.setenv("NO_COLOR", "1")
+    assert status_text._painted("x", "31") == "x"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 seconds"), (1, "1 second"), (3661, "1 hour 1 minute"), (604800, "7 days")],
+)
+def test_spans(seconds, words):
+    assert span(seconds) == words

@@ -1,0 +1,208 @@
+"""`token` by both ways, `refresh`, `logout`, and what the short cut may import."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+from cli_desk import SOURCE
+
+from trakt_auth.cli import app, quick
+
+
+
+HEAVY = {
+    "click", "rich", "httpx2", "msgspec", "asyncio", "anyio", "filelock", "segno", "platformdirs",
+    "logging", "email", "urllib.parse", "importlib.metadata", "concurrent.futures", "socket",
+    "trakt_auth.client", "trakt_auth.cli.commands", "trakt_auth.cli.app",
+}  # fmt: skip
+
+
+def test_prints_the_token_and_a_newline(desk):
+    token = desk.sign_in()
+    ran = desk("token")
+    assert (ran.status, ran.out, ran.err) == (0, f"{token.access_token}\n", "")
+
+
+def test_prints_nothing_else_as_a_program(desk):
+    token = desk.sign_in()
+    ran = desk.run("token")
+    assert (ran.status, ran.out, ran.err) == (0, f"{token.access_token}\n", "")
+
+
+def test_the_short_cut_imports_little(desk):
+    desk.monkeypatch.delenv("TRAKT_AUTH_URL")
+    desk.monkeypatch.delenv("TRAKT_API_URL")
+    token = desk.sign_in()
+    program = (
+        "import sys; from trakt_auth.cli import main; main(['token']);"
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "PYTHONPATH": SOURCE,
+            "TRAKT_CLIENT_ID": "emulator",
+            "TRAKT_AUTH_STORE": desk.store,
+            "COVERAGE_PROCESS_START": "",
+        },
+    )
+    assert done.stdout == f"{token.access_token}\n"
+    loaded = set(done.stderr.split())
+    assert not loaded & HEAVY
+    assert "trakt_auth.cli.quick" in loaded
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["token"],
+        ["token", "--account", "work"],
+        ["--account", "work", "token"],
+        ["--account=work", "token"],
+        ["--account", "default", "token", "--account=work"],
+        ["token", "--account", "nobody"],
+        ["token", "--account"],
+        ["token", "--account="],
+        ["--store=", "token"],
+        ["token", "--store", "nonsense"],
+        ["--store", "memory:", "token"],
+        ["token", "extra"],
+        ["token", "--help"],
+        ["token", "--", "--account"],
+    ],
+)
+@pytest.mark.parametrize("url", [None, "not a url"])
+def test_both_ways_agree(desk, arguments, url):
+    desk.sign_in()
+    desk.sign_in("work")
+    if url:
+        desk.monkeypatch.setenv("TRAKT_AUTH_URL", url)
+    short = desk(*arguments)
+    desk.monkeypatch.setattr(quick, "fresh_token", lambda _: None)
+    full = desk(*arguments)
+    assert (short.status, short.out, short.err) == (full.status, full.out, full.err)
+    desk.capsys.readouterr()
+    assert app.run(arguments) == full.status
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TRAKT_CLIENT_ID", ""), ("TRAKT_CLIENT_ID", "a b"), ("TRAKT_USER_AGENT", "Mozilla/5.0")],
+)
+def test_both_ways_agree_on_the_environment(desk, name, value):
+    desk.sign_in()
+    desk.monkeypatch.setenv(name, value)
+    short = desk("token")
+    assert short.status == 2
+    assert short.out == ""
+
+
+def test_a_missing_client_id_says_where_to_get_one(desk):
+    desk.monkeypatch.delenv("TRAKT_CLIENT_ID")
+    ran = desk("token")
+    assert ran.status == 2
+    what, hint = ran.err.splitlines()
+    assert "TRAKT_CLIENT_ID" in what
+    assert "https://app.trakt.tv/settings/apps/api" in hint
+    assert "export TRAKT_CLIENT_ID=" in hint
+
+
+def test_nobody_signed_in(desk):
+    ran = desk("token", "--account", "my work")
+    assert (ran.status, ran.out) == (3, "")
+    assert ran.err.splitlines()[1].endswith("run `trakt-auth login --account 'my work'`.")
+
+
+@pytest.mark.parametrize("age", [0.8, 2.0])
+def test_a_due_token_is_refreshed_first(desk, age):
+    old = desk.sign_in(ago=age)
+    ran = desk("token")
+    assert ran.status == 0
+    assert ran.out.strip() in desk.trakt.secrets
+    assert ran.out.strip() != old.access_token
+    assert desk("token").out == ran.out
+
+
+def test_a_refused_refresh_needs_a_login(desk):
+    desk.sign_in(ago=2)
+    desk.trakt.end_login("emulator-user")
+    assert desk("token").status == 3
+    ran = desk("status", "--account", "default")
+    assert ran.status == 3
+    assert "refused" in ran.out
+
+
+def test_two_programs_at_once_send_one_refresh(desk):
+    desk.sign_in(ago=2)
+    both = [desk.spawn("token") for _ in range(2)]
+    said = [one.communicate(timeout=60) for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert said[0] == said[1]
+    assert desk.trakt.state()["requests"]["/oauth/token"] == {"refreshed": 1}
+
+
+def test_an_unreachable_server(desk):
+    desk.sign_in(ago=2)
+    desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    ran = desk("token")
+    assert (ran.status, ran.out) == (5, "")
+    assert len(ran.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings"),
+    [("html_200", {}), ("cloudflare_403", {}), ("status", {"status": 429}), ("status", {"status": 503})])
+def test_answers_that_say_nothing_of_the_login(desk, fault, settings):
+    desk.sign_in(ago=2)
+    desk.trakt.arm(fault, endpoint="/oauth/token", **settings)
+    assert desk("token").status == 5
+
+
+def test_refresh(desk):
+    old = desk.sign_in()
+    ran = desk("refresh")
+    assert (ran.status, ran.out) == (0, "")
+    assert ran.err.startswith("Refreshed. The token is valid until 20")
+    assert desk("token").out.strip() != old.access_token
+
+
+def test_refresh_without_a_login(desk):
+    assert desk("refresh").status == 3
+
+
+def test_logout(desk):
+    desk.sign_in("work")
+    ran = desk("logout", "--account", "work")
+    assert (ran.status, ran.out) == (0, "")
+    assert ran.err == "Account 'work' is signed out, and its token is forgotten.\n"
+    assert desk.trakt.state()["requests"]["/oauth/revoke"]
+    again = desk("logout", "--account", "work")
+    assert (again.status, again.out) == (0, "")
+    assert "not signed in" in again.err
+
+
+def test_logout_without_a_network(desk):
+    desk.sign_in()
+    desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    assert desk("logout").status == 0
+    assert desk("token").status == 3
+
+
+def test_a_token_that_cannot_be_saved_is_told_in_the_words_of_the_command(desk):
+    from trakt_auth.errors import TokenNotSaved
+
+    token = desk.sign_in()
+    assert app._failed(TokenNotSaved("The disk is full", token=token)) == 1
+    assert "trakt-auth login" in desk.capsys.readouterr().err
+
+
+def test_off_the_main_thread(desk):
+    statuses = []
+    thread = threading.Thread(target=lambda: statuses.append(desk("token").status))
+    thread.start()
+    thread.join()
+    assert statuses == [3]
