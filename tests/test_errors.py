@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trakt_auth import Application, AsyncClient, Client, Endpoints, errors, events, protocol, steps
-from trakt_auth.models import (
+from trakt_auth.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
     DeviceAuthorization,
     Granted,
-    Token,
 )
 from trakt_auth.records import AccountKey, Record, Stored
+from trakt_auth.tokens import Token
 from trakt_auth.transport import in_process
 from trakt_auth.wire import HttpResponse
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from trakt_auth import flows
+from trakt_auth.authorization import DeviceAuthorization, Granted, Pending, SlowDown
 from trakt_auth.errors import (
     AccessDenied,
     DeviceCodeExpired,
@@ -24,7 +25,7 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.events import TokenObtained, TokenRefreshed, TokenRevoked
-from trakt_auth.models import DeviceAuthorization, Endpoints, Granted, Pending, SlowDown
+from trakt_auth.models import Endpoints
 from trakt_auth.protocol import build_authorization_request
 from trakt_auth.records import Record, Stored
 from trakt_auth.renewal import SAVE_PAUSES

@@ -24,8 +24,9 @@ from trakt_auth.errors import (
     UnexpectedResponse,
 )
 from trakt_auth.judgement import Need, Wish, after_failure, judge, lost_at, pause_after
-from trakt_auth.models import Application, Endpoints, Token
+from trakt_auth.models import Application, Endpoints
 from trakt_auth.records import Attempt, Outcome, Record
+from trakt_auth.tokens import Token
 from trakt_auth.transport import HttpTransport
 from trakt_auth.wire import HttpResponse
 
@@ -310,6 +311,7 @@ def test_which_faults_leave_the_refresh_token_unspent(
         (UnexpectedResponse("status unknown"), Outcome.UNKNOWN),
         (UnexpectedResponse("x", status=399), Outcome.UNKNOWN),
         (UnexpectedResponse("x", status=499), Outcome.FAILED),
+        (UnexpectedResponse("x", status=500), Outcome.UNKNOWN),
         (Unavailable("remembered"), Outcome.UNKNOWN),
     ],
 )

@@ -18,16 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trakt_auth import errors, protocol
-from trakt_auth.models import (
-    Application,
+from trakt_auth.authorization import (
     AuthorizationRequest,
     DeviceAuthorization,
-    Endpoints,
     Granted,
     Pending,
     SlowDown,
-    Token,
 )
+from trakt_auth.models import Application, Endpoints
+from trakt_auth.tokens import Token
 from trakt_auth.wire import HttpRequest, HttpResponse
 
 VECTORS = json.loads(Path(__file__).with_name("wire_vectors").joinpath("requests.json").read_text())
@@ -227,7 +226,7 @@ def test_a_200_without_tokens(body: object, headers: dict[str, str], says: str) 
         with pytest.raises(errors.UnexpectedResponse, match=says) as caught:
             parse(answer(200, body, headers), requested_at=NOW)
         assert caught.value.status == 200
-        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 # -- refusals, alike at every endpoint -----------------------------------------------------------

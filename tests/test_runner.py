@@ -173,8 +173,8 @@ def test_an_error_can_be_handled_by_the_flow():
 
 
 def test_polls_go_to_the_caller_and_events_to_subscribers():
+    from trakt_auth.authorization import Pending
     from trakt_auth.events import TokenRevoked
-    from trakt_auth.models import Pending
 
     published, polls = [], []
     shared = hands(publish=published.append)

@@ -17,11 +17,12 @@ from trakt_auth.errors import (
     TraktAuthError,
     TransportError,
 )
-from trakt_auth.models import Application, Endpoints, Token
+from trakt_auth.models import Application, Endpoints
 from trakt_auth.records import Record
 from trakt_auth.renewal import Context
 from trakt_auth.steps import Alone, Hold, Load, Moment, Notify, Now, Save, Send, Sleep
 from trakt_auth.stores.memory import MemoryStore
+from trakt_auth.tokens import Token
 from trakt_auth.wire import HttpResponse
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)

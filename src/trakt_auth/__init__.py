@@ -16,147 +16,51 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 if TYPE_CHECKING:
-    from trakt_auth.client import (
-        AsyncClient as AsyncClient,
+    from trakt_auth.async_client import AsyncClient
+    from trakt_auth.authorization import (
+        AuthorizationRequest,
+        AuthorizationResponse,
+        DeviceAuthorization,
+        DevicePoll,
+        Granted,
+        Pending,
+        SlowDown,
     )
-    from trakt_auth.client import (
-        Client as Client,
-    )
+    from trakt_auth.client import Client
     from trakt_auth.errors import (
-        AccessDenied as AccessDenied,
+        AccessDenied,
+        Blocked,
+        Cancelled,
+        DeviceCodeExpired,
+        DeviceCodeUnknown,
+        DeviceCodeUsed,
+        InvalidClient,
+        InvalidGrant,
+        InvalidRequest,
+        InvalidScope,
+        LockTimeout,
+        LoginRequired,
+        OAuthError,
+        RateLimited,
+        ServerError,
+        StateMismatch,
+        StoreConflict,
+        StoreCorrupt,
+        StoreError,
+        StoreUnavailable,
+        TokenNotSaved,
+        TraktAuthError,
+        TransportError,
+        UnauthorizedClient,
+        Unavailable,
+        UnexpectedResponse,
+        UnsupportedGrantType,
+        UsageError,
     )
-    from trakt_auth.errors import (
-        Blocked as Blocked,
-    )
-    from trakt_auth.errors import (
-        Cancelled as Cancelled,
-    )
-    from trakt_auth.errors import (
-        DeviceCodeExpired as DeviceCodeExpired,
-    )
-    from trakt_auth.errors import (
-        DeviceCodeUnknown as DeviceCodeUnknown,
-    )
-    from trakt_auth.errors import (
-        DeviceCodeUsed as DeviceCodeUsed,
-    )
-    from trakt_auth.errors import (
-        InvalidClient as InvalidClient,
-    )
-    from trakt_auth.errors import (
-        InvalidGrant as InvalidGrant,
-    )
-    from trakt_auth.errors import (
-        InvalidRequest as InvalidRequest,
-    )
-    from trakt_auth.errors import (
-        InvalidScope as InvalidScope,
-    )
-    from trakt_auth.errors import (
-        LockTimeout as LockTimeout,
-    )
-    from trakt_auth.errors import (
-        LoginRequired as LoginRequired,
-    )
-    from trakt_auth.errors import (
-        OAuthError as OAuthError,
-    )
-    from trakt_auth.errors import (
-        RateLimited as RateLimited,
-    )
-    from trakt_auth.errors import (
-        ServerError as ServerError,
-    )
-    from trakt_auth.errors import (
-        StateMismatch as StateMismatch,
-    )
-    from trakt_auth.errors import (
-        StoreConflict as StoreConflict,
-    )
-    from trakt_auth.errors import (
-        StoreCorrupt as StoreCorrupt,
-    )
-    from trakt_auth.errors import (
-        StoreError as StoreError,
-    )
-    from trakt_auth.errors import (
-        StoreUnavailable as StoreUnavailable,
-    )
-    from trakt_auth.errors import (
-        TokenNotSaved as TokenNotSaved,
-    )
-    from trakt_auth.errors import (
-        TraktAuthError as TraktAuthError,
-    )
-    from trakt_auth.errors import (
-        TransportError as TransportError,
-    )
-    from trakt_auth.errors import (
-        UnauthorizedClient as UnauthorizedClient,
-    )
-    from trakt_auth.errors import (
-        Unavailable as Unavailable,
-    )
-    from trakt_auth.errors import (
-        UnexpectedResponse as UnexpectedResponse,
-    )
-    from trakt_auth.errors import (
-        UnsupportedGrantType as UnsupportedGrantType,
-    )
-    from trakt_auth.errors import (
-        UsageError as UsageError,
-    )
-    from trakt_auth.events import (
-        Event as Event,
-    )
-    from trakt_auth.events import (
-        LoginNeeded as LoginNeeded,
-    )
-    from trakt_auth.events import (
-        TokenObtained as TokenObtained,
-    )
-    from trakt_auth.events import (
-        TokenRefreshed as TokenRefreshed,
-    )
-    from trakt_auth.events import (
-        TokenRevoked as TokenRevoked,
-    )
-    from trakt_auth.models import (
-        Application as Application,
-    )
-    from trakt_auth.models import (
-        AuthorizationRequest as AuthorizationRequest,
-    )
-    from trakt_auth.models import (
-        AuthorizationResponse as AuthorizationResponse,
-    )
-    from trakt_auth.models import (
-        DeviceAuthorization as DeviceAuthorization,
-    )
-    from trakt_auth.models import (
-        DevicePoll as DevicePoll,
-    )
-    from trakt_auth.models import (
-        Endpoints as Endpoints,
-    )
-    from trakt_auth.models import (
-        Granted as Granted,
-    )
-    from trakt_auth.models import (
-        Pending as Pending,
-    )
-    from trakt_auth.models import (
-        SlowDown as SlowDown,
-    )
-    from trakt_auth.models import (
-        Token as Token,
-    )
-    from trakt_auth.models import (
-        TokenState as TokenState,
-    )
-    from trakt_auth.stores import (
-        open_store as open_store,
-    )
+    from trakt_auth.events import Event, LoginNeeded, TokenObtained, TokenRefreshed, TokenRevoked
+    from trakt_auth.models import Application, Endpoints
+    from trakt_auth.stores import open_store
+    from trakt_auth.tokens import Token, TokenState
 
 __all__ = [
     "AccessDenied",
@@ -209,61 +113,33 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client": ("AsyncClient", "Client"),
-    "errors": (
-        "AccessDenied",
-        "Blocked",
-        "Cancelled",
-        "DeviceCodeExpired",
-        "DeviceCodeUnknown",
-        "DeviceCodeUsed",
-        "InvalidClient",
-        "InvalidGrant",
-        "InvalidRequest",
-        "InvalidScope",
-        "LockTimeout",
-        "LoginRequired",
-        "OAuthError",
-        "RateLimited",
-        "ServerError",
-        "StateMismatch",
-        "StoreConflict",
-        "StoreCorrupt",
-        "StoreError",
-        "StoreUnavailable",
-        "TokenNotSaved",
-        "TraktAuthError",
-        "TransportError",
-        "UnauthorizedClient",
-        "Unavailable",
-        "UnexpectedResponse",
-        "UnsupportedGrantType",
-        "UsageError",
-    ),
-    "events": ("Event", "LoginNeeded", "TokenObtained", "TokenRefreshed", "TokenRevoked"),
-    "models": (
-        "Application",
-        "AuthorizationRequest",
-        "AuthorizationResponse",
-        "DeviceAuthorization",
-        "DevicePoll",
-        "Endpoints",
-        "Granted",
-        "Pending",
-        "SlowDown",
-        "Token",
-        "TokenState",
-    ),
-    "stores": ("open_store",),
+    "client": "Client",
+    "async_client": "AsyncClient",
+    "errors": """
+        AccessDenied Blocked Cancelled DeviceCodeExpired DeviceCodeUnknown
+        DeviceCodeUsed InvalidClient InvalidGrant InvalidRequest InvalidScope
+        LockTimeout LoginRequired OAuthError RateLimited ServerError StateMismatch
+        StoreConflict StoreCorrupt StoreError StoreUnavailable TokenNotSaved
+        TraktAuthError TransportError Unavailable UnauthorizedClient UnexpectedResponse
+        UnsupportedGrantType UsageError
+    """,
+    "events": "Event LoginNeeded TokenObtained TokenRefreshed TokenRevoked",
+    "models": "Application Endpoints",
+    "authorization": """
+        AuthorizationRequest AuthorizationResponse
+        DeviceAuthorization DevicePoll Granted Pending SlowDown
+    """,
+    "tokens": "Token TokenState",
+    "stores": "open_store",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used: a fresh token needs few of them."""
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value
 

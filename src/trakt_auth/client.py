@@ -1,6 +1,6 @@
-"""`Client` and `AsyncClient`: what users hold. Each method is one line over a flow.
+"""`Client`: what users hold. Each method is one line over a flow.
 
-Layer 5. The order of steps is in `flows` and `renewal`, what both clients share in `desk`.
+Layer 5. The order of steps is in `flows` and `renewal`; `desk` is shared with `AsyncClient`.
 Users, the adapters, the command line and the keeper import this file.
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
+from trakt_auth.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.desk import Desk, named
 from trakt_auth.late import Late
-from trakt_auth.models import AuthorizationRequest, DeviceAuthorization, DevicePoll, Token
+from trakt_auth.tokens import Token
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from trakt_auth import flows, renewal, runner
+    import trakt_auth.flows as flows
+    import trakt_auth.renewal as renewal
+    import trakt_auth.runner as runner
     from trakt_auth.runner import OnPoll
 else:
     flows, renewal = Late("trakt_auth.flows"), Late("trakt_auth.renewal")
     runner = Late("trakt_auth.runner")
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["Client"]
 
 
 class Client(Desk):
@@ -247,115 +250,3 @@ class Client(Desk):
     ) -> None:
         """Close."""
         self.close()
-
-
-class AsyncClient(Desk):
-    """`Client` for asyncio and trio: the same names, arguments and behaviour, with `await`.
-
-    Each method is documented there. A task that is cancelled stops waiting at once; a refresh,
-    a code exchange or a poll that is under way is finished and saved all the same.
-    """
-
-    async def exchange_code(
-        self, request: AuthorizationRequest, callback: str, *, account: str = "default"
-    ) -> Token:
-        """Finish the authorization code grant; see `Client.exchange_code`."""
-        flow = flows.exchange_code(self._context, request, callback, account=named(account))
-        return await runner.run_async(flow, self._hands)
-
-    async def start_device(self) -> DeviceAuthorization:
-        """Start the device flow; see `Client.start_device`."""
-        return await runner.run_async(flows.start_device(self._context), self._hands)
-
-    async def poll_device(
-        self, device: DeviceAuthorization, *, account: str = "default"
-    ) -> DevicePoll:
-        """Ask once whether the person has answered; see `Client.poll_device`."""
-        flow = flows.poll_device(self._context, device, account=named(account))
-        return await runner.run_async(flow, self._hands)
-
-    async def wait_for_device(
-        self,
-        device: DeviceAuthorization,
-        *,
-        account: str = "default",
-        on_poll: OnPoll | None = None,
-    ) -> Token:
-        """Wait until the person has answered; see `Client.wait_for_device`. Cancel the task."""
-        flow = flows.wait_for_device(self._context, device, account=named(account))
-        return await runner.run_async(flow, self._hands, on_poll=on_poll)
-
-    async def token(self, *, account: str = "default") -> Token:
-        """Return a token that is valid now; see `Client.token`."""
-        return self._fresh(account) or self._remember(
-            account,
-            await runner.run_async(
-                renewal.fresh_token(self._context, account=named(account)), self._hands
-            ),
-        )
-
-    async def refresh(self, *, account: str = "default") -> Token:
-        """Refresh now, due or not; see `Client.refresh`."""
-        flow = renewal.refresh(self._context, account=named(account))
-        return self._remember(account, await runner.run_async(flow, self._hands))
-
-    async def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
-        """Return another token than the rejected one; see `Client.refresh_rejected`."""
-        flow = renewal.refresh_rejected(
-            self._context, account=named(account), rejected=access_token
-        )
-        return self._remember(account, await runner.run_async(flow, self._hands))
-
-    async def revoke(self, *, account: str = "default") -> None:
-        """Sign out; see `Client.revoke`."""
-        await runner.run_async(flows.revoke(self._context, account=named(account)), self._hands)
-
-    async def adopt(self, token: Token, *, account: str = "default") -> Token:
-        """Take over a token; see `Client.adopt`."""
-        flow = flows.adopt(self._context, token, account=named(account))
-        return self._remember(account, await runner.run_async(flow, self._hands))
-
-    async def accounts(self) -> list[str]:
-        """Return the names of the accounts in the store; see `Client.accounts`."""
-        from anyio.to_thread import run_sync
-
-        return list(await run_sync(self._store.accounts, self.application.client_id))
-
-    @property
-    def api(self) -> httpx2.AsyncClient:
-        """An httpx2 client for Trakt's API; see `Client.api`."""
-        return self.api_for("default")
-
-    def api_for(self, account: str) -> httpx2.AsyncClient:
-        """Return an httpx2 client for Trakt's API, signed in as an account."""
-        from trakt_auth.adapters.for_httpx2 import async_api_client
-
-        api: httpx2.AsyncClient = self._api(account, async_api_client)
-        return api
-
-    async def aclose(self) -> None:
-        """Wait for a refresh under way, then close connections."""
-        import anyio
-        from anyio.to_thread import run_sync
-
-        with anyio.CancelScope(shield=True):
-            await run_sync(self._hands.flights.close)
-            self._transport.close()
-            for api in self._apis.values():
-                await api.aclose()
-            await self._async_transport.aclose()
-            if self._owns_store:
-                await run_sync(self._store.close)
-
-    async def __aenter__(self) -> Self:
-        """Return the client."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close."""
-        await self.aclose()

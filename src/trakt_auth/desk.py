@@ -9,18 +9,24 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
+from trakt_auth.authorization import AuthorizationRequest
 from trakt_auth.errors import UsageError
 from trakt_auth.late import Late
-from trakt_auth.models import Application, AuthorizationRequest, Endpoints, Token
+from trakt_auth.models import Application, Endpoints
 from trakt_auth.stores import open_store
+from trakt_auth.tokens import Token
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from trakt_auth import clock as clocks
-    from trakt_auth import events, flights, protocol, renewal, runner
+    import trakt_auth.clock as clocks
+    import trakt_auth.events as events
+    import trakt_auth.flights as flights
+    import trakt_auth.protocol as protocol
+    import trakt_auth.renewal as renewal
+    import trakt_auth.runner as runner
     from trakt_auth.events import Event
     from trakt_auth.ports import Clock, TokenStore
     from trakt_auth.transport import AsyncHttpTransport, HttpTransport
@@ -57,33 +63,34 @@ class Desk:
         self.endpoints = endpoints or Endpoints()
         self._timeout = timeout
         self._inner = transport
-        self._owns_store = store is None or isinstance(store, str)
-        self._store = (
-            open_store(store or "memory:") if store is None or isinstance(store, str) else store
-        )
+        self._transport = _LateTransport(timeout, transport)
+        self._async_transport = _LateAsyncTransport(timeout, transport)
+        store = "memory:" if store is None else store
+        self._owns_store = isinstance(store, str)
+        self._store = open_store(store) if isinstance(store, str) else store
         self._clock = clock or clocks.SystemClock()
-        send_seconds = OFF_THE_NETWORK * timeout
         self._context = renewal.Context(
             application=application,
             endpoints=self.endpoints,
-            lock_wait=send_seconds + PATIENCE,
+            lock_wait=OFF_THE_NETWORK * timeout + PATIENCE,
             replay_unknown=replay_unknown,
         )
-        self._transport = _LateTransport(timeout, transport)
-        self._async_transport = _LateAsyncTransport(timeout, transport)
-        self._hands = runner.Hands(
+        self._hands = self._make_hands()
+        self._guard = threading.Lock()
+        self._known: dict[str, tuple[Token, datetime]] = {}
+        self._subscribers: list[Callable[[Event], object]] = []
+        self._apis: dict[str, Any] = {}
+
+    def _make_hands(self) -> runner.Hands:
+        return runner.Hands(
             transport=self._transport,
             async_transport=self._async_transport,
             store=self._store,
             clock=self._clock,
             flights=flights.Flights(),
             publish=self._publish,
-            send_seconds=send_seconds,
+            send_seconds=OFF_THE_NETWORK * self._timeout,
         )
-        self._guard = threading.Lock()
-        self._known: dict[str, tuple[Token, datetime]] = {}
-        self._subscribers: list[Callable[[Event], object]] = []
-        self._apis: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         """Name the application and the server, no secret."""

@@ -33,7 +33,7 @@ TYPE_CHECKING = False  # `typing` would take a quarter of the time to import thi
 if TYPE_CHECKING:
     from typing import ClassVar
 
-    from trakt_auth.models import Token
+    from trakt_auth.tokens import Token
 
 __all__ = [
     "AccessDenied",
@@ -186,9 +186,8 @@ class Unavailable(ServerError):
 
 
 class OAuthError(TraktAuthError):
-    """The server refused in OAuth's own words (RFC 6749 §5.2 and §4.1.2.1).
+    """The server refused in OAuth's own words (RFC 6749 §5.2); decide by `error` alone.
 
-    `error` and `error_description` are the server's; decide by `error` alone.
     `status` is the HTTP status, None when the refusal came by redirect.
     """
 
@@ -219,19 +218,13 @@ class InvalidGrant(OAuthError):
 class InvalidClient(OAuthError):
     """The client id is unknown or deleted, or the client secret is wrong."""
 
-    default_hint = (
-        "Compare client id and secret with the application's page on Trakt; "
-        "a public client sends no secret at all."
-    )
+    default_hint = "Compare client id and secret with the application's page on Trakt."
 
 
 class InvalidRequest(OAuthError):
     """A parameter is missing or does not match; often the redirect URI."""
 
-    default_hint = (
-        "Check that the redirect URI is, letter by letter, one of those registered "
-        "for the application on Trakt."
-    )
+    default_hint = "Check that the redirect URI is, letter by letter, one that the app registered."
 
 
 class UnauthorizedClient(OAuthError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trakt_auth.models import Token
+from trakt_auth.tokens import Token
 
 __all__ = ["Event", "LoginNeeded", "TokenObtained", "TokenRefreshed", "TokenRevoked"]
 

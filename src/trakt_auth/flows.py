@@ -12,7 +12,16 @@ from contextlib import suppress
 from hmac import compare_digest
 from typing import TypeAlias
 
-from trakt_auth import protocol, refusals
+import trakt_auth.protocol as protocol
+import trakt_auth.refusals as refusals
+from trakt_auth.authorization import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    DeviceAuthorization,
+    DevicePoll,
+    Granted,
+    SlowDown,
+)
 from trakt_auth.errors import (
     DeviceCodeExpired,
     LockTimeout,
@@ -24,19 +33,10 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.events import TokenObtained, TokenRevoked
-from trakt_auth.models import (
-    AuthorizationRequest,
-    AuthorizationResponse,
-    DeviceAuthorization,
-    DevicePoll,
-    Granted,
-    SlowDown,
-    Token,
-    TokenState,
-)
 from trakt_auth.records import Record
 from trakt_auth.renewal import Context, fresh_token, keep
 from trakt_auth.steps import Flow, hold, load, notify, now, protected, save, send, sleep
+from trakt_auth.tokens import Token, TokenState
 
 __all__ = [
     "adopt",

@@ -18,8 +18,8 @@ from trakt_auth.errors import (
     Unavailable,
     UnexpectedResponse,
 )
-from trakt_auth.models import Token, TokenState
 from trakt_auth.records import Attempt, Outcome, Record
+from trakt_auth.tokens import Token, TokenState
 
 __all__ = [
     "Need",

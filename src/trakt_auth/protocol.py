@@ -16,7 +16,15 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from trakt_auth import refusals
+import trakt_auth.refusals as refusals
+from trakt_auth.authorization import (
+    AuthorizationRequest,
+    DeviceAuthorization,
+    DevicePoll,
+    Granted,
+    Pending,
+    SlowDown,
+)
 from trakt_auth.codec import MalformedJsonError, from_json, to_json
 from trakt_auth.errors import (
     AccessDenied,
@@ -26,15 +34,7 @@ from trakt_auth.errors import (
     OAuthError,
     UnexpectedResponse,
 )
-from trakt_auth.models import (
-    AuthorizationRequest,
-    DeviceAuthorization,
-    DevicePoll,
-    Granted,
-    Pending,
-    SlowDown,
-    Token,
-)
+from trakt_auth.tokens import Token
 from trakt_auth.wire import HttpRequest, HttpResponse
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ DEVICE_ERRORS: dict[int, tuple[type[OAuthError], str, str]] = {
 DEVICE_ERROR_STATUS = {"expired_token": 410, "access_denied": 418}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _TokenAnswer:
     access_token: str
     expires_in: float
@@ -79,7 +79,7 @@ class _TokenAnswer:
     scope: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class _DeviceCodeAnswer:
     device_code: str
     user_code: str
@@ -283,6 +283,8 @@ def parse_device_code_response(
     Raises: OAuthError, ServerError.
     """
     answer = _read(_DeviceCodeAnswer, response, "a device code")
+    if not (answer.device_code and answer.user_code.strip() and answer.verification_url.strip()):
+        raise UnexpectedResponse("The answer's codes are empty", status=response.status)
     return DeviceAuthorization(
         device_code=answer.device_code,
         user_code=answer.user_code.strip(),

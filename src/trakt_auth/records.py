@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
-from trakt_auth.models import Token
+from trakt_auth.tokens import Token
 
 __all__ = ["AccountKey", "Attempt", "Outcome", "Record", "Stored", "pause_from", "pause_to"]
 
@@ -120,7 +120,7 @@ class Record:
                 version=stored.version,
                 attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _corrupt(error) from None
 
 
@@ -137,7 +137,7 @@ def pause_from(stored: Stored) -> datetime:
     content = _read(stored)
     try:
         return _Fields(content).moment("paused_until")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _corrupt(error) from None
 
 
@@ -203,7 +203,7 @@ class _Fields:
         moment = datetime.fromisoformat(self.text(name))
         if moment.tzinfo is None:
             raise KeyError(name)
-        return moment
+        return moment.astimezone(UTC)
 
     def optional_moment(self, name: str) -> datetime | None:
         return None if self._content.get(name) is None else self.moment(name)

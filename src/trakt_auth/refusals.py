@@ -88,7 +88,9 @@ def excerpt(response: HttpResponse) -> str:
 
 
 def _masked(text: str) -> str:
-    return SECRET.sub("[...]", " ".join(text.split()))[:EXCERPT]
+    # What a terminal would obey is not passed on to one.
+    harmless = "".join(letter if letter.isprintable() else " " for letter in text)
+    return SECRET.sub("[...]", " ".join(harmless.split()))[:EXCERPT]
 
 
 def named(error: str, description: str | None = None, *, status: int | None = None) -> OAuthError:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from trakt_auth import protocol
+import trakt_auth.protocol as protocol
 from trakt_auth.errors import (
     InvalidGrant,
     LoginRequired,
@@ -31,9 +31,10 @@ from trakt_auth.errors import (
 )
 from trakt_auth.events import LoginNeeded, TokenRefreshed
 from trakt_auth.judgement import Need, Wish, after_failure, judge, lost_at, pause_after, why_refused
-from trakt_auth.models import Application, Endpoints, Token
+from trakt_auth.models import Application, Endpoints
 from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_from, pause_to
 from trakt_auth.steps import Flow, alone, hold, load, notify, now, save, send, sleep
+from trakt_auth.tokens import Token
 
 __all__ = ["Context", "fresh_token", "keep", "refresh", "refresh_rejected"]
 

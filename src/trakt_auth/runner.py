@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
+from trakt_auth.authorization import DevicePoll, Granted, Pending, SlowDown
 from trakt_auth.errors import LockTimeout, StoreUnavailable, TraktAuthError
 from trakt_auth.events import Event
 from trakt_auth.flights import Flights, landed, landed_async
-from trakt_auth.models import DevicePoll, Granted, Pending, SlowDown
 from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.steps import Alone, Flow, Hold, Load, Notify, Now, Save, Send, Sleep, Step

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
+from trakt_auth.authorization import DevicePoll
 from trakt_auth.events import Event
-from trakt_auth.models import DevicePoll
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.wire import HttpRequest, HttpResponse
 

@@ -35,7 +35,7 @@ class Trakt(Emulator):
         self.secrets = []
 
     def respond(self, request, *, peer="127.0.0.1"):
-        if request.url.endswith("/oauth/device/token") and self.decision:
+        if "/oauth/device/token" in request.url and self.decision:
             for one in self.state()["device_codes"]:
                 if one["status"] == "pending":
                     getattr(self, f"{self.decision}_device")(one["user_code"])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 from cli_desk import SOURCE
@@ -90,10 +91,10 @@ def test_a_reader_who_has_left(desk, command):
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's own")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's own")
 def test_a_full_disk_behind_stdout(desk):
     desk.sign_in()
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "trakt_auth.cli", "token"],
             stdout=full,

@@ -122,6 +122,14 @@ def test_a_password_in_the_store_is_not_shown(desk):
     assert Settings(store="file:/home/me@work/x").store_shown() == "file:/home/me@work/x"
 
 
+def test_trakt_is_the_server_of_those_who_name_none():
+    from trakt_auth.cli.settings import Settings
+
+    assert Settings(environ={}).endpoints() is None
+    one = Settings(environ={"TRAKT_API_URL": "http://127.0.0.1:1"}).endpoints()
+    assert (one.auth, one.api) == ("https://auth.trakt.tv", "http://127.0.0.1:1")
+
+
 def test_the_store_of_those_who_name_none(desk):
     desk.monkeypatch.delenv("TRAKT_AUTH_STORE")
     desk.monkeypatch.setenv("XDG_DATA_HOME", "/data")

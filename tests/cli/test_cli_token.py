@@ -1,5 +1,6 @@
 """`token` by both ways, `refresh`, `logout`, and what the short cut may import."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -8,8 +9,6 @@ import pytest
 from cli_desk import SOURCE
 
 from trakt_auth.cli import app, quick
-
-
 
 HEAVY = {
     "click", "rich", "httpx2", "msgspec", "asyncio", "anyio", "filelock", "segno", "platformdirs",
@@ -91,7 +90,7 @@ def test_both_ways_agree(desk, arguments, url):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("TRAKT_CLIENT_ID", ""), ("TRAKT_CLIENT_ID", "a b"), ("TRAKT_USER_AGENT", "Mozilla/5.0")],
+    [("TRAKT_CLIENT_ID", ""), ("TRAKT_CLIENT_ID", "a\tb"), ("TRAKT_USER_AGENT", "Mozilla/5.0")],
 )
 def test_both_ways_agree_on_the_environment(desk, name, value):
     desk.sign_in()
@@ -155,11 +154,44 @@ def test_an_unreachable_server(desk):
 
 @pytest.mark.parametrize(
     ("fault", "settings"),
-    [("html_200", {}), ("cloudflare_403", {}), ("status", {"status": 429}), ("status", {"status": 503})])
+    [
+        ("html_200", {}),
+        ("cloudflare_403", {"every_agent": True}),
+        ("status", {"status": 429}),
+        ("status", {"status": 503}),
+    ],
+)
 def test_answers_that_say_nothing_of_the_login(desk, fault, settings):
     desk.sign_in(ago=2)
     desk.trakt.arm(fault, endpoint="/oauth/token", **settings)
     assert desk("token").status == 5
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_a_refresh_loses_nothing(desk, number, status):
+    old = desk.sign_in(ago=2)
+    arrived, released = threading.Event(), threading.Event()
+    respond = desk.trakt.respond
+
+    def held(request, **more):
+        if "/oauth/token" in request.url:
+            arrived.set()
+            assert released.wait(60)
+        return respond(request, **more)
+
+    desk.monkeypatch.setattr(desk.trakt, "respond", held)
+    with desk.spawn("token") as process:
+        assert arrived.wait(60)
+        process.send_signal(number)
+        process.send_signal(number)
+        released.set()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (status, "")
+    assert err.split() in (["Interrupted."], ["Terminated."])
+    token = desk("token").out.strip()
+    assert token in desk.trakt.secrets
+    assert token != old.access_token
+    assert desk.trakt.state()["requests"]["/oauth/token"] == {"refreshed": 1}
 
 
 def test_refresh(desk):

@@ -7,14 +7,12 @@ The client's `api` and users of their own httpx2 clients import this file.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 
+from trakt_auth.adapters import TokenSource
 from trakt_auth.errors import UsageError
-
-if TYPE_CHECKING:
-    from trakt_auth.client import AsyncClient, Client
 
 __all__ = ["BearerAuth", "api_client", "async_api_client"]
 
@@ -31,8 +29,8 @@ class BearerAuth(httpx2.Auth):
     Raises (from the request): whatever `client.token` raises; UsageError for another host.
     """
 
-    def __init__(self, client: Client | AsyncClient, *, account: str = "default") -> None:
-        self._client: Any = client
+    def __init__(self, client: TokenSource, *, account: str = "default") -> None:
+        self._client = client
         self._account = account
         self._origin = _origin(httpx2.URL(client.endpoints.api))
 
@@ -80,7 +78,7 @@ def _replayable(request: httpx2.Request) -> bool:
 
 
 def api_client(
-    client: Client,
+    client: TokenSource,
     *,
     account: str,
     headers: Mapping[str, str],
@@ -98,7 +96,7 @@ def api_client(
 
 
 def async_api_client(
-    client: AsyncClient,
+    client: TokenSource,
     *,
     account: str,
     headers: Mapping[str, str],

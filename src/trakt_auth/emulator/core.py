@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from trakt_auth.emulator import control
+import trakt_auth.emulator.control as control
 from trakt_auth.emulator.authorize import RefusedAsk, denial, grant, read_ask
 from trakt_auth.emulator.clock import Clock
 from trakt_auth.emulator.oauth import token_body

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from trakt_auth.emulator import edge
+import trakt_auth.emulator.edge as edge
 from trakt_auth.emulator.answers import empty, json_answer, oauth_error, text_answer
 from trakt_auth.emulator.api import unauthorized
 from trakt_auth.emulator.fault_kinds import Kind, check_choice

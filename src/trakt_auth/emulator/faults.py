@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
-from trakt_auth.emulator import fault_answers, fault_kinds
+import trakt_auth.emulator.fault_answers as fault_answers
+import trakt_auth.emulator.fault_kinds as fault_kinds
 from trakt_auth.emulator.answers import Refused
 from trakt_auth.emulator.fault_kinds import Kind, ReplayFamily, ReplayGrace
 from trakt_auth.emulator.request import Plan

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator import edge, routes
+import trakt_auth.emulator.edge as edge
+import trakt_auth.emulator.routes as routes
 from trakt_auth.emulator.answers import Refused
 from trakt_auth.emulator.request import parse
 from trakt_auth.wire import HttpResponse

@@ -10,7 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from trakt_auth.emulator import activate, api, control, device, oauth, pages
+import trakt_auth.emulator.activate as activate
+import trakt_auth.emulator.api as api
+import trakt_auth.emulator.control as control
+import trakt_auth.emulator.device as device
+import trakt_auth.emulator.oauth as oauth
+import trakt_auth.emulator.pages as pages
 from trakt_auth.emulator.answers import Answer, json_answer, oauth_error
 from trakt_auth.emulator.sessions import bare_page
 

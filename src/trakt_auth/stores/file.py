@@ -267,7 +267,7 @@ def _parse(document: Any) -> _Content:  # noqa: ANN401 - that it is what we wrot
         records[AccountKey(client_id, account)] = Stored(
             payload=payload,
             version=int(entry["version"]),
-            expires_at=None if end is None else datetime.fromtimestamp(end, UTC),
+            expires_at=None if end is None else datetime.fromisoformat(end).astimezone(UTC),
         )
     return _Content(int(document["version"]), records)
 
@@ -278,7 +278,7 @@ def _dump(content: _Content) -> bytes:
             "client_id": key.client_id,
             "account": key.account,
             "version": stored.version,
-            "expires_at": stored.expires_at.timestamp() if stored.expires_at else None,
+            "expires_at": stored.expires_at.isoformat() if stored.expires_at else None,
             "payload": stored.payload,
         }
         for key, stored in content.records.items()

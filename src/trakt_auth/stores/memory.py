@@ -77,10 +77,13 @@ class MemoryLock:
 
     def __init__(self, inner: threading.Lock) -> None:
         self._inner = inner
+        self._ours = False
 
     def acquire(self) -> bool:
         """Take it if it is free."""
-        return self._inner.acquire(blocking=False)
+        taken = self._inner.acquire(blocking=False)
+        self._ours = self._ours or taken
+        return taken
 
     def remaining(self) -> float:
         """Return infinity: it cannot lapse."""
@@ -88,4 +91,6 @@ class MemoryLock:
 
     def release(self) -> None:
         """Give it back."""
-        self._inner.release()
+        if self._ours:
+            self._ours = False
+            self._inner.release()

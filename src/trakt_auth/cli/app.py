@@ -1,0 +1,125 @@
+"""Runs one command: signals, the library's warnings, and what each failure looks like.
+
+Layer 6. Knows no command by name; click's own errors are turned into ours in `commands`.
+Only `main` imports this file.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from types import FrameType
+
+from trakt_auth.cli.output import FAILED, clean, say
+from trakt_auth.cli.settings import DEFAULT_ACCOUNT
+from trakt_auth.errors import (
+    AccessDenied,
+    LoginRequired,
+    ServerError,
+    TokenNotSaved,
+    TraktAuthError,
+    TransportError,
+    UsageError,
+)
+
+__all__ = ["run"]
+
+STATUS: tuple[tuple[type[TraktAuthError], int], ...] = (
+    (UsageError, 2),
+    (LoginRequired, 3),
+    (AccessDenied, 4),
+    (TransportError, 5),
+    (ServerError, 5),
+)
+SIGNALS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
+
+
+class _Stopped(BaseException):
+    """A signal ended the command; not an Exception, so that nothing takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name; return the exit status."""
+    stdout: object = sys.stdout
+    if isinstance(stdout, TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")
+    with _signals(), _warnings():
+        try:
+            from trakt_auth.cli.commands import dispatch
+
+            return dispatch(arguments)
+        except TraktAuthError as error:
+            return _failed(error)
+        except _Stopped as stopped:
+            say(f"\n{SIGNALS[signal.Signals(stopped.number)]}")
+            return 128 + stopped.number
+        except SystemExit as error:  # click's way to end when the reader of stdout has left
+            return error.code if isinstance(error.code, int) else FAILED
+
+
+def _failed(error: TraktAuthError) -> int:
+    say(f"trakt-auth: {clean(str(error))}")
+    say(clean(_hint(error)))
+    return next((status for kind, status in STATUS if isinstance(error, kind)), FAILED)
+
+
+def _hint(error: TraktAuthError) -> str:
+    if isinstance(error, TokenNotSaved):  # what the library advises needs a program
+        return "Make the store writable, then sign in again: run `trakt-auth login`."
+    if isinstance(error, LoginRequired) and error.account != DEFAULT_ACCOUNT:
+        name = shlex.quote(error.account)
+        return error.hint.replace("trakt-auth login", f"trakt-auth login --account {name}")
+    return error.hint
+
+
+@contextmanager
+def _signals() -> Generator[None, None, None]:
+    """End the command at the first signal; while it tidies up, further ones have no effect.
+
+    A refresh under way runs on its own thread and is waited for when the client is closed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        for one in SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
+        raise _Stopped(number)
+
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    try:
+        for one, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as `nohup` and `&` in scripts want it
+                signal.signal(one, stop)
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+class _ToPeople(logging.Handler):
+    """Writes to whatever stderr is at the moment: a live display puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"trakt-auth: {clean(record.getMessage())}")
+
+
+@contextmanager
+def _warnings() -> Generator[None, None, None]:
+    logger, handler = logging.getLogger("trakt_auth"), _ToPeople(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

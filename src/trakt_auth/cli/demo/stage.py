@@ -1,0 +1,107 @@
+"""Where the demo plays: an emulator on a free port, clocks that move, a store that is thrown away.
+
+Layer 6, the demo. Nothing is shown here and no step is taken.
+`scenes` and the demo's entry point import this file.
+"""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from trakt_auth.async_client import AsyncClient
+from trakt_auth.client import Client
+from trakt_auth.clock import SystemClock
+from trakt_auth.emulator import Emulator
+from trakt_auth.models import Application, Endpoints
+from trakt_auth.steps import Moment
+
+__all__ = ["PROGRAMS", "Stage", "open_stage"]
+
+PROGRAMS = 5  # clients that share the store as programs on one computer would
+LONG = 0.5  # seconds; a longer wait is played by moving the clocks
+
+
+class StageClock(SystemClock):
+    """The computer's clocks, moved together with the emulator's."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._ahead = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, here and at the emulator."""
+        self._ahead += seconds
+        self._emulator.clock.advance(seconds)
+
+    def now(self) -> Moment:
+        """Read both clocks."""
+        return Moment(
+            wall=super().now().wall + timedelta(seconds=self._ahead),
+            monotonic=time.monotonic() + self._ahead,
+        )
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        """Wait; long waits pass at once."""
+        if seconds > LONG:
+            self.advance(seconds)
+        else:
+            super().sleep(seconds, cancel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What the scenes play with."""
+
+    url: str
+    emulator: Emulator
+    clock: StageClock
+    programs: list[Client]
+    other: AsyncClient
+    folder: Path
+
+    @property
+    def client(self) -> Client:
+        """The program that most scenes are about."""
+        return self.programs[0]
+
+    def refreshes(self) -> int:
+        """Return how many refreshes the emulator has been sent, whatever became of them."""
+        return sum(one.notes.get("grant_type") == "refresh_token" for one in self.emulator.log)
+
+
+@contextmanager
+def open_stage() -> Generator[Stage, None, None]:
+    """Set everything up, and leave nothing behind."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trakt-auth-demo-")))
+        emulator = Emulator()
+        redirect_uri = f"http://127.0.0.1:{_free_port()}/callback"
+        emulator.register_application("demo", None, [redirect_uri], "The demo")
+        url = stack.enter_context(emulator.serving())
+        clock = StageClock(emulator)
+        application = Application("demo", user_agent="trakt-auth-demo/1", redirect_uri=redirect_uri)
+        endpoints, store = Endpoints.at(url), f"file:{folder / 'tokens.json'}"
+        programs = [
+            stack.enter_context(Client(application, store=store, endpoints=endpoints, clock=clock))
+            for _ in range(PROGRAMS)
+        ]
+        # Not entered: its scene closes it, on the event loop that used it.
+        other = AsyncClient(application, store=store, endpoints=endpoints, clock=clock)
+        yield Stage(
+            url=url, emulator=emulator, clock=clock, programs=programs, other=other, folder=folder
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,107 @@
+"""`trakt-auth status`: who is signed in, as the store tells it; no token and no request.
+
+Layer 6. What a record calls for is decided in `judgement`; here it is put into words.
+Only `commands` imports this file.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from trakt_auth.cli.output import DONE, delivered
+from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.status_text import table
+from trakt_auth.judgement import NO_REFRESH_TOKEN
+from trakt_auth.records import AccountKey, Outcome, Record, pause_from
+from trakt_auth.tokens import TokenState
+
+__all__ = ["status"]
+
+LOGIN_REQUIRED = 3
+NOBODY = "nobody has signed in here"
+STATES = {
+    TokenState.FRESH: "signed_in",
+    TokenState.STALE: "due",
+    TokenState.EXPIRED: "expired",
+}
+
+
+def status(settings: Settings, *, as_json: bool) -> int:
+    """Tell of all accounts, or of the one that is asked for; return the exit status."""
+    now = datetime.now(UTC)
+    report = _report(settings, now)
+    text = json.dumps(report, indent=2) + "\n" if as_json else table(report, now)
+    written = delivered(text)
+    accounts = report["accounts"]
+    if settings.account is not None and accounts[0]["state"] == "login_required":
+        return LOGIN_REQUIRED
+    return written or DONE
+
+
+def _report(settings: Settings, now: datetime) -> dict[str, Any]:
+    client_id = settings.application().client_id
+    store = settings.open_store()
+    names = store.accounts(client_id) if settings.account is None else [settings.account]
+    accounts: list[dict[str, Any]] = []
+    for name in names:
+        stored = store.load(AccountKey(client_id, name))
+        accounts.append(_account(name, Record.from_stored(stored) if stored else None, now))
+    pause = store.load(AccountKey(client_id, ""))
+    until = pause_from(pause) if pause else None
+    store.close()
+    return {
+        "client_id": client_id,
+        "store": settings.store_shown(),
+        "paused_until": _time(until) if until and until > now else None,
+        "accounts": accounts,
+    }
+
+
+def _account(name: str, record: Record | None, now: datetime) -> dict[str, Any]:
+    token = record.token if record else None
+    state, reason = _state(name, record, now)
+    expires_at = token.expires_at if token else None
+    return {
+        "account": name,
+        "state": state,
+        "reason": reason,
+        "refreshable": token is not None and token.refresh_token is not None,
+        "created_at": _time(token.created_at) if token else None,
+        "expires_at": _time(expires_at),
+        "expires_in": round((expires_at - now).total_seconds()) if expires_at else None,
+        "refresh_due_at": _time(token.due_at(name)) if token and token.refresh_token else None,
+        "last_refresh": _last_refresh(record),
+    }
+
+
+def _state(name: str, record: Record | None, now: datetime) -> tuple[str, str | None]:
+    if record is None:
+        return "login_required", NOBODY
+    state = record.token.state(now, account=name)
+    if record.attempt is not None and record.attempt.outcome is Outcome.REFUSED:
+        return "login_required", record.attempt.reason
+    if record.token.refresh_token is None and state is TokenState.EXPIRED:
+        return "login_required", NO_REFRESH_TOKEN
+    return STATES[state], None
+
+
+def _last_refresh(record: Record | None) -> dict[str, Any] | None:
+    attempt = record.attempt if record else None
+    if attempt is None:
+        return None
+    return {
+        "outcome": attempt.outcome.value,
+        "started_at": _time(attempt.started_at),
+        "failures": attempt.failures,
+        "retry_at": _time(attempt.retry_at),
+        "lost_at": _time(attempt.lost_at),
+        "reason": attempt.reason or None,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,42 @@
+"""`token`, `refresh` and `logout`: each a call of the client, and a sentence.
+
+Layer 6. The short cut for a fresh token is in `quick`.
+Only `commands` imports this file.
+"""
+
+from __future__ import annotations
+
+from trakt_auth.cli.login import moment
+from trakt_auth.cli.output import DONE, clean, delivered, say
+from trakt_auth.cli.settings import Settings
+from trakt_auth.records import AccountKey
+
+__all__ = ["logout", "refresh", "token"]
+
+
+def token(settings: Settings) -> int:
+    """Print a valid access token and nothing else."""
+    with settings.client() as client:
+        access_token = client.token(account=settings.account_name).access_token
+    return delivered(f"{access_token}\n")
+
+
+def refresh(settings: Settings) -> int:
+    """Refresh now, and say until when the new token is valid."""
+    with settings.client() as client:
+        renewed = client.refresh(account=settings.account_name)
+    say(f"Refreshed. The token is valid until {moment(renewed.expires_at)}.")
+    return DONE
+
+
+def logout(settings: Settings) -> int:
+    """Sign out at Trakt as far as it can be reached, and here in any case."""
+    account = settings.account_name
+    with settings.client() as client:
+        key = AccountKey(client.application.client_id, account)
+        if settings.open_store().load(key) is None:
+            say(f"Account {clean(account)!r} is not signed in; there is nothing to do.")
+            return DONE
+        client.revoke(account=account)
+    say(f"Account {clean(account)!r} is signed out, and its token is forgotten.")
+    return DONE
