@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trakt_auth import models
+from trakt_auth import authorization, models, tokens
 from trakt_auth.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -50,8 +50,12 @@ def device(**changes: object) -> DeviceAuthorization:
 
 
 def test_all_words_are_frozen_slotted_and_named() -> None:
-    for name in models.__all__:
-        kind = getattr(models, name)
+    words = [
+        getattr(home, name) for home in (models, authorization, tokens) for name in home.__all__
+    ]
+    assert len(words) == 11
+    for kind in words:
+        name = kind.__name__ if isinstance(kind, type) else "DevicePoll"
         if dataclasses.is_dataclass(kind):
             assert kind.__dataclass_params__.frozen, name  # type: ignore[attr-defined]
             assert "__dict__" not in dir(kind), name

@@ -7,9 +7,20 @@ Any file of the emulator may import this one.
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, field
 
-__all__ = ["Answer", "Refused", "empty", "json_answer", "oauth_error", "redirect", "text_answer"]
+__all__ = [
+    "Answer",
+    "Refused",
+    "empty",
+    "json_answer",
+    "oauth_error",
+    "redirect",
+    "text_answer",
+    "traced",
+    "unauthorized",
+]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,3 +73,20 @@ def redirect(location: str, *, outcome: str, status: int = 303) -> Answer:
     """Send the browser to `location`; 303 makes the next request a GET."""
     headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
     return Answer(status=status, outcome=outcome, headers=headers)
+
+
+def traced(answer: Answer) -> Answer:
+    """Add the headers by which the API's own answers differ from the edge's (facts section 6)."""
+    answer.headers["x-request-id"] = secrets.token_hex(16)
+    answer.headers["x-runtime"] = "0.001"
+    return answer
+
+
+def unauthorized() -> Answer:
+    """Return the 401 of the data API (facts section 2)."""
+    answer = traced(empty(401, "invalid_token"))
+    answer.headers["www-authenticate"] = (
+        'Bearer realm="Trakt", error="invalid_token", '
+        'error_description="The access token is invalid or has expired"'
+    )
+    return answer

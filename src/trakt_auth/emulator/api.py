@@ -6,11 +6,17 @@ Checks the required headers and the bearer token; knows nothing of how tokens co
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator.answers import Answer, Refused, empty, json_answer, oauth_error
+from trakt_auth.emulator.answers import (
+    Answer,
+    Refused,
+    json_answer,
+    oauth_error,
+    traced,
+    unauthorized,
+)
 from trakt_auth.emulator.table import fingerprint
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.request import Request
     from trakt_auth.emulator.site import Site
 
-__all__ = ["last_activities", "me", "settings", "unauthorized"]
+__all__ = ["last_activities", "me", "settings"]
 
 _ACTIVITIES = {
     "movies": ("watched", "collected", "rated", "watchlisted", "favorited", "commented", "paused"),
@@ -71,16 +77,6 @@ def last_activities(site: Site, request: Request) -> Answer:
     return _found(content)
 
 
-def unauthorized() -> Answer:
-    """Return the 401 of the data API (facts section 2)."""
-    answer = _traced(empty(401, "invalid_token"))
-    answer.headers["www-authenticate"] = (
-        'Bearer realm="Trakt", error="invalid_token", '
-        'error_description="The access token is invalid or has expired"'
-    )
-    return answer
-
-
 def _caller(site: Site, request: Request) -> Account:
     """Return whose token this is; a token works only with the key of its own application."""
     client_id = _key(site, request)
@@ -97,29 +93,22 @@ def _key(site: Site, request: Request) -> str:
     """Check the required headers (facts section 6); return the client id."""
     client_id = request.headers.get("trakt-api-key", "")
     if client_id not in site.applications:
-        raise Refused(_traced(oauth_error("forbidden", "invalid API key", status=403)))
+        raise Refused(traced(oauth_error("forbidden", "invalid API key", status=403)))
     request.notes["client_id"] = client_id
     # The header is required, but which status its absence gets is not published.
     if request.headers.get("trakt-api-version", "").strip() != "2":
         description = "trakt-api-version: 2 is required"
-        raise Refused(_traced(oauth_error("invalid_request", description)))
+        raise Refused(traced(oauth_error("invalid_request", description)))
     # Facts section 6: 412 for a wrong type. None at all passes, since a GET has no body.
     if request.media_type not in {"", "application/json"}:
         description = "content-type: application/json is required"
-        raise Refused(_traced(oauth_error("invalid_request", description, status=412)))
+        raise Refused(traced(oauth_error("invalid_request", description, status=412)))
     return client_id
 
 
 def _found(content: object) -> Answer:
-    answer = _traced(json_answer(content))
+    answer = traced(json_answer(content))
     answer.headers["cache-control"] = "private, max-age=0, must-revalidate"
-    return answer
-
-
-def _traced(answer: Answer) -> Answer:
-    """Add the headers by which the API's own answers differ from the edge's (facts section 6)."""
-    answer.headers["x-request-id"] = secrets.token_hex(16)
-    answer.headers["x-runtime"] = "0.001"
     return answer
 
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import trakt_auth.emulator.edge as edge
-from trakt_auth.emulator.answers import empty, json_answer, oauth_error, text_answer
-from trakt_auth.emulator.api import unauthorized
+from trakt_auth.emulator.answers import empty, json_answer, oauth_error, text_answer, unauthorized
 from trakt_auth.emulator.fault_kinds import Kind, check_choice
 
 if TYPE_CHECKING:
