@@ -32,10 +32,19 @@ except ImportError as error:  # pragma: no cover - the tests have the extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from typing import Protocol
 
     from starlette.types import Receive, Scope, Send
 
-    from trakt_auth.emulator.core import Emulator
+    from trakt_auth.emulator.pipeline import Reply
+
+    class Responder(Protocol):
+        """What is served: an `Emulator`."""
+
+        def respond(self, request: HttpRequest, *, peer: str) -> Reply:
+            """Answer a request; waiting and cutting is left to the caller."""
+            ...
+
 
 __all__ = ["serve", "serving"]
 
@@ -46,7 +55,7 @@ _BACKLOG = 2048  # connections that wait to be taken
 
 
 def serve(
-    emulator: Emulator, *, host: str, port: int, ready: Callable[[str], None] = lambda _: None
+    emulator: Responder, *, host: str, port: int, ready: Callable[[str], None] = lambda _: None
 ) -> None:
     """Serve until the process is interrupted; `ready` is told the URL once connections are taken.
 
@@ -59,7 +68,7 @@ def serve(
 
 
 @contextmanager
-def serving(emulator: Emulator, *, host: str, port: int) -> Generator[str]:
+def serving(emulator: Responder, *, host: str, port: int) -> Generator[str]:
     """Serve from a background thread for as long as the context lasts; the value is the URL."""
     listener = _listen(host, port)
     started = threading.Event()
@@ -80,7 +89,7 @@ class _Server(Server):
     """A uvicorn server that says when it is ready, and whose end waits for no delay."""
 
     def __init__(
-        self, emulator: Emulator, *, ready: Callable[[], None], log_level: str | None = None
+        self, emulator: Responder, *, ready: Callable[[], None], log_level: str | None = None
     ) -> None:
         self._ready = ready
         self._stopping = asyncio.Event()
@@ -122,7 +131,7 @@ class _Protocol(H11Protocol):
 class _Adapter:
     """The ASGI application behind the one route: a Starlette request into the core's call."""
 
-    def __init__(self, emulator: Emulator, stopping: asyncio.Event) -> None:
+    def __init__(self, emulator: Responder, stopping: asyncio.Event) -> None:
         self._emulator = emulator
         self._stopping = stopping
 
