@@ -28,6 +28,8 @@ The tree. The first level says who has to act::
 
 from __future__ import annotations
 
+import copyreg
+
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
 if TYPE_CHECKING:
@@ -36,43 +38,13 @@ if TYPE_CHECKING:
     from trakt_auth.tokens import Token
 
 __all__ = [
-    "AccessDenied",
-    "Blocked",
-    "Cancelled",
-    "DeviceCodeExpired",
-    "DeviceCodeUnknown",
-    "DeviceCodeUsed",
-    "InvalidClient",
-    "InvalidGrant",
-    "InvalidRequest",
-    "InvalidScope",
-    "LockTimeout",
-    "LoginRequired",
-    "OAuthError",
-    "RateLimited",
-    "ServerError",
-    "StateMismatch",
-    "StoreConflict",
-    "StoreCorrupt",
-    "StoreError",
-    "StoreUnavailable",
-    "TokenNotSaved",
-    "TraktAuthError",
-    "TransportError",
-    "UnauthorizedClient",
-    "Unavailable",
-    "UnexpectedResponse",
-    "UnsupportedGrantType",
-    "UsageError",
-]
-
-
-def _rebuild(
-    kind: type[TraktAuthError], args: tuple[object, ...], state: dict[str, object]
-) -> TraktAuthError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(state)
-    return error
+    "AccessDenied", "Blocked", "Cancelled", "DeviceCodeExpired", "DeviceCodeUnknown",
+    "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope",
+    "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError",
+    "StateMismatch", "StoreConflict", "StoreCorrupt", "StoreError", "StoreUnavailable",
+    "TokenNotSaved", "TraktAuthError", "TransportError", "UnauthorizedClient", "Unavailable",
+    "UnexpectedResponse", "UnsupportedGrantType", "UsageError",
+]  # fmt: skip
 
 
 class TraktAuthError(Exception):
@@ -91,7 +63,7 @@ class TraktAuthError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries; the default would call __init__ with too few arguments.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy()  # type: ignore[attr-defined]
 
 
 class UsageError(TraktAuthError, ValueError):
@@ -109,8 +81,7 @@ class Cancelled(TraktAuthError):
 class TransportError(TraktAuthError):
     """No answer arrived.
 
-    `outcome_unknown` is True when the request may have been processed all the same, and
-    False when it provably never left (no name, no connection, no TLS).
+    `outcome_unknown` is False when the request provably never left (no name, connection, TLS).
     """
 
     retryable = True
@@ -124,9 +95,8 @@ class TransportError(TraktAuthError):
 class ServerError(TraktAuthError):
     """An answer outside OAuth's contract; it says nothing about the login.
 
-    `status` is the HTTP status, or None when the error is remembered from an earlier call.
-    `body` is the start of the answer with anything that looks like a secret masked.
-    `retry_after` is in seconds, None when nobody said.
+    `status` is None when the error is remembered from an earlier call. `body` is the start of the
+    answer with what may be a secret masked. `retry_after` is in seconds, None when nobody said.
     """
 
     default_hint = "Try again later; the login is untouched."
@@ -160,9 +130,9 @@ class RateLimited(ServerError):
 
 
 class Blocked(ServerError):
-    """403 or 423. `cause` names the likeliest reason by the evidence in the answer.
+    """403 or 423; `cause` is the likeliest by the evidence in the answer.
 
-    One of `edge`, `integration`, `key_or_app`, `account_locked`, `account_deactivated`.
+    `edge`, `integration`, `key_or_app`, `account_locked` or `account_deactivated`.
     """
 
     def __init__(
@@ -254,10 +224,7 @@ class AccessDenied(OAuthError):
 class DeviceCodeExpired(OAuthError):
     """410: nobody approved the code in time."""
 
-    default_hint = (
-        "Start again for a new code. Free Trakt accounts can connect only a few apps: "
-        "if the page refused, remove one in the account's settings first."
-    )
+    default_hint = "Start again; a free account may first have to remove one of its few apps."
 
 
 class DeviceCodeUsed(OAuthError):

@@ -11,6 +11,7 @@ and left out of a public client's requests. https://developer.trakt.tv/docs/auth
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -41,25 +42,15 @@ if TYPE_CHECKING:
     from trakt_auth.models import Application, Endpoints
 
 __all__ = [
-    "api_headers",
-    "build_authorization_request",
-    "build_device_code_request",
-    "build_device_token_request",
-    "build_exchange_request",
-    "build_refresh_request",
-    "build_revoke_request",
-    "code_challenge",
-    "parse_device_code_response",
-    "parse_device_token_response",
-    "parse_revoke_response",
-    "parse_token_response",
-]
+    "api_headers", "build_authorization_request", "build_device_code_request",
+    "build_device_token_request", "build_exchange_request", "build_refresh_request",
+    "build_revoke_request", "code_challenge", "parse_device_code_response",
+    "parse_device_token_response", "parse_revoke_response", "parse_token_response",
+]  # fmt: skip
 
 T = TypeVar("T")
 
-OK = 200
-PENDING = 400
-TOO_MANY_REQUESTS = 429
+OK, PENDING, TOO_MANY_REQUESTS = 200, 400, 429
 DEVICE_ERRORS: dict[int, tuple[type[OAuthError], str, str]] = {
     404: (DeviceCodeUnknown, "invalid_grant", "Trakt does not know this device code"),
     409: (DeviceCodeUsed, "invalid_grant", "This device code has been used already"),
@@ -86,9 +77,6 @@ class _DeviceCodeAnswer:
     verification_url: str
     expires_in: float
     interval: float = 5
-
-
-# -- what every request carries ------------------------------------------------------------------
 
 
 def api_headers(application: Application) -> dict[str, str]:
@@ -135,17 +123,11 @@ def _read(kind: type[T], response: HttpResponse, what: str) -> T:
 
 
 def _after(requested_at: datetime, seconds: float, response: HttpResponse) -> datetime:
-    try:
+    with suppress(OverflowError, ValueError):
         if seconds > 0:
             return requested_at + timedelta(seconds=seconds)
-    except (OverflowError, ValueError):
-        pass
-    raise UnexpectedResponse(
-        "The answer's expires_in is not a number of seconds", status=response.status
-    )
-
-
-# -- GET /oauth/authorize ------------------------------------------------------------------------
+    message = "The answer's expires_in is not a number of seconds"
+    raise UnexpectedResponse(message, status=response.status)
 
 
 def code_challenge(code_verifier: str) -> str:
@@ -190,9 +172,6 @@ def build_authorization_request(
         redirect_uri=redirect_uri,
         code_verifier=code_verifier,
     )
-
-
-# -- POST /oauth/token ---------------------------------------------------------------------------
 
 
 def build_exchange_request(
@@ -246,9 +225,6 @@ def parse_token_response(response: HttpResponse, *, requested_at: datetime) -> T
     )
 
 
-# -- POST /oauth/revoke --------------------------------------------------------------------------
-
-
 def build_revoke_request(
     application: Application, endpoints: Endpoints, *, token: str
 ) -> HttpRequest:
@@ -266,13 +242,9 @@ def parse_revoke_response(response: HttpResponse) -> None:
         raise refusals.from_response(response)
 
 
-# -- POST /oauth/device/code ---------------------------------------------------------------------
-
-
 def build_device_code_request(application: Application, endpoints: Endpoints) -> HttpRequest:
     """Build the request that starts the device flow (RFC 8628 §3.1)."""
-    fields: dict[str, str | None] = {"client_id": application.client_id}
-    return _post(application, endpoints, "/oauth/device/code", fields)
+    return _post(application, endpoints, "/oauth/device/code", {"client_id": application.client_id})
 
 
 def parse_device_code_response(
@@ -294,9 +266,6 @@ def parse_device_code_response(
     )
 
 
-# -- POST /oauth/device/token --------------------------------------------------------------------
-
-
 def build_device_token_request(
     application: Application, endpoints: Endpoints, *, device_code: str
 ) -> HttpRequest:
@@ -308,8 +277,7 @@ def build_device_token_request(
 def parse_device_token_response(response: HttpResponse, *, requested_at: datetime) -> DevicePoll:
     """Read the answer to a poll: the status says it, the body counts only where it is JSON.
 
-    200 granted, 400 pending, 404 unknown code, 409 used already, 410 expired, 418 refused,
-    429 slow down.
+    200 granted, 400 pending, 404 unknown, 409 used, 410 expired, 418 refused, 429 slow down.
 
     Raises: DeviceCodeUnknown, DeviceCodeUsed, DeviceCodeExpired, AccessDenied; any other
         OAuthError that a 400 names; ServerError.
