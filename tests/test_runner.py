@@ -254,6 +254,25 @@ def test_cancelling_stops_the_waiting_and_not_the_work():
     assert landed(flights.start(lambda: 1, key=None, join=True), threading.Event()) == 1
 
 
+def test_waiting_looks_at_the_cancel_event_again_and_again(monkeypatch):
+    monkeypatch.setattr("trakt_auth.flights.CANCEL_CHECK", 0)
+    flights, go = Flights(), threading.Event()
+
+    class NotYet(threading.Event):
+        def is_set(self):
+            go.set()
+            return False
+
+    assert landed(flights.start(lambda: go.wait(20), key=None, join=True), NotYet()) is True
+
+
+def test_a_fork_starts_with_nothing_under_way():
+    flights = Flights()
+    flights._up[KEY] = flights.start(lambda: "the parent's", key=None, join=True)
+    flights._process = -1
+    assert flights.start(lambda: "ours", key=KEY, join=False).result(20) == "ours"
+
+
 def test_a_busy_account_is_none_at_once():
     shared = hands()
     go, up = threading.Event(), threading.Event()

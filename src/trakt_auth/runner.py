@@ -126,8 +126,8 @@ class _Performer:
                 return None if flight is None else landed(flight, self._cancel)
             case Notify(event):
                 return _tell(event, hands, self._on_poll)
-            case _:
-                assert_never(step)
+            case _ as never:
+                assert_never(never)
 
     def _send(self, request: HttpRequest) -> HttpResponse:
         # A lock that lapses while we wait for the answer would let a second spender in.
@@ -175,8 +175,8 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
             return _tell(event, hands, on_poll)
         case Save() | Hold():
             raise AssertionError("Saving and locking belong in a protected section")
-        case _:
-            assert_never(step)
+        case _ as never:
+            assert_never(never)
 
 
 def _start(step: Alone, hands: Hands) -> Any:  # noqa: ANN401 - a future of the flow's own result
