@@ -31,7 +31,7 @@ IMPORTS = {
     "trakt-auth": "from trakt_auth import Application, Client",
     "httpx-auth": "import httpx_auth",
     "authlib": "from authlib.integrations.requests_client import OAuth2Session",
-    "authlib on httpx2": "from authlib.integrations.httpx2_client import OAuth2Client",
+    "authlib on httpx2": "from authlib.integrations.httpx_client import OAuth2Client",
     "requests-oauthlib": "from requests_oauthlib import OAuth2Session",
     "msal": "import msal",
     "pytrakt": "import trakt",

@@ -110,10 +110,9 @@ class AsyncClient(Desk):
 
     def api_for(self, account: str) -> httpx2.AsyncClient:
         """Return an httpx2 client for Trakt's API, signed in as an account."""
-        from trakt_auth.adapters.for_httpx2 import async_api_client
+        import httpx2
 
-        api: httpx2.AsyncClient = self._api(account, async_api_client)
-        return api
+        return self._api(account, httpx2.AsyncClient)
 
     async def aclose(self) -> None:
         """Wait for a refresh under way, then close connections."""

@@ -224,10 +224,9 @@ class Client(Desk):
 
     def api_for(self, account: str) -> httpx2.Client:
         """Return an httpx2 client for Trakt's API, signed in as `account`."""
-        from trakt_auth.adapters.for_httpx2 import api_client
+        import httpx2
 
-        api: httpx2.Client = self._api(account, api_client)
-        return api
+        return self._api(account, httpx2.Client)
 
     def close(self) -> None:
         """Wait for a refresh under way, then close connections."""

@@ -19,7 +19,7 @@ from trakt_auth.tokens import Token
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
     import trakt_auth.clock as clocks
     import trakt_auth.events as events
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trakt_auth.transport import AsyncHttpTransport, HttpTransport
     from trakt_auth.wire import HttpRequest, HttpResponse
 
+    T = TypeVar("T")
 else:
     clocks, events = Late("trakt_auth.clock"), Late("trakt_auth.events")
     flights, protocol = Late("trakt_auth.flights"), Late("trakt_auth.protocol")
@@ -170,17 +171,22 @@ class Desk:
 
                 logging.getLogger("trakt_auth").exception("A subscriber failed")
 
-    def _api(self, account: str, build: Callable[..., Any]) -> Any:  # noqa: ANN401 - see `build`
+    def _api(self, account: str, make: Callable[..., T]) -> T:
+        from trakt_auth.adapters.for_httpx2 import api_client
+
+        client: Any = self  # the methods that make it a source of tokens are the subclass's
         with self._guard:
             if account not in self._apis:
-                self._apis[account] = build(
-                    self,
+                self._apis[account] = api_client(
+                    make,
+                    client,
                     account=named(account),
                     headers=protocol.api_headers(self.application),
                     timeout=self._timeout,
                     transport=self._inner,
                 )
-            return self._apis[account]
+            api: T = self._apis[account]
+            return api
 
 
 class _LateTransport:

@@ -6,15 +6,17 @@ The client's `api` and users of their own httpx2 clients import this file.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import Any, TypeVar
 
 import httpx2
 
 from trakt_auth.adapters import TokenSource
 from trakt_auth.errors import UsageError
 
-__all__ = ["BearerAuth", "api_client", "async_api_client"]
+T = TypeVar("T")
+
+__all__ = ["BearerAuth", "api_client"]
 
 UNAUTHORIZED = 401
 PORTS = {"http": 80, "https": 443}
@@ -78,33 +80,16 @@ def _replayable(request: httpx2.Request) -> bool:
 
 
 def api_client(
+    make: Callable[..., T],
     client: TokenSource,
     *,
     account: str,
     headers: Mapping[str, str],
     timeout: float,
     transport: Any = None,  # noqa: ANN401 - an httpx2 transport, sync or async
-) -> httpx2.Client:
-    """Return an httpx2 client for the API host. `timeout` is in seconds."""
-    return httpx2.Client(
-        auth=BearerAuth(client, account=account),
-        base_url=client.endpoints.api,
-        headers=headers,
-        timeout=timeout,
-        transport=transport,
-    )
-
-
-def async_api_client(
-    client: TokenSource,
-    *,
-    account: str,
-    headers: Mapping[str, str],
-    timeout: float,
-    transport: Any = None,  # noqa: ANN401 - an httpx2 transport, sync or async
-) -> httpx2.AsyncClient:
-    """Return an asynchronous httpx2 client for the API host. `timeout` is in seconds."""
-    return httpx2.AsyncClient(
+) -> T:
+    """Make an `httpx2.Client` or `httpx2.AsyncClient` for the API. `timeout` is in seconds."""
+    return make(
         auth=BearerAuth(client, account=account),
         base_url=client.endpoints.api,
         headers=headers,
