@@ -41,7 +41,10 @@ class Driver:
 
     def __init__(self, client):
         self.client = client
-        self.api = client.api
+
+    @property
+    def api(self):
+        return self.client.api
 
     def __getattr__(self, name):
         method = getattr(self.client, name)

@@ -444,6 +444,85 @@ def test_a_closed_client_says_so(url):
         client.start_device()
 
 
+def test_a_subscriber_may_use_the_client(play, emulator, issue):
+    async def scenario(trakt):
+        if not isinstance(trakt.client, Client):
+            return
+        seen = []
+
+        def use(event):
+            if isinstance(event, TokenRefreshed) and not seen:
+                seen.append(None)  # the call below refreshes, and tells us so
+                emulator.arm("unauthorized")
+                seen[0] = trakt.client.api.get("/users/me").status_code
+            if isinstance(event, LoginNeeded):
+                trakt.client.revoke()
+
+        trakt.client.subscribe(use)
+        await trakt.adopt(issue())
+        await trakt.refresh()
+        assert seen == [200]
+        emulator.end_login("ann")
+        emulator.clock.advance(LIFE + 1)
+        with pytest.raises(LoginRequired):
+            await trakt.token()
+        assert await trakt.accounts() == []
+
+    play(scenario)
+
+
+def test_a_token_that_was_revoked_meanwhile_does_not_come_back(url, emulator, issue, clock):
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock) as client:
+        old = client.adopt(issue())
+        mark = client._mark("default")
+        client.revoke()
+        client._remember("default", mark, old)  # a thread that had read it before the sign-out
+        with pytest.raises(LoginRequired):
+            client.token()
+
+
+def test_another_process_signed_out(url, emulator, issue, clock):
+    store = open_store("memory:")
+    with (
+        Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as here,
+        Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as there,
+    ):
+        here.adopt(issue())
+        there.revoke()
+        with pytest.raises(LoginRequired):
+            here.api.get("/users/me")
+        with pytest.raises(LoginRequired):
+            here.token()
+
+
+def test_nothing_starts_while_the_client_closes(url, emulator, issue, clock):
+    client = Client(APP, endpoints=Endpoints.at(url), clock=clock)
+    client.adopt(issue())
+    client.close()
+    with pytest.raises(UsageError, match="closed"):
+        client.refresh()
+    assert refreshes(emulator) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/nonexistent.pem")],
+)
+def test_an_environment_that_fits_no_http_client(monkeypatch, play, emulator, issue, name, value):
+    monkeypatch.setenv(name, value)
+
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        with pytest.raises(UsageError, match="HTTP client"):
+            await trakt.refresh()
+        with pytest.raises(UsageError, match="HTTP client"):
+            await trakt.start_device()
+        monkeypatch.delenv(name)
+        assert (await trakt.refresh()).access_token
+
+    play(scenario)
+
+
 def test_wrong_arguments_are_found_before_anything_is_sent():
     with pytest.raises(UsageError):
         Client(APP, timeout=0)

@@ -285,13 +285,25 @@ class TestRevoke:
         script = self.revoke()
         ok = (Send, answer(200))
         script.run((Hold, True), (Load, self.KEPT), ok, ok, (Save, 0), (Notify, None))
-        assert [body["token"] for body in sent(script)] == ["a1", "r1"]
+        assert [body["token"] for body in sent(script)] == ["r1", "a1"]
         assert self.forgotten(script)
 
-    @pytest.mark.parametrize("fault", [DOWN, Unavailable("down"), answer(401), answer(503)])
-    def test_forgets_even_if_trakt_cannot_be_told(self, fault):
+    def test_forgets_even_if_trakt_cannot_be_reached(self):
         script = self.revoke()
-        script.run((Hold, True), (Load, self.KEPT), (Send, fault), (Save, 0), (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Send, DOWN), (Save, 0), (Notify, None))
+        assert self.forgotten(script)
+
+    @pytest.mark.parametrize("fault", [Unavailable("down"), answer(401), answer(503)])
+    def test_a_refusal_of_one_token_does_not_spare_the_other(self, fault):
+        script = self.revoke()
+        both = [(Send, fault), (Send, answer(200))]
+        script.run((Hold, True), (Load, self.KEPT), *both, (Save, 0), (Notify, None))
+        assert self.forgotten(script)
+
+    def test_a_record_that_cannot_be_read_can_be_forgotten(self):
+        script = self.revoke()
+        corrupt = Stored(payload="{", version=1)
+        script.run((Hold, True), (Load, corrupt), (Save, 0), (Notify, None))
         assert self.forgotten(script)
 
     def test_forgets_even_while_somebody_else_holds_the_account(self):

@@ -15,6 +15,7 @@ from trakt_auth.errors import (
     StoreConflict,
     StoreCorrupt,
     StoreUnavailable,
+    TokenNotSaved,
     TransportError,
     Unavailable,
     UnexpectedResponse,
@@ -343,6 +344,35 @@ class TestExpired:
 
 
 FRESH2 = token(2)
+
+
+class TestWrongClocks:
+    def test_a_pause_from_a_clock_that_was_ahead_is_not_believed(self):
+        one = record(EXPIRED)
+        pause = Stored(payload=pause_to(START + timedelta(hours=9)), version=1)
+        fresh().run(
+            *((Load, one), (Hold, True), (Load, one), (Load, pause)),
+            *((Save, 2), (Send, granted(2)), (Save, 3), (Notify, None)),
+        )
+
+    def test_a_failure_from_a_clock_that_was_ahead_is_not_waited_for(self):
+        later = START + timedelta(hours=8)
+        failed = Attempt(outcome=Outcome.FAILED, started_at=later, retry_at=later)
+        one = kept(Record(token=EXPIRED, attempt=failed))
+        fresh().run(
+            *((Load, one), (Hold, True), (Load, one), (Load, None)),
+            *((Save, 2), (Send, granted(2)), (Save, 3), (Notify, None)),
+        )
+
+
+def test_a_conflict_and_then_an_unreadable_store_hand_the_pair_over():
+    one = record(STALE)
+    with pytest.raises(TokenNotSaved) as caught:
+        fresh().run(
+            *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
+            *((Send, granted(2)), (Save, StoreConflict("x")), (Load, StoreUnavailable("gone"))),
+        )
+    assert caught.value.token.refresh_token == "r2"
 
 
 class TestTold:

@@ -266,6 +266,16 @@ def test_waiting_looks_at_the_cancel_event_again_and_again(monkeypatch):
     assert landed(flights.start(lambda: go.wait(20), key=None, join=True), NotYet()) is True
 
 
+def test_a_stale_caller_waits_for_no_thread(monkeypatch):
+    monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 1)
+    flights, go, up = Flights(), threading.Event(), threading.Event()
+    busy = flights.start(lambda: (up.set(), go.wait(20)), key="one", join=True)
+    assert up.wait(20)
+    assert flights.start(lambda: "two", key="two", join=False) is None
+    go.set()
+    busy.result(20)
+
+
 def test_a_fork_starts_with_nothing_under_way():
     flights = Flights()
     flights._up[KEY] = flights.start(lambda: "the parent's", key=None, join=True)

@@ -93,10 +93,20 @@ def test_an_answer_without_end_is_cut_off():
 def test_an_answer_that_drips_is_cut_off(monkeypatch):
     ticks = iter(range(0, 1000, 3))
     monkeypatch.setattr("trakt_auth.transport.time.monotonic", lambda: next(ticks))
-    slow = HttpTransport(timeout=2, inner=in_process(lambda _: HttpResponse(status=200, body=b"x")))
+
+    def send(pieces):
+        def handle(request):
+            return httpx2.Response(200, content=iter([b"x"] * pieces))
+
+        transport = HttpTransport(timeout=2, inner=httpx2.MockTransport(handle))
+        try:
+            return transport.send(REQUEST)
+        finally:
+            transport.close()
+
     with pytest.raises(TransportError, match="too long"):
-        slow.send(REQUEST)
-    slow.close()
+        send(pieces=2)
+    assert send(pieces=1).body == b"x"  # slow, but whole: a token in it must not be lost
 
 
 def test_a_url_that_is_none():
@@ -104,6 +114,13 @@ def test_a_url_that_is_none():
     assert isinstance(
         both(httpx2.MockTransport(lambda _: httpx2.Response(200)), broken), UsageError
     )
+
+
+def test_whatever_else_breaks_leaves_the_outcome_unknown():
+    def handle(request):
+        raise RuntimeError("after sending")
+
+    assert both(httpx2.MockTransport(handle)).outcome_unknown is True
 
 
 def test_redirects_are_not_followed():

@@ -71,6 +71,7 @@ class AsyncClient(Desk):
         """Return a token that is valid now; see `Client.token`."""
         return self._fresh(account) or self._remember(
             account,
+            self._mark(account),
             await runner.run_async(
                 renewal.fresh_token(self._context, account=named(account)), self._hands
             ),
@@ -79,14 +80,15 @@ class AsyncClient(Desk):
     async def refresh(self, *, account: str = "default") -> Token:
         """Refresh now, due or not; see `Client.refresh`."""
         flow = renewal.refresh(self._context, account=named(account))
-        return self._remember(account, await runner.run_async(flow, self._hands))
+        return await runner.run_async(flow, self._hands)
 
     async def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
         """Return another token than the rejected one; see `Client.refresh_rejected`."""
+        self._forget(account, access_token)
         flow = renewal.refresh_rejected(
             self._context, account=named(account), rejected=access_token
         )
-        return self._remember(account, await runner.run_async(flow, self._hands))
+        return await runner.run_async(flow, self._hands)
 
     async def revoke(self, *, account: str = "default") -> None:
         """Sign out; see `Client.revoke`."""
@@ -95,7 +97,7 @@ class AsyncClient(Desk):
     async def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token; see `Client.adopt`."""
         flow = flows.adopt(self._context, token, account=named(account))
-        return self._remember(account, await runner.run_async(flow, self._hands))
+        return await runner.run_async(flow, self._hands)
 
     async def accounts(self) -> list[str]:
         """Return the names of the accounts in the store; see `Client.accounts`."""

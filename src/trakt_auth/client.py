@@ -158,6 +158,7 @@ class Client(Desk):
         """
         return self._fresh(account) or self._remember(
             account,
+            self._mark(account),
             runner.run(renewal.fresh_token(self._context, account=named(account)), self._hands),
         )
 
@@ -170,9 +171,7 @@ class Client(Desk):
         Raises: what `token` raises; TransportError with `outcome_unknown` when the answer to the
             last refresh was lost and another could end a login that still works.
         """
-        return self._remember(
-            account, runner.run(renewal.refresh(self._context, account=named(account)), self._hands)
-        )
+        return runner.run(renewal.refresh(self._context, account=named(account)), self._hands)
 
     def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
         """Return another token than the one that the API has just answered with a 401.
@@ -182,10 +181,11 @@ class Client(Desk):
 
         Raises: what `token` raises.
         """
+        self._forget(account, access_token)
         flow = renewal.refresh_rejected(
             self._context, account=named(account), rejected=access_token
         )
-        return self._remember(account, runner.run(flow, self._hands))
+        return runner.run(flow, self._hands)
 
     def revoke(self, *, account: str = "default") -> None:
         """Sign out: tell Trakt (RFC 7009), and forget the tokens here in any case.
@@ -205,10 +205,7 @@ class Client(Desk):
 
         Raises: what `token` raises.
         """
-        return self._remember(
-            account,
-            runner.run(flows.adopt(self._context, token, account=named(account)), self._hands),
-        )
+        return runner.run(flows.adopt(self._context, token, account=named(account)), self._hands)
 
     def accounts(self) -> list[str]:
         """Return the names of this application's accounts in the store, sorted.

@@ -6,7 +6,8 @@ Layer 5. No flow is written here and nothing is sent. `client` alone imports thi
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime
 
 from trakt_auth.authorization import AuthorizationRequest
@@ -40,7 +41,7 @@ else:
 
 __all__ = ["Desk", "named"]
 
-OFF_THE_NETWORK = 4  # connect, write, wait, read: each may take one timeout
+OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
 PATIENCE = 15.0  # seconds on top, for the other program to save
 
 
@@ -79,6 +80,7 @@ class Desk:
         self._hands = self._make_hands()
         self._guard = threading.Lock()
         self._known: dict[str, tuple[Token, datetime]] = {}
+        self._marks: dict[str, int] = {}
         self._subscribers: list[Callable[[Event], object]] = []
         self._apis: dict[str, Any] = {}
 
@@ -154,15 +156,28 @@ class Desk:
         known = self._known.get(account)
         return known[0] if known is not None and self._clock.now().wall < known[1] else None
 
-    def _remember(self, account: str, token: Token) -> Token:
-        self._known[account] = (token, token.due_at(account))
+    def _mark(self, account: str) -> int:
+        return self._marks.get(account, 0)
+
+    def _remember(self, account: str, mark: int, token: Token) -> Token:
+        # What another thread has done meanwhile is newer than what this one has read.
+        with self._guard:
+            if mark == self._mark(account):
+                self._known[account] = (token, token.due_at(account))
         return token
 
+    def _forget(self, account: str, rejected: str) -> None:
+        with self._guard:
+            known = self._known.get(account)
+            if known is not None and known[0].access_token == rejected:
+                del self._known[account]
+
     def _publish(self, event: Event) -> None:
-        if isinstance(event, events.TokenRevoked | events.LoginNeeded):
+        with self._guard:
+            self._marks[event.account] = self._mark(event.account) + 1
             self._known.pop(event.account, None)
-        else:
-            self._remember(event.account, event.token)
+        if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
+            self._remember(event.account, self._mark(event.account), event.token)
         for callback in tuple(self._subscribers):
             try:
                 callback(event)
@@ -175,7 +190,7 @@ class Desk:
         from trakt_auth.adapters.for_httpx2 import api_client
 
         client: Any = self  # the methods that make it a source of tokens are the subclass's
-        with self._guard:
+        with self._guard, _buildable():
             if account not in self._apis:
                 self._apis[account] = api_client(
                     make,
@@ -189,6 +204,18 @@ class Desk:
             return api
 
 
+@contextmanager
+def _buildable() -> Generator[None]:
+    # What the environment asks for (a proxy, certificates) may not be there; nothing was sent.
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        raise UsageError(
+            f"The HTTP client cannot be made: {error}",
+            hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
+        ) from None
+
+
 class _LateTransport:
     """Makes the HTTP client at the first request: the library costs more than a fresh token."""
 
@@ -198,7 +225,7 @@ class _LateTransport:
         self._made: HttpTransport | None = None
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        with self._guard:
+        with self._guard, _buildable():
             if self._made is None:
                 from trakt_auth.transport import HttpTransport
 
@@ -218,10 +245,11 @@ class _LateAsyncTransport:
         self._made: AsyncHttpTransport | None = None
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        if self._made is None:
-            from trakt_auth.transport import AsyncHttpTransport
+        with _buildable():
+            if self._made is None:
+                from trakt_auth.transport import AsyncHttpTransport
 
-            self._made = AsyncHttpTransport(timeout=self._timeout, inner=self._inner)
+                self._made = AsyncHttpTransport(timeout=self._timeout, inner=self._inner)
         return await self._made.send(request)
 
     async def aclose(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from trakt_auth.errors import Cancelled
+from trakt_auth.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,11 +40,23 @@ class Flights:
         self._up: dict[Hashable, Future[Any]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
+        self._closed = False
 
     def start(
-        self, work: Callable[[], Any], *, key: Hashable | None, join: bool
+        self,
+        work: Callable[[], Any],
+        *,
+        key: Hashable | None,
+        join: bool,
+        landing: Callable[[], object] = lambda: None,
     ) -> Future[Any] | None:
-        """Start `work`; with a `key` that is under way, return that, or None without `join`."""
+        """Start `work`; with a `key` that is under way, return that, or None without `join`.
+
+        `landing` is called after it, when the next one may start. Without `join` a thread is not
+        waited for either: None when all are busy.
+
+        Raises: UsageError after `close`.
+        """
         if self._process != os.getpid():
             self._reset()  # the parent's threads did not come along into this fork
 
@@ -54,14 +66,21 @@ class Flights:
             finally:
                 with self._guard:
                     self._up.pop(key, None)
+                landing()
 
         with self._guard:
-            if key is None:
-                return self._threads().submit(work)
+            if self._closed:
+                raise UsageError(
+                    "The client is closed", hint="Make the call inside the client's `with` block."
+                )
             if key in self._up:
                 return self._up[key] if join else None
+            if not join and len(self._up) >= MOST_THREADS:
+                return None
             # `fly` cannot take itself off the list before it is on it: it needs the guard.
-            self._up[key] = future = self._threads().submit(fly)
+            future = self._threads().submit(fly)
+            if key is not None:
+                self._up[key] = future
             return future
 
     def _threads(self) -> ThreadPoolExecutor:
@@ -72,8 +91,9 @@ class Flights:
         return self._pool
 
     def close(self) -> None:
-        """Wait until all have landed."""
+        """Start no more, and wait until all have landed."""
         with self._guard:
+            self._closed = True
             pool, self._pool = self._pool, None
         if pool is not None and self._process == os.getpid():
             pool.shutdown(wait=True)

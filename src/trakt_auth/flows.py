@@ -26,6 +26,8 @@ from trakt_auth.errors import (
     DeviceCodeExpired,
     LockTimeout,
     StateMismatch,
+    StoreCorrupt,
+    StoreUnavailable,
     TraktAuthError,
     TransportError,
     Unavailable,
@@ -181,16 +183,24 @@ def _revoke(context: Context, account: str) -> Flow[None]:
     stored = yield from load(key)
     if stored is None:
         return
-    token = Record.from_stored(stored).token
-    # Best effort: signing out has to work without a network.
-    with suppress(TraktAuthError):
-        for secret in filter(None, (token.access_token, token.refresh_token)):
-            request = protocol.build_revoke_request(
-                context.application, context.endpoints, token=secret
-            )
-            protocol.parse_revoke_response((yield from send(request)))
+    with suppress(StoreCorrupt, StoreUnavailable):  # what cannot be read can still be forgotten
+        yield from _tell_trakt(context, Record.from_stored(stored).token)
     yield from save(key, None, replacing=None)
     yield from notify(TokenRevoked(account=account))
+
+
+def _tell_trakt(context: Context, token: Token) -> Flow[None]:
+    """Revoke both tokens, as far as Trakt can be reached."""
+    for secret in filter(None, (token.refresh_token, token.access_token)):
+        request = protocol.build_revoke_request(
+            context.application, context.endpoints, token=secret
+        )
+        try:
+            protocol.parse_revoke_response((yield from send(request)))
+        except TransportError:
+            return  # the next one would not arrive either
+        except TraktAuthError:
+            continue
 
 
 def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:

@@ -30,7 +30,16 @@ from trakt_auth.errors import (
     TraktAuthError,
 )
 from trakt_auth.events import LoginNeeded, TokenRefreshed
-from trakt_auth.judgement import Need, Wish, after_failure, judge, lost_at, pause_after, why_refused
+from trakt_auth.judgement import (
+    LONGEST_RETRY_AFTER,
+    Need,
+    Wish,
+    after_failure,
+    judge,
+    lost_at,
+    pause_after,
+    why_refused,
+)
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_from, pause_to
 from trakt_auth.steps import Flow, alone, hold, load, notify, now, save, send, sleep
@@ -160,7 +169,8 @@ def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> F
 def _obey_pause(context: Context, at: datetime) -> Flow[None]:
     stored = yield from load(context.key(""))
     left = (pause_from(stored) - at).total_seconds() if stored else 0
-    if left > 0:
+    # More than can be asked for means that the clock was wrong when it was written down.
+    if 0 < left <= LONGEST_RETRY_AFTER.total_seconds():
         raise RateLimited(
             f"Trakt asked for a pause, and {left:.0f} seconds of it are left", retry_after=left
         )
@@ -217,7 +227,13 @@ def _keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
         try:
             yield from keep(key, Record(token=token), replacing=version)
         except StoreConflict:
-            latest = yield from _load(key)
+            try:
+                latest = yield from _load(key)
+            except StoreError as error:
+                raise TokenNotSaved(
+                    f"The new token of account {key.account!r} could not be saved: {error}",
+                    token=token,
+                ) from error
             if latest.token.refresh_token != noted.token.refresh_token:
                 return latest.token
             version = latest.version  # only the journal of the pair that we spent was touched

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
@@ -165,9 +165,11 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
         case Now():
             return hands.clock.now()
         case Load(key):
+            from anyio import CapacityLimiter
             from anyio.to_thread import run_sync
 
-            return await run_sync(_load, hands.store, key)
+            # A limiter of its own: the shared one may be used up by threads that wait for us.
+            return await run_sync(_load, hands.store, key, limiter=CapacityLimiter(1))
         case Alone():
             flight = _start(step, hands)
             return None if flight is None else await landed_async(flight)
@@ -180,7 +182,16 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
 
 
 def _start(step: Alone, hands: Hands) -> Any:  # noqa: ANN401 - a future of the flow's own result
-    return hands.flights.start(partial(run, step.flow, hands), key=step.key, join=step.join)
+    # Subscribers may use the client, so they are told when lock and flight are free again.
+    told: list[Event] = []
+
+    def landing() -> None:
+        for event in told:
+            hands.publish(event)
+
+    inside = replace(hands, publish=told.append)
+    work = partial(run, step.flow, inside)
+    return hands.flights.start(work, key=step.key, join=step.join, landing=landing)
 
 
 def _load(store: TokenStore, key: AccountKey) -> Stored | None:

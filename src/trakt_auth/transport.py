@@ -38,15 +38,15 @@ class HttpTransport:
 
         Raises: TransportError, UsageError when the client was closed.
         """
-        body, deadline = bytearray(), time.monotonic() + self._timeout
         with (
-            _translated(request),
+            _translated(request, self._client),
             self._client.stream(
                 request.method, request.url, headers=request.headers, content=request.body
             ) as answer,
         ):
+            body = _Body(self._timeout)
             for chunk in answer.iter_bytes():
-                body += _within(chunk, body, deadline)
+                body.take(chunk)
         return _response(answer, body)
 
     def close(self) -> None:
@@ -66,13 +66,13 @@ class AsyncHttpTransport:
 
         Raises: TransportError, UsageError when the client was closed.
         """
-        body, deadline = bytearray(), time.monotonic() + self._timeout
-        with _translated(request):
+        with _translated(request, self._client):
             async with self._client.stream(
                 request.method, request.url, headers=request.headers, content=request.body
             ) as answer:
+                body = _Body(self._timeout)
                 async for chunk in answer.aiter_bytes():
-                    body += _within(chunk, body, deadline)
+                    body.take(chunk)
         return _response(answer, body)
 
     async def aclose(self) -> None:
@@ -108,26 +108,42 @@ class _TooMuchError(Exception):
     """The answer is larger, or comes more slowly, than any real one."""
 
 
-def _within(chunk: bytes, body: bytearray, deadline: float) -> bytes:
-    if len(body) + len(chunk) > LARGEST_BODY:
-        raise _TooMuchError("the answer is larger than 1 MiB")
-    if time.monotonic() > deadline:
-        raise _TooMuchError("the answer takes too long")
-    return chunk
+class _Body:
+    """Collects an answer; what has arrived whole is never refused for having been slow."""
+
+    def __init__(self, timeout: float) -> None:
+        self.content = bytearray()
+        self._deadline = time.monotonic() + timeout
+        self._late = False
+
+    def take(self, chunk: bytes) -> None:
+        """Add a piece, unless the answer has no end in sight."""
+        if self._late:
+            raise _TooMuchError("the answer takes too long")
+        if len(self.content) + len(chunk) > LARGEST_BODY:
+            raise _TooMuchError("the answer is larger than 1 MiB")
+        self.content += chunk
+        self._late = time.monotonic() > self._deadline
 
 
-def _response(answer: httpx2.Response, body: bytearray) -> HttpResponse:
+def _response(answer: httpx2.Response, body: _Body) -> HttpResponse:
     return HttpResponse(
         status=answer.status_code,
         headers={name.lower(): value for name, value in answer.headers.items()},
-        body=bytes(body),
+        body=bytes(body.content),
     )
 
 
 @contextmanager
-def _translated(request: HttpRequest) -> Generator[None, Any, None]:
+def _translated(
+    request: HttpRequest, client: httpx2.Client | httpx2.AsyncClient
+) -> Generator[None, Any, None]:
     # httpx2's errors carry the request, whose body is a secret: their words are kept, they not.
     host = request.url.split("/")[2]
+    if client.is_closed:
+        raise UsageError(
+            "The client is closed", hint="Make the call inside the client's `with` block."
+        )
     try:
         yield
     except (
@@ -139,15 +155,11 @@ def _translated(request: HttpRequest) -> Generator[None, Any, None]:
         raise TransportError(
             f"{host} cannot be reached: {_words(error)}", outcome_unknown=False
         ) from None
-    except (httpx2.HTTPError, _TooMuchError) as error:
-        raise TransportError(
-            f"{host} gave no whole answer: {_words(error)}", outcome_unknown=True
-        ) from None
     except httpx2.InvalidURL as error:
         raise UsageError(f"The URL cannot be used: {error}") from None
-    except RuntimeError:
-        raise UsageError(
-            "The client is closed", hint="Make the call inside the client's `with` block."
+    except Exception as error:  # noqa: BLE001 - by now the request may have been processed
+        raise TransportError(
+            f"{host} gave no whole answer: {_words(error)}", outcome_unknown=True
         ) from None
 
 

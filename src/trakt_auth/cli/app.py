@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from types import FrameType
 
 from trakt_auth.cli.output import FAILED, clean, say
@@ -38,6 +38,8 @@ STATUS: tuple[tuple[type[TraktAuthError], int], ...] = (
     (ServerError, 5),
 )
 SIGNALS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
+if hasattr(signal, "SIGHUP"):  # the terminal was closed, or the connection to it dropped
+    SIGNALS[signal.SIGHUP] = "Hung up."
 
 
 class _Stopped(BaseException):
@@ -53,6 +55,9 @@ def run(arguments: Sequence[str]) -> int:
     stdout: object = sys.stdout
     if isinstance(stdout, TextIOWrapper):
         stdout.reconfigure(errors="backslashreplace")
+    stdin: object = sys.stdin
+    if stdin is None:  # closed by whoever started the command: the end of input, not a failure
+        sys.stdin = TextIOWrapper(BytesIO())
     with _signals(), _warnings():
         try:
             from trakt_auth.cli.commands import dispatch

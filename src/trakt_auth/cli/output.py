@@ -26,6 +26,10 @@ def say(text: str) -> None:
 
 def delivered(content: str | bytes) -> int:
     """Write a result to stdout, return the exit status; a reader who left is told nothing."""
+    stdout: object = sys.stdout
+    if stdout is None:  # closed by whoever started the command
+        say("trakt-auth: there is no stdout to write to")
+        return FAILED
     try:
         if isinstance(content, bytes):
             sys.stdout.buffer.write(content)
