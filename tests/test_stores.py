@@ -43,13 +43,13 @@ NAMES = st.text(st.characters() | st.characters(categories=["Cs"]))  # halves of
 Open = Callable[[], TokenStore]
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "sqlite"])
 def again(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Return a function that opens the same store once more, as another process would."""
     if request.param == "memory":
         store = open_store("memory:")
         return lambda: store
-    return lambda: open_store(f"file:{tmp_path}/tokens/tokens.json")
+    return lambda: open_store(f"{request.param}:{tmp_path}/tokens/tokens")
 
 
 @pytest.fixture
@@ -180,12 +180,12 @@ def test_two_applications_never_meet(again: Open) -> None:
     deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.dictionaries(st.builds(AccountKey, NAMES, NAMES), NAMES, max_size=4))
-@pytest.mark.parametrize("kind", ["memory", "file"])
+@pytest.mark.parametrize("kind", ["memory", "file", "sqlite"])
 def test_names_and_payloads_are_any_text(
     tmp_path_factory: pytest.TempPathFactory, kind: str, data: dict[AccountKey, str]
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    store = open_store("memory:" if kind == "memory" else f"file:{folder}/tokens")
+    store = open_store("memory:" if kind == "memory" else f"{kind}:{folder}/tokens")
     for key, text in data.items():
         lock = store.lock(key)
         assert lock.acquire()
@@ -302,7 +302,7 @@ def increment(store: TokenStore) -> int:
 
 
 def test_eight_threads_lose_no_update(again: Open) -> None:
-    times = 10 if isinstance(again(), FileStore) else 500
+    times = 500 if isinstance(again(), MemoryStore) else 10
     put(again(), "0")
 
     def work() -> None:

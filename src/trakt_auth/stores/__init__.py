@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["open_store"]
 
-KNOWN = "memory:  or  file:PATH"
+KNOWN = "memory:  file:PATH  sqlite:PATH"
 
 
 def open_store(url: str) -> TokenStore:
-    """Open the store that a URL names: `memory:`, or `file:PATH` (`~` is the home directory).
+    """Open the store that a URL names: `memory:`, `file:PATH` or `sqlite:PATH`.
 
-    Nothing is read or written yet.
+    `~` is the home directory; `sqlite:///a/b` is `sqlite:/a/b`. Nothing is read or written
+    yet.
 
     Raises: UsageError for a URL that names no store.
     """
@@ -35,6 +36,11 @@ def open_store(url: str) -> TokenStore:
             from trakt_auth.stores.file import FileStore
 
             return FileStore(rest.removeprefix("//"))
+        # ":memory:" is SQLite's word for no file at all; it would become a file of that name.
+        case "sqlite" if rest.removeprefix("//") not in ("", ":memory:") and "\0" not in rest:
+            from trakt_auth.stores.sqlite import SqliteStore
+
+            return SqliteStore(rest.removeprefix("//"))
         case _:
             raise UsageError(f"{_shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
 

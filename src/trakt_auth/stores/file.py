@@ -1,6 +1,6 @@
 """Tokens in one private file: for scripts, and wherever there is no keyring.
 
-Layer 4, and the only file that uses filelock. `open_store` imports this file.
+Layer 4. `open_store` imports this file; it imports `disk`, `locks` and lower layers.
 
 Every write makes a new file, 0600 from birth, syncs it and renames it over the old one, so a
 reader sees the old content or the new and a crash leaves no half. Locks are the kernel's: they
@@ -10,26 +10,22 @@ end with their holder.
 from __future__ import annotations
 
 import json
-import math
 import os
-import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trakt_auth.errors import LockTimeout, StoreConflict, StoreCorrupt, StoreUnavailable
+from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
 from trakt_auth.records import AccountKey, Stored
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from trakt_auth.stores.disk import PRIVATE, first_version, move_aside, sync_folder, unavailable
+from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
 
 __all__ = ["FileStore"]
 
 FORMAT = 1
 WRITE_WAIT = 10.0  # seconds; a write takes milliseconds, so waiting longer means a dead disk
-PRIVATE = 0o600
+WHAT = "token file"
 
 
 @dataclass(slots=True)
@@ -92,10 +88,7 @@ class FileStore:
 
     def lock(self, key: AccountKey) -> FileStoreLock:
         """Return a lock that has not been taken yet."""
-        from hashlib import sha256
-
-        name = f"{key.client_id}\0{key.account}".encode(errors="surrogatepass")
-        return FileStoreLock(f"{self.path}.{sha256(name).hexdigest()[:16]}.lock")
+        return account_lock(self.path, key)
 
     def accounts(self, client_id: str) -> list[str]:
         """Return the names of an application's accounts, sorted.
@@ -115,9 +108,9 @@ class FileStore:
             with open(self.path, "rb") as file:
                 text = file.read()
         except FileNotFoundError:
-            return _Content(_first_version(), {})
+            return _Content(first_version(), {})
         except OSError as error:
-            raise self._unavailable("read", error) from None
+            raise unavailable(WHAT, self.path, "read", error) from None
         try:
             return _parse(json.loads(text))
         except _NewerError:
@@ -133,39 +126,13 @@ class FileStore:
         try:
             return self._read()
         except StoreCorrupt:
-            aside = f"{self.path}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-            try:
-                os.rename(self.path, aside)
-            except OSError as error:
-                raise self._unavailable("written", error) from None
-            import logging
-
-            logging.getLogger("trakt_auth").warning(
-                "The unreadable token file %s was kept as %s", self.path, aside
-            )
-            return _Content(_first_version(), {})
+            move_aside(self.path, WHAT)
+            return _Content(first_version(), {})
 
     # -- writing ---------------------------------------------------------------------------------
 
-    @contextmanager
-    def _writing(self) -> Generator[None, None, None]:
-        from filelock import Timeout
-
-        folder = os.path.dirname(self.path)
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            lock = _file_lock(f"{self.path}.lock")
-            lock.acquire(timeout=WRITE_WAIT, poll_interval=0.005)
-        except Timeout:
-            raise LockTimeout(
-                f"The token file {self.path} has been locked for {WRITE_WAIT:.0f} seconds"
-            ) from None
-        except OSError as error:
-            raise self._unavailable("written", error) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def _writing(self) -> AbstractContextManager[None]:
+        return only_writer(self.path, WHAT, WRITE_WAIT)
 
     def _write(self, content: _Content) -> None:
         new = f"{self.path}.new"
@@ -179,75 +146,9 @@ class FileStore:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(new, self.path)
-            _sync_folder(os.path.dirname(self.path))
+            sync_folder(os.path.dirname(self.path))
         except OSError as error:
-            raise self._unavailable("written", error) from None
-
-    def _unavailable(self, what: str, error: OSError) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"The token file {self.path} cannot be {what}: {error.strerror or error}",
-            hint="Check its folder, its owner and the free space, or name another with --store.",
-        )
-
-
-class FileStoreLock:
-    """One account's lock: a kernel lock on a file of its own, which ends with its holder."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock: BaseFileLock | None = None
-
-    def acquire(self) -> bool:
-        """Take it if it is free.
-
-        Raises: StoreUnavailable.
-        """
-        from filelock import Timeout
-
-        lock = _file_lock(self._path)
-        try:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            lock.acquire(blocking=False)
-        except Timeout:
-            return False
-        except OSError as error:
-            raise StoreUnavailable(
-                f"The lock file {self._path} cannot be used: {error.strerror or error}"
-            ) from None
-        self._lock = lock
-        return True
-
-    def remaining(self) -> float:
-        """Return infinity: it cannot lapse."""
-        return math.inf
-
-    def release(self) -> None:
-        """Give it back."""
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-
-
-def _first_version() -> int:
-    # Not 0: a file that was lost or moved aside must not give out its old versions again.
-    return time.time_ns() // 1_000_000
-
-
-def _file_lock(path: str) -> BaseFileLock:
-    from filelock import FileLock
-
-    # Not shared over threads: two threads of one process exclude each other as well.
-    return FileLock(path, thread_local=False, mode=PRIVATE)
-
-
-def _sync_folder(folder: str) -> None:
-    if os.name == "nt":  # pragma: no cover - there a folder cannot be opened, nor needs to be
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            raise unavailable(WHAT, self.path, "written", error) from None
 
 
 class _NewerError(Exception):

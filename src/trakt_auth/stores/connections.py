@@ -1,0 +1,251 @@
+"""A SQLite database of ours: its schema, its birth, and connections that survive threads and forks.
+
+Layer 4, and all that opens one. What the records hold is not known here.
+`stores/sqlite.py` imports this file; it imports `disk` and layer 0.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from weakref import WeakSet
+
+from trakt_auth.errors import LockTimeout, StoreCorrupt, StoreError, StoreUnavailable
+from trakt_auth.stores.disk import PRIVATE, first_version, sync_folder, unavailable
+
+__all__ = ["Line", "close_all", "corrupt", "create"]
+
+WAIT = 10.0  # seconds; a write takes milliseconds, so waiting longer means a stuck program
+WHAT = "token database"
+APPLICATION_ID = 0x74724175  # "trAu"
+SCHEMA_VERSION = 1
+BESIDE = ("-wal", "-shm", "-journal")
+# FULL: what was committed is on the disk; fullfsync is what that takes on macOS.
+SETTINGS = "PRAGMA synchronous=FULL; PRAGMA fullfsync=ON; PRAGMA trusted_schema=OFF;"
+# Names are BLOBs because they may hold lone surrogates; ends are microseconds since 1970.
+SCHEMA = f"""
+PRAGMA journal_mode=WAL;
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS counter (version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS records (
+  client_id BLOB NOT NULL,
+  account BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  expires_at INTEGER,
+  payload BLOB NOT NULL,
+  PRIMARY KEY (client_id, account)
+);
+CREATE INDEX IF NOT EXISTS records_by_end ON records (client_id, expires_at)
+  WHERE expires_at IS NOT NULL;
+PRAGMA application_id={APPLICATION_ID};
+PRAGMA user_version={SCHEMA_VERSION};
+"""
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+# Our SQL never changes, so what it finds wrong (SQLITE_ERROR: no such table) is the database.
+NOT_OURS = (
+    sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB
+)  # fmt: skip
+
+
+class Line:
+    """One connection, opened when needed and reopened when the file was replaced; one user."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.guard = threading.Lock()
+        self.forking = False
+        self._database: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        _lines.add(self)
+
+    @contextmanager
+    def use(self) -> Generator[sqlite3.Connection | None, None, None]:
+        """Lend the connection, None when there is no database; sqlite3's errors become ours."""
+        with self.guarded():
+            try:
+                yield self._open()
+            except sqlite3.Error as error:
+                failure = _failure(self.path, error)
+                if not isinstance(failure, LockTimeout):
+                    self.close()  # the next call looks at the file anew
+                raise failure from None
+            except OSError as error:
+                raise unavailable(WHAT, self.path, "used", error) from None
+
+    @contextmanager
+    def guarded(self) -> Generator[None, None, None]:
+        """Exclude the other threads: a transaction belongs to a connection, not to a thread."""
+        if not self.guard.acquire(timeout=WAIT):
+            raise _busy(self.path)
+        try:
+            yield
+        finally:
+            self.guard.release()
+
+    def close(self) -> None:
+        """Close the connection if there is one."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def abandon(self) -> None:
+        """Let go, in a forked child, of what only the parent may use or even close."""
+        self.guard, self.forking = threading.Lock(), False
+        if self._database is not None:
+            _abandoned.append(self._database)
+            self._database = None
+
+    def _open(self) -> sqlite3.Connection | None:
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            self.close()
+            return None
+        here = (found.st_dev, found.st_ino)
+        if self._database is None or here != self._file:
+            self.close()
+            if found.st_mode & 0o077 and os.name != "nt":
+                os.chmod(self.path, PRIVATE)  # a backup was copied back, say
+            self._database, self._file = _connect(self.path), here
+        return self._database
+
+
+def create(path: str) -> None:
+    """Make an empty database where there is none; the caller is the only writer.
+
+    It is made whole under another name: what bears the right name is never half-made, and its
+    first page says whose it is. Raises: StoreUnavailable.
+    """
+    new = f"{path}.new"
+    try:
+        for left_by_a_crash in (new, *(new + ending for ending in BESIDE)):
+            with suppress(FileNotFoundError):
+                os.unlink(left_by_a_crash)
+        # SQLite would make it readable by all; -wal and -shm get the mode of the database.
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+        with closing(sqlite3.connect(_uri(new, "rw"), uri=True, isolation_level=None)) as database:
+            database.executescript(SETTINGS + SCHEMA)
+            database.execute("INSERT INTO counter VALUES (?)", (first_version(),))
+            database.execute("COMMIT")
+        os.rename(new, path)
+        sync_folder(os.path.dirname(path))
+    except sqlite3.Error as error:
+        raise _failure(path, error) from None
+    except OSError as error:
+        raise unavailable(WHAT, path, "written", error) from None
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    # First a look that changes nothing: to open a database properly is to finish what a crash
+    # left, and that is not ours to do in somebody else's. Plain reading is out of the question:
+    # closing the file would drop the locks of all its connections in this process (POSIX).
+    with closing(sqlite3.connect(_uri(path, "ro&immutable=1"), uri=True)) as database:
+        try:
+            _check(path, database)
+        except sqlite3.DatabaseError as error:
+            # The pages may be half-way out of the log: that can be judged only with the log.
+            if _code(error) != sqlite3.SQLITE_CORRUPT:
+                raise
+    uri = _uri(path, "rw")  # never makes a file
+    database = sqlite3.connect(
+        uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _check(path, database)
+        database.executescript(SETTINGS)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check(path: str, database: sqlite3.Connection) -> None:
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID or version < SCHEMA_VERSION:
+        raise corrupt(path)
+    if version > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            f"The {WHAT} {path} was written by a newer version of trakt-auth",
+            hint="Upgrade trakt-auth, or name another file.",
+        )
+
+
+def _uri(path: str, mode: str) -> str:
+    return f"{Path(path).as_uri()}?mode={mode}"
+
+
+# -- errors --------------------------------------------------------------------------------------
+
+
+def corrupt(path: str) -> StoreCorrupt:
+    """Return the error for what is not a token database."""
+    return StoreCorrupt(f"The {WHAT} {path} is not readable as one")
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The low byte is the kind. Errors of the module itself, not of SQLite, have none.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+
+
+def _failure(path: str, error: sqlite3.Error) -> StoreError:
+    code = _code(error)
+    if code in BUSY:
+        return _busy(path)
+    if code in NOT_OURS:
+        return corrupt(path)
+    return unavailable(WHAT, path, "used", OSError(str(error)))
+
+
+def _busy(path: str) -> LockTimeout:
+    return LockTimeout(
+        f"The {WHAT} {path} has been locked for {WAIT:.0f} seconds",
+        hint="Another program is writing to it: end that program, or try again in a moment.",
+    )
+
+
+# -- forks ---------------------------------------------------------------------------------------
+# SQLite's locks are its process's, its notes of them would be copied: a child that opened the file
+# beside an inherited connection would believe in locks it has not. So none is open meanwhile.
+
+_lines: WeakSet[Line] = WeakSet()
+_abandoned: list[sqlite3.Connection] = []
+_one_fork = threading.Lock()
+
+
+def close_all(*lines: Line) -> None:
+    """Close lines that nobody uses any more."""
+    for line in lines:
+        line.close()
+
+
+def _before_fork() -> None:
+    _one_fork.acquire()
+    for line in list(_lines):
+        line.forking = line.guard.acquire(timeout=WAIT)
+        if line.forking:
+            line.close()
+
+
+def _after_fork() -> None:
+    for line in list(_lines):
+        if line.forking:
+            line.forking = False
+            line.guard.release()
+    _one_fork.release()
+
+
+def _after_fork_in_child() -> None:
+    for line in list(_lines):
+        line.abandon()
+    _one_fork.release()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )

@@ -1,0 +1,183 @@
+"""Tokens in one private SQLite database: one machine, many processes, many accounts.
+
+Layer 4, and the records' SQL. No token is looked into, no connection opened here.
+`open_store` imports this file; it imports `connections`, `disk`, `locks` and lower layers.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from weakref import finalize
+
+import trakt_auth.stores.connections as connections
+from trakt_auth.errors import StoreConflict, StoreCorrupt
+from trakt_auth.records import AccountKey, Stored
+from trakt_auth.stores.disk import move_aside
+from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
+
+__all__ = ["SqliteStore"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class SqliteStore:
+    """Keeps records in a database that only its owner can read.
+
+    An account's lock is the kernel's, on a file beside the database, and no row with a lease: it
+    ends with its holder at once, and a holder that the machine suspended still has it.
+    """
+
+    def __init__(self, path: str) -> None:
+        # Resolved once, so that the two names of a linked database share its locks.
+        self.path = os.path.realpath(os.path.expanduser(path))
+        # Two connections: whoever reads need not wait for a thread that waits to write.
+        self._reader, self._writer = connections.Line(self.path), connections.Line(self.path)
+        self._finalizer = finalize(self, connections.close_all, self._reader, self._writer)
+
+    def load(self, key: AccountKey) -> Stored | None:
+        """Return what is kept, None when nothing is.
+
+        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        sql = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND account = ?"
+        with self._reader.use() as database:
+            row = database and database.execute(sql, _names(key)).fetchone()
+            return self._stored(*row) if row else None
+
+    def save(
+        self,
+        key: AccountKey,
+        payload: str,
+        *,
+        expires_at: datetime | None,
+        replacing: int | None,
+    ) -> int:
+        """Keep a payload durably, return its version.
+
+        With `replacing` None an unreadable database is first moved aside; a warning names it.
+
+        Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        end = None if expires_at is None else (expires_at - EPOCH) // MICROSECOND
+        values = (*_names(key), end, _bytes(payload))
+        try:
+            version = self._put(values, replacing)
+        except StoreCorrupt:
+            if replacing is not None:
+                raise
+            version = None
+        if version is None and replacing is None:
+            version = self._put_anew(values)
+        if version is None:
+            raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+        return version
+
+    def delete(self, key: AccountKey) -> None:
+        """Forget; harmless when there is nothing.
+
+        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        with self._writer.use() as database:
+            if database:
+                with _transaction(database):
+                    database.execute(
+                        "DELETE FROM records WHERE client_id = ? AND account = ?", _names(key)
+                    )
+
+    def lock(self, key: AccountKey) -> FileStoreLock:
+        """Return a lock that has not been taken yet."""
+        return account_lock(self.path, key)
+
+    def accounts(self, client_id: str) -> list[str]:
+        """Return the names of an application's accounts, sorted.
+
+        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        sql = "SELECT account FROM records WHERE client_id = ? AND account != x''"
+        with self._reader.use() as database:
+            rows = database.execute(sql, (_bytes(client_id),)) if database else ()
+            try:
+                return sorted(_text(account) for (account,) in rows)
+            except (AttributeError, ValueError):
+                raise connections.corrupt(self.path) from None
+
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        for line in (self._reader, self._writer):
+            with line.guarded():
+                line.close()
+
+    def _stored(self, payload: bytes, version: int, end: int | None) -> Stored:
+        try:
+            expires_at = None if end is None else EPOCH + end * MICROSECOND
+            return Stored(payload=_text(payload), version=int(version), expires_at=expires_at)
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            # Not chained: the cause would carry the payload.
+            raise connections.corrupt(self.path) from None
+
+    def _put(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
+        """Write a record; None when the database or the version to replace is not there."""
+        with self._writer.use() as database:
+            if database is None:
+                return None
+            with _transaction(database):
+                sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
+                row = database.execute(sql, values[:2]).fetchone()
+                if replacing is not None and (row is None or row[0] != replacing):
+                    return None
+                # A counter of its own never goes back, whatever is deleted.
+                database.execute("UPDATE counter SET version = version + 1")
+                (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
+                if not isinstance(version, int):
+                    raise connections.corrupt(self.path)
+                database.execute(
+                    "REPLACE INTO records (client_id, account, expires_at, payload, version)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (*values, version),
+                )
+                return version
+
+    def _put_anew(self, values: tuple[Any, ...]) -> int | None:
+        with only_writer(self.path, connections.WHAT, connections.WAIT):
+            try:
+                # Once more: somebody else may have done all this before we had the lock.
+                version = self._put(values, None)
+            except StoreCorrupt:
+                move_aside(self.path, connections.WHAT, beside=connections.BESIDE)
+                version = None
+            if version is None:
+                connections.create(self.path)
+                version = self._put(values, None)
+            return version
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Generator[None, None, None]:
+    # IMMEDIATE: a reader that became a writer could fail without having waited.
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            # If this fails as well, the connection is closed, which does the same.
+            with suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
+
+
+def _names(key: AccountKey) -> tuple[bytes, bytes]:
+    return _bytes(key.client_id), _bytes(key.account)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _text(blob: bytes) -> str:
+    return blob.decode(errors="surrogatepass")

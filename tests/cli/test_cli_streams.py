@@ -1,0 +1,24 @@
+"""A command whose standard streams were closed by whoever started it, and one that is hung up."""
+
+import signal
+
+from trakt_auth.cli import main
+from trakt_auth.cli.app import SIGNALS
+from trakt_auth.cli.output import delivered
+
+
+def test_no_stdout_is_a_failure_and_no_traceback(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", None)
+    assert delivered("token") == 1
+    assert "no stdout" in capsys.readouterr().err
+
+
+def test_no_stdin_is_the_end_of_input(monkeypatch, capsys):
+    monkeypatch.setenv("TRAKT_CLIENT_ID", "emulator")
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["--store", "memory:", "api", "POST", "/x", "--data", "-"]) == 2
+    assert "--data is not JSON" in capsys.readouterr().err
+
+
+def test_a_dropped_connection_ends_it_gently():
+    assert SIGNALS[signal.SIGHUP]
