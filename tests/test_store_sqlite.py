@@ -330,6 +330,21 @@ def test_a_database_that_was_replaced_is_opened_anew(path: Path) -> None:
     assert put(store, "x") > version
 
 
+def test_a_deleted_database_does_not_come_back_by_its_log(path: Path) -> None:
+    old = SqliteStore(str(path))
+    version = put(old, "old")
+    other = AccountKey("client", "other")
+    assert path.with_name("tokens.db-wal").stat().st_size > 0
+    path.unlink()
+    new = SqliteStore(str(path))
+    assert new.save(other, "new", expires_at=END, replacing=None) > version
+    assert new.load(KEY) is None
+    assert old.load(KEY) is None
+    assert old.accounts("client") == new.accounts("client") == ["other"]
+    old.close()
+    new.close()
+
+
 # -- what cannot be written ----------------------------------------------------------------------
 
 
@@ -392,6 +407,20 @@ def test_a_full_disk_leaves_the_old_content(path: Path, monkeypatch: pytest.Monk
     put(store, "x" * 100_000)
     put(new, "x")  # over what was left half-made
     assert not list(path.parent.glob("*.new*"))
+
+
+def test_a_birth_that_fails_at_the_last_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = SqliteStore(str(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", full)
+        with pytest.raises(StoreUnavailable, match="cannot be written: No space left"):
+            put(store, "x")
+    assert store.load(KEY) is None
+    put(store, "x")
+    store.close()
 
 
 def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,9 +122,10 @@ def create(path: str) -> None:
     """
     new = f"{path}.new"
     try:
-        for left_by_a_crash in (new, *(new + ending for ending in BESIDE)):
+        # The log of a database that was deleted would be played into the one that takes its name.
+        for left in (new, *(name + ending for name in (new, path) for ending in BESIDE)):
             with suppress(FileNotFoundError):
-                os.unlink(left_by_a_crash)
+                os.unlink(left)
         # SQLite would make it readable by all; -wal and -shm get the mode of the database.
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
         with closing(sqlite3.connect(_uri(new, "rw"), uri=True, isolation_level=None)) as database:
@@ -150,9 +151,8 @@ def _connect(path: str) -> sqlite3.Connection:
             # The pages may be half-way out of the log: that can be judged only with the log.
             if _code(error) != sqlite3.SQLITE_CORRUPT:
                 raise
-    uri = _uri(path, "rw")  # never makes a file
-    database = sqlite3.connect(
-        uri, uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
+    database = sqlite3.connect(  # "rw" never makes a file
+        _uri(path, "rw"), uri=True, timeout=WAIT, isolation_level=None, check_same_thread=False
     )
     try:
         _check(path, database)
@@ -211,7 +211,6 @@ def _busy(path: str) -> LockTimeout:
 # -- forks ---------------------------------------------------------------------------------------
 # SQLite's locks are its process's, its notes of them would be copied: a child that opened the file
 # beside an inherited connection would believe in locks it has not. So none is open meanwhile.
-
 _lines: WeakSet[Line] = WeakSet()
 _abandoned: list[sqlite3.Connection] = []
 _one_fork = threading.Lock()
