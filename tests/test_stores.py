@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import filelock
@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engines import ENGINES, LEASED, Open, opened
 from trakt_auth.errors import (
     LockTimeout,
     StoreConflict,
@@ -40,16 +41,21 @@ KEY = AccountKey("client", "default")
 OTHER = AccountKey("client", "other")
 NAMES = st.text(st.characters() | st.characters(categories=["Cs"]))  # halves of them included
 
-Open = Callable[[], TokenStore]
 
-
-@pytest.fixture(params=["memory", "file", "sqlite"])
-def again(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+@pytest.fixture(
+    params=[(kind, face) for kind in ENGINES for face in ("sync", "asyncio")], ids="-".join
+)
+def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Return a function that opens the same store once more, as another process would."""
-    if request.param == "memory":
-        store = open_store("memory:")
-        return lambda: store
-    return lambda: open_store(f"{request.param}:{tmp_path}/tokens/tokens")
+    kind, face = request.param
+    with opened(kind, face, request, tmp_path) as again:
+        yield again
+
+
+@pytest.fixture
+def leased(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the locks of this store lapse."""
+    return request.node.callspec.params["again"][0] in LEASED
 
 
 @pytest.fixture
@@ -180,23 +186,51 @@ def test_two_applications_never_meet(again: Open) -> None:
     deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.dictionaries(st.builds(AccountKey, NAMES, NAMES), NAMES, max_size=4))
-@pytest.mark.parametrize("kind", ["memory", "file", "sqlite"])
+@pytest.mark.parametrize("kind", ENGINES)
 def test_names_and_payloads_are_any_text(
-    tmp_path_factory: pytest.TempPathFactory, kind: str, data: dict[AccountKey, str]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: str,
+    data: dict[AccountKey, str],
 ) -> None:
-    folder = tmp_path_factory.mktemp("any")
-    store = open_store("memory:" if kind == "memory" else f"{kind}:{folder}/tokens")
-    for key, text in data.items():
-        lock = store.lock(key)
-        assert lock.acquire()
-        put(store, text, key)
-        lock.release()
-    for key, text in data.items():
-        stored = store.load(key)
-        assert stored is not None
-        assert stored.payload == text
-        named = {other.account for other in data if other.client_id == key.client_id}
-        assert list(store.accounts(key.client_id)) == sorted(named - {""})
+    with opened(kind, "sync", request, tmp_path_factory.mktemp("any")) as again:
+        store = again()
+        for key, text in data.items():
+            lock = store.lock(key)
+            assert lock.acquire()
+            put(store, text, key)
+            lock.release()
+        for key, text in data.items():
+            stored = store.load(key)
+            assert stored is not None
+            assert stored.payload == text
+            named = {other.account for other in data if other.client_id == key.client_id}
+            assert list(store.accounts(key.client_id)) == sorted(named - {""})
+        for key in data:
+            store.delete(key)
+        store.close()
+
+
+def test_who_is_due_comes_in_order(again: Open) -> None:
+    ends = {"c": 3, "a": 2, "b": 2, "ä": 1, "never": None, "far": 90, "": 0}
+    for account, minutes in ends.items():
+        end = None if minutes is None else END + timedelta(minutes=minutes)
+        again().save(AccountKey("client", account), "x", expires_at=end, replacing=None)
+    again().save(AccountKey("another client", "z"), "x", expires_at=END, replacing=None)
+
+    def due(minutes: int, limit: int = 100) -> list[str]:
+        before = END + timedelta(minutes=minutes)
+        return list(again().due("client", before=before, limit=limit))
+
+    assert due(1) == []
+    assert due(2) == ["ä"]
+    assert due(4) == ["ä", "a", "b", "c"]
+    assert due(4, limit=2) == ["ä", "a"]
+    assert due(1000) == ["ä", "a", "b", "c", "far"]
+    again().save(AccountKey("client", "ä"), "x", expires_at=END + timedelta(90), replacing=None)
+    again().delete(AccountKey("client", "a"))
+    assert due(4) == ["b", "c"]
+    assert list(again().due("nobody", before=END + timedelta(9), limit=9)) == []
 
 
 def test_opening_and_closing_twice_is_harmless(again: Open) -> None:
@@ -250,10 +284,13 @@ def test_a_lock_may_be_given_back_by_another_thread(again: Open) -> None:
     after.release()
 
 
-def test_the_locks_cannot_lapse(store: TokenStore) -> None:
-    lock = store.lock(KEY)
+def test_what_is_left_of_a_lock(store: TokenStore, leased: bool) -> None:
+    lock = store.lock(KEY, lease=1000)
     assert lock.acquire()
-    assert lock.remaining() == math.inf
+    if leased:
+        assert 900 < lock.remaining() <= 1000
+    else:
+        assert lock.remaining() == math.inf
     lock.release()
 
 
@@ -302,7 +339,7 @@ def increment(store: TokenStore) -> int:
 
 
 def test_eight_threads_lose_no_update(again: Open) -> None:
-    times = 500 if isinstance(again(), MemoryStore) else 10
+    times = 10
     put(again(), "0")
 
     def work() -> None:

@@ -42,7 +42,7 @@ else:
 __all__ = ["Desk", "named"]
 
 OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
-PATIENCE = 15.0  # seconds on top, for the other program to save
+PATIENCE = 30.0  # seconds on top, so that the lease of a program that died runs out meanwhile
 
 
 class Desk:

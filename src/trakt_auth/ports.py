@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from trakt_auth.records import AccountKey, Stored
+from trakt_auth.records import LEASE, AccountKey, Stored
 from trakt_auth.steps import Moment
 from trakt_auth.wire import HttpRequest, HttpResponse
 
@@ -87,12 +87,23 @@ class TokenStore(Protocol):
         """Forget; harmless when there is nothing."""
         ...
 
-    def lock(self, key: AccountKey) -> Lock:
-        """Return a lock that has not been taken yet."""
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lock:
+        """Return a lock that has not been taken yet.
+
+        Where a dead holder cannot be told from a slow one, it lapses `lease` seconds after its
+        holder was last heard of; elsewhere it ends with its holder, and `lease` says nothing.
+        """
         ...
 
     def accounts(self, client_id: str) -> Sequence[str]:
         """Return the names of an application's accounts, sorted."""
+        ...
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:
+        """Return at most `limit` accounts whose token ends before a moment, the first to end first.
+
+        Records without an end are left out; those that end together come by name.
+        """
         ...
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import json  # our own text, read at every start: the validating decoder loads too slowly for that
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +16,20 @@ from typing import Any
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
 from trakt_auth.tokens import Token
 
-__all__ = ["AccountKey", "Attempt", "Outcome", "Record", "Stored", "pause_from", "pause_to"]
+__all__ = [
+    "LEASE",
+    "AccountKey",
+    "Attempt",
+    "Outcome",
+    "Record",
+    "Stored",
+    "due_first",
+    "pause_from",
+    "pause_to",
+]
 
 FORMAT = 1
+LEASE = 60.0  # seconds that a lock of a dead holder lives where nobody says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,19 @@ class Stored:
     payload: str = field(repr=False)
     version: int
     expires_at: datetime | None = None
+
+
+def due_first(
+    records: Mapping[AccountKey, Stored], client_id: str, *, before: datetime, limit: int
+) -> list[str]:
+    """Return at most `limit` accounts that end before a moment, for stores without an index."""
+    ends = sorted(
+        (stored.expires_at, key.account)
+        for key, stored in records.items()
+        if key.client_id == client_id and key.account
+        if stored.expires_at is not None and stored.expires_at < before
+    )
+    return [account for _, account in ends[:limit]]
 
 
 class Outcome(enum.Enum):

@@ -26,6 +26,7 @@ __all__ = ["Hands", "OnPoll", "run", "run_async"]
 T = TypeVar("T")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
 
+SLACK = 15.0  # seconds to note, to save and to try saving again
 LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last one repeats
 
 
@@ -137,7 +138,9 @@ class _Performer:
 
     def _hold(self, key: AccountKey, wait: float) -> bool:
         clock = self._hands.clock
-        lock = self._hands.store.lock(key)
+        # Longer than all that is done under it, so that only the dead lose it.
+        lease = self._hands.send_seconds + SLACK
+        lock = self._hands.store.lock(key, lease=lease)
         deadline = clock.now().monotonic + wait
         tries = 0
         while not lock.acquire():

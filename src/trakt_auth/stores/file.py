@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
-from trakt_auth.records import AccountKey, Stored
+from trakt_auth.records import LEASE, AccountKey, Stored, due_first
 from trakt_auth.stores.disk import PRIVATE, first_version, move_aside, sync_folder, unavailable
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
 
@@ -86,7 +86,7 @@ class FileStore:
             if content.records.pop(key, None) is not None:
                 self._write(content)
 
-    def lock(self, key: AccountKey) -> FileStoreLock:
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
         """Return a lock that has not been taken yet."""
         return account_lock(self.path, key)
 
@@ -97,6 +97,13 @@ class FileStore:
         """
         keys = self._read().records
         return sorted(key.account for key in keys if key.client_id == client_id and key.account)
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
+        """Return the accounts whose token ends before a moment, the first to end first.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        return due_first(self._read().records, client_id, before=before, limit=limit)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

@@ -10,7 +10,7 @@ import threading
 from datetime import datetime
 
 from trakt_auth.errors import StoreConflict
-from trakt_auth.records import AccountKey, Stored
+from trakt_auth.records import LEASE, AccountKey, Stored, due_first
 
 __all__ = ["MemoryStore"]
 
@@ -56,7 +56,7 @@ class MemoryStore:
         with self._guard:
             self._records.pop(key, None)
 
-    def lock(self, key: AccountKey) -> MemoryLock:
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> MemoryLock:  # noqa: ARG002
         """Return a lock that has not been taken yet."""
         with self._guard:
             return MemoryLock(self._locks.setdefault(key, threading.Lock()))
@@ -67,6 +67,11 @@ class MemoryStore:
             return sorted(
                 key.account for key in self._records if key.client_id == client_id and key.account
             )
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
+        """Return the accounts whose token ends before a moment, the first to end first."""
+        with self._guard:
+            return due_first(self._records, client_id, before=before, limit=limit)
 
     def close(self) -> None:
         """Do nothing: another client may share the store."""

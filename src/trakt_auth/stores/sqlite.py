@@ -16,7 +16,7 @@ from weakref import finalize
 
 import trakt_auth.stores.connections as connections
 from trakt_auth.errors import StoreConflict, StoreCorrupt
-from trakt_auth.records import AccountKey, Stored
+from trakt_auth.records import LEASE, AccountKey, Stored
 from trakt_auth.stores.disk import move_aside
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
 
@@ -64,7 +64,7 @@ class SqliteStore:
 
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        end = None if expires_at is None else (expires_at - EPOCH) // MICROSECOND
+        end = None if expires_at is None else _micros(expires_at)
         values = (*_names(key), end, _bytes(payload))
         try:
             version = self._put(values, replacing)
@@ -90,7 +90,7 @@ class SqliteStore:
                         "DELETE FROM records WHERE client_id = ? AND account = ?", _names(key)
                     )
 
-    def lock(self, key: AccountKey) -> FileStoreLock:
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
         """Return a lock that has not been taken yet."""
         return account_lock(self.path, key)
 
@@ -100,10 +100,24 @@ class SqliteStore:
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         sql = "SELECT account FROM records WHERE client_id = ? AND account != x''"
+        return sorted(self._accounts(sql, _bytes(client_id)))
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
+        """Return the accounts whose token ends before a moment, the first to end first.
+
+        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        sql = (
+            "SELECT account FROM records WHERE client_id = ? AND expires_at < ? AND account != x''"
+            " ORDER BY expires_at, account LIMIT ?"
+        )
+        return self._accounts(sql, _bytes(client_id), _micros(before), limit)
+
+    def _accounts(self, sql: str, *values: bytes | int) -> list[str]:
         with self._reader.use() as database:
-            rows = database.execute(sql, (_bytes(client_id),)) if database else ()
+            rows = database.execute(sql, values) if database else ()
             try:
-                return sorted(_text(account) for (account,) in rows)
+                return [_text(account) for (account,) in rows]
             except (AttributeError, ValueError):
                 raise connections.corrupt(self.path) from None
 
@@ -173,6 +187,10 @@ def _transaction(database: sqlite3.Connection) -> Generator[None, None, None]:
 
 def _names(key: AccountKey) -> tuple[bytes, bytes]:
     return _bytes(key.client_id), _bytes(key.account)
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
 
 
 def _bytes(text: str) -> bytes:

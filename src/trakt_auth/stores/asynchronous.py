@@ -1,0 +1,92 @@
+"""Any store with `await`, for programs that look into a store from an event loop.
+
+Layer 4. No engine is known here: each call runs on a thread of its own.
+Users, the keeper and tests import this file; `AsyncClient` takes the store itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from trakt_auth.ports import Lock, TokenStore
+from trakt_auth.records import LEASE, AccountKey, Stored
+
+__all__ = ["AsyncLock", "AsyncStore"]
+
+T = TypeVar("T")
+
+
+class AsyncStore:
+    """A TokenStore for asyncio and trio; the same methods, arguments and errors.
+
+    A call that has begun is finished, also when its task is cancelled: no lock is left behind.
+    """
+
+    def __init__(self, store: TokenStore) -> None:
+        self._store = store
+
+    async def load(self, key: AccountKey) -> Stored | None:
+        """Return what is kept, None when nothing is."""
+        return await _in_thread(partial(self._store.load, key))
+
+    async def save(
+        self,
+        key: AccountKey,
+        payload: str,
+        *,
+        expires_at: datetime | None,
+        replacing: int | None,
+    ) -> int:
+        """Keep a payload durably, return its version."""
+        work = partial(self._store.save, key, payload, expires_at=expires_at, replacing=replacing)
+        return await _in_thread(work)
+
+    async def delete(self, key: AccountKey) -> None:
+        """Forget; harmless when there is nothing."""
+        await _in_thread(partial(self._store.delete, key))
+
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> AsyncLock:
+        """Return a lock that has not been taken yet."""
+        return AsyncLock(self._store.lock(key, lease=lease))
+
+    async def accounts(self, client_id: str) -> Sequence[str]:
+        """Return the names of an application's accounts, sorted."""
+        return await _in_thread(partial(self._store.accounts, client_id))
+
+    async def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:
+        """Return at most `limit` accounts whose token ends before a moment."""
+        return await _in_thread(partial(self._store.due, client_id, before=before, limit=limit))
+
+    async def aclose(self) -> None:
+        """Let go of files and connections."""
+        await _in_thread(self._store.close)
+
+
+class AsyncLock:
+    """A store's lock with `await`."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+
+    async def acquire(self) -> bool:
+        """Take it if it is free, without waiting."""
+        return await _in_thread(self._lock.acquire)
+
+    def remaining(self) -> float:
+        """Return for how many seconds it is surely ours."""
+        return self._lock.remaining()
+
+    async def release(self) -> None:
+        """Give it back; harmless when it has lapsed."""
+        await _in_thread(self._lock.release)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    from anyio import CapacityLimiter
+    from anyio.to_thread import run_sync
+
+    # A limiter of its own: the shared one may be used up by threads that wait for a lock.
+    return await run_sync(work, limiter=CapacityLimiter(1))
