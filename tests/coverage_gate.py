@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 CORE = """
-    errors events models codec late
+    errors events models codec late tokens authorization
     wire refusals protocol records judgement
-    steps flows renewal
+    steps flows keeping renewal
     ports flights runner
 """
 WHOLE = {f"src/trakt_auth/{name}.py" for name in CORE.split()}

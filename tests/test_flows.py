@@ -25,11 +25,11 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.events import TokenObtained, TokenRefreshed, TokenRevoked
+from trakt_auth.keeping import SAVE_PAUSES
 from trakt_auth.models import Endpoints
 from trakt_auth.protocol import build_authorization_request
 from trakt_auth.records import Record, Stored
-from trakt_auth.renewal import SAVE_PAUSES
-from trakt_auth.steps import Hold, Load, Notify, Now, Save, Send, Sleep
+from trakt_auth.steps import Hold, Load, Notify, Now, PutAside, Recall, Save, Send, Sleep
 from world import APP, CONTEXT, KEY, START, WEEK, Script, answer, granted, token
 
 REQUEST = build_authorization_request(
@@ -126,7 +126,7 @@ class TestExchangeCode:
         steps = [(Save, full), (Sleep, None)] * len(SAVE_PAUSES) + [(Save, full)]
         script = exchange("code")
         with pytest.raises(TokenNotSaved) as caught:
-            script.run((Send, granted(1)), *steps)
+            script.run((Send, granted(1)), *steps, (PutAside, None), (Notify, None))
         assert caught.value.token.access_token == "a1"
         assert slept(script) == list(SAVE_PAUSES)
 
@@ -314,6 +314,16 @@ class TestRevoke:
 
     def test_without_a_login_there_is_nothing_to_do(self):
         self.revoke().run((Hold, True), (Load, None))
+
+    @pytest.mark.parametrize("kept", [KEPT, None])
+    def test_a_pair_that_was_put_aside_is_revoked_and_forgotten_too(self, kept):
+        script, ok = self.revoke(), (Send, answer(200))
+        aside = stored(Record(token=token(2)), version=7)
+        rest = [ok, ok, (PutAside, None), (Save, 0)] if kept else [(PutAside, None)]
+        script.run((Hold, True), (Recall, aside), (Load, kept), ok, ok, *rest, (Notify, None))
+        assert [body["token"] for body in sent(script)][:2] == ["r2", "a2"]
+        (put,) = [step for step in script.seen if isinstance(step, PutAside)]
+        assert (put.payload, put.replacing) == (None, 7)
 
     def test_a_token_without_refresh_token(self):
         from dataclasses import replace

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from trakt_auth import renewal
+from trakt_auth import keeping, renewal
 from trakt_auth.errors import (
     Blocked,
     InvalidClient,
@@ -22,7 +22,7 @@ from trakt_auth.errors import (
 )
 from trakt_auth.events import LoginNeeded
 from trakt_auth.records import Attempt, Outcome, Record, Stored, pause_from, pause_to
-from trakt_auth.steps import Alone, Hold, Load, Notify, Save, Send
+from trakt_auth.steps import Alone, Hold, Load, Notify, PutAside, Recall, Save, Send, Sleep
 from world import CONTEXT, KEY, START, Script, answer, granted, token
 
 FRESH = token()
@@ -128,8 +128,8 @@ def test_a_missing_refresh_token_in_the_answer_keeps_the_old_one():
 class TestStale:
     def test_busy_in_this_process_goes_on_with_the_old_token(self):
         flow = renewal.fresh_token(CONTEXT, account="default")
-        step = flow.send(None)
-        assert isinstance(step, Load)
+        assert isinstance(flow.send(None), Recall)
+        assert isinstance(flow.send(None), Load)
         flow.send(record(STALE))
         from trakt_auth.steps import Moment
 
@@ -317,7 +317,7 @@ class TestExpired:
 
     def test_a_record_that_is_written_all_the_time(self):
         one = record(EXPIRED)
-        busy = [(Load, one), (Load, None), (Save, StoreConflict("x"))] * renewal.CONFLICTS
+        busy = [(Load, one), (Load, None), (Save, StoreConflict("x"))] * keeping.CONFLICTS
         with pytest.raises(StoreConflict):
             fresh().run((Load, one), (Hold, True), *busy)
 
@@ -371,6 +371,7 @@ def test_a_conflict_and_then_an_unreadable_store_hand_the_pair_over():
         fresh().run(
             *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
             *((Send, granted(2)), (Save, StoreConflict("x")), (Load, StoreUnavailable("gone"))),
+            *((PutAside, None), (Notify, None)),
         )
     assert caught.value.token.refresh_token == "r2"
 
@@ -428,7 +429,8 @@ class TestRejected:
         moment = Moment(wall=START, monotonic=0)
         step = flow.send(None)
         for result in (FRESH, FRESH2):
-            assert isinstance(step, Load)
+            assert isinstance(step, Recall)
+            assert isinstance(flow.send(None), Load)
             flow.send(record(FRESH))
             step = flow.send(moment)
             assert isinstance(step, Alone)

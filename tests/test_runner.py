@@ -19,6 +19,8 @@ from trakt_auth.steps import (
     notify,
     now,
     protected,
+    put_aside,
+    recall,
     save,
     send,
     sleep,
@@ -74,6 +76,7 @@ def hands(**changes):
         **{
             "transport": Transport(),
             "store": MemoryStore(),
+            "spare": MemoryStore(),
             "clock": Clock(),
             "flights": Flights(),
             "publish": lambda event: None,
@@ -90,7 +93,7 @@ def test_a_lock_that_ends_too_soon_sends_nothing():
     class Store(MemoryStore):
         lease = Lease(remaining=79)
 
-        def lock(self, key):
+        def lock(self, key, *, lease):
             return self.lease
 
     def flow():
@@ -107,7 +110,7 @@ def test_a_lock_that_ends_too_soon_sends_nothing():
 
 def test_waiting_for_a_lock_backs_off_and_ends():
     class Store(MemoryStore):
-        def lock(self, key):
+        def lock(self, key, *, lease):
             return Lease(remaining=1e9, tries=10**6)
 
     clock = Clock()
@@ -217,7 +220,7 @@ def test_one_flight_for_a_key_and_its_failure_is_shared():
     flights = Flights()
     go, up = threading.Event(), threading.Event()
 
-    def work():
+    def work(_):
         up.set()
         assert go.wait(20)
         raise StoreConflict("once")
@@ -226,12 +229,12 @@ def test_one_flight_for_a_key_and_its_failure_is_shared():
     assert up.wait(20)
     assert flights.start(work, key=KEY, join=True) is first
     assert flights.start(work, key=KEY, join=False) is None
-    other = flights.start(lambda: "other", key=None, join=True)
-    assert other.result(20) == "other"
+    other = flights.start(lambda _: "other", key=None, join=True)
+    assert other.future.result(20) == "other"
     go.set()
     with pytest.raises(StoreConflict):
-        landed(first, None)
-    assert flights.start(lambda: "next", key=KEY, join=False).result(20) == "next"
+        landed(first, flights, None)
+    assert flights.start(lambda _: "next", key=KEY, join=False).future.result(20) == "next"
     flights.close()
     flights.close()
 
@@ -240,18 +243,18 @@ def test_cancelling_stops_the_waiting_and_not_the_work():
     flights = Flights()
     cancel, go, done = threading.Event(), threading.Event(), threading.Event()
 
-    def work():
+    def work(_):
         cancel.set()
         assert go.wait(20)
         done.set()
 
     future = flights.start(work, key=None, join=True)
     with pytest.raises(Cancelled):
-        landed(future, cancel)
+        landed(future, flights, cancel)
     assert not done.is_set()
     go.set()
     assert done.wait(20)
-    assert landed(flights.start(lambda: 1, key=None, join=True), threading.Event()) == 1
+    assert landed(flights.start(lambda _: 1, key=None, join=True), flights, threading.Event()) == 1
 
 
 def test_waiting_looks_at_the_cancel_event_again_and_again(monkeypatch):
@@ -263,24 +266,24 @@ def test_waiting_looks_at_the_cancel_event_again_and_again(monkeypatch):
             go.set()
             return False
 
-    assert landed(flights.start(lambda: go.wait(20), key=None, join=True), NotYet()) is True
+    assert landed(flights.start(lambda _: go.wait(20), key=None, join=True), flights, NotYet())
 
 
 def test_a_stale_caller_waits_for_no_thread(monkeypatch):
     monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 1)
     flights, go, up = Flights(), threading.Event(), threading.Event()
-    busy = flights.start(lambda: (up.set(), go.wait(20)), key="one", join=True)
+    busy = flights.start(lambda _: (up.set(), go.wait(20)), key="one", join=True)
     assert up.wait(20)
-    assert flights.start(lambda: "two", key="two", join=False) is None
+    assert flights.start(lambda _: "two", key="two", join=False) is None
     go.set()
-    busy.result(20)
+    busy.future.result(20)
 
 
 def test_a_fork_starts_with_nothing_under_way():
     flights = Flights()
-    flights._up[KEY] = flights.start(lambda: "the parent's", key=None, join=True)
+    flights._up[KEY] = flights.start(lambda _: "the parent's", key=None, join=True)
     flights._process = -1
-    assert flights.start(lambda: "ours", key=KEY, join=False).result(20) == "ours"
+    assert flights.start(lambda _: "ours", key=KEY, join=False).future.result(20) == "ours"
 
 
 def test_a_busy_account_is_none_at_once():
@@ -307,6 +310,96 @@ def test_a_busy_account_is_none_at_once():
     assert anyio.run(asynchronous) is None
     go.set()
     thread.join()
+
+
+class Told:
+    """What Flights does, as one thread sees it; `work` runs when the test says so."""
+
+    def __init__(self):
+        self.flights = Flights()
+        self.go, self.answers = threading.Event(), []
+
+    def work(self, unwanted):
+        assert self.go.wait(20)
+        self.answers.append(unwanted())
+        return "done"
+
+
+def test_a_section_is_unwanted_when_all_have_left():
+    told = Told()
+    first = told.flights.start(told.work, key=KEY, join=True)
+    assert told.flights.start(told.work, key=KEY, join=True) is first
+    assert told.flights.start(told.work, key=KEY, join=False) is None
+    told.flights.leave(first)
+    assert not told.flights._unwanted(first)
+    told.flights.leave(first)
+    assert told.flights._unwanted(first)
+    second = told.flights.start(told.work, key=KEY, join=True)  # nobody joins the unwanted one
+    assert second is not first
+    told.go.set()
+    assert landed(second, told.flights, None) == first.future.result(20) == "done"
+    assert sorted(told.answers) == [False, True]
+    assert told.flights._up == {}
+
+
+@pytest.mark.parametrize("backend", ["sync", "asyncio", "trio"])
+def test_who_waits_for_a_lock_in_vain_gives_up_and_sends_nothing(backend):
+    """Ctrl-C while another program holds the account: nothing is sent later behind one's back."""
+    cancel, waiting, gone = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Clock):
+        def sleep(self, seconds, cancel=None):
+            waiting.set()
+            super().sleep(seconds)
+
+    class Store(MemoryStore):
+        def lock(self, key, *, lease):
+            return Lease(remaining=1e9, tries=10**9)
+
+    sent = []
+
+    def flow():
+        try:
+            yield from hold(KEY, wait=1e9)
+            sent.append("too late")
+        finally:
+            gone.set()
+
+    shared = hands(store=Store(), clock=Slow())
+    if backend == "sync":
+        waiting.wait = lambda *_: None
+        waiting.set = cancel.set
+        with pytest.raises(Cancelled):
+            run(protected(flow()), shared, cancel=cancel)
+    else:
+
+        async def main():
+            async with anyio.create_task_group() as group:
+                group.start_soon(run_async, protected(flow()), shared)
+                await anyio.to_thread.run_sync(waiting.wait)
+                group.cancel_scope.cancel()
+
+        anyio.run(main, backend=backend)
+    assert gone.wait(20)
+    shared.flights.close()
+    assert sent == []
+
+
+def test_what_was_put_aside_is_recalled_until_it_is_settled():
+    shared = hands()
+
+    def flow():
+        first = yield from recall(KEY)
+        yield from put_aside(KEY, "one")
+        one = yield from recall(KEY)
+        yield from put_aside(KEY, "two")
+        yield from put_aside(KEY, None, replacing=one.version)  # somebody else's is not touched
+        two = yield from recall(KEY)
+        yield from put_aside(KEY, None, replacing=two.version)
+        return first, one.payload, two.payload, (yield from recall(KEY))
+
+    assert run(flow(), shared) == (None, "one", "two", None)
+    assert shared.store.load(KEY) is None
 
 
 def test_the_system_clock():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trakt_auth import renewal
+from trakt_auth import keeping, renewal
 from trakt_auth.errors import (
     LockTimeout,
     LoginRequired,
@@ -210,7 +210,7 @@ def test_a_full_disk_hands_the_pair_over():
     assert isinstance(worker.error, TokenNotSaved)
     assert worker.error.token.access_token == "a2"
     assert worker.error.token.refresh_token == "r2"
-    assert world.store_fails == len(renewal.SAVE_PAUSES) + 1
+    assert world.store_fails == len(keeping.SAVE_PAUSES) + 1
 
 
 def test_a_store_that_cannot_be_written_stops_before_anything_is_sent():

@@ -7,7 +7,7 @@ its own, against one store and one model of Trakt, in whatever order a test inve
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,19 @@ from trakt_auth.errors import (
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.records import Record
 from trakt_auth.renewal import Context
-from trakt_auth.steps import Alone, Hold, Load, Moment, Notify, Now, Save, Send, Sleep
+from trakt_auth.steps import (
+    Alone,
+    Hold,
+    Load,
+    Moment,
+    Notify,
+    Now,
+    PutAside,
+    Recall,
+    Save,
+    Send,
+    Sleep,
+)
 from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.tokens import Token
 from trakt_auth.wire import HttpResponse
@@ -103,6 +115,8 @@ class Script:
                 reply = None
             elif isinstance(step, Now) and (not todo or todo[0][0] is not Now):
                 reply = Moment(wall=START + timedelta(seconds=ticks), monotonic=float(ticks))
+            elif isinstance(step, Recall) and (not todo or todo[0][0] is not Recall):
+                reply = None
             else:
                 assert todo, f"unexpected {step}"
                 kind, reply = todo.pop(0)
@@ -164,6 +178,7 @@ class World:
         self.generations = []
         self.risky_spends = []
         self.store_fails = 0
+        self.spare = defaultdict(MemoryStore)  # of each process
         self.events = []
 
     def now(self) -> Moment:
@@ -222,6 +237,12 @@ class World:
                 return self.now()
             case Load(key):
                 return self.store.load(key)
+            case Recall(key):
+                stored = self.spare[worker].load(key)
+                return stored if stored and stored.payload else None
+            case PutAside(key, payload, replacing):
+                self.spare[worker].save(key, payload or "", expires_at=None, replacing=replacing)
+                return None
             case Sleep(seconds):
                 worker.waited += seconds
                 return None

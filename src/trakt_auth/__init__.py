@@ -57,7 +57,14 @@ if TYPE_CHECKING:
         UnsupportedGrantType,
         UsageError,
     )
-    from trakt_auth.events import Event, LoginNeeded, TokenObtained, TokenRefreshed, TokenRevoked
+    from trakt_auth.events import (
+        Event,
+        LoginNeeded,
+        TokenObtained,
+        TokenRefreshed,
+        TokenRevoked,
+        TokenUnsaved,
+    )
     from trakt_auth.models import Application, Endpoints
     from trakt_auth.stores import open_store
     from trakt_auth.tokens import Token, TokenState
@@ -102,6 +109,7 @@ __all__ = [
     "TokenRefreshed",
     "TokenRevoked",
     "TokenState",
+    "TokenUnsaved",
     "TraktAuthError",
     "TransportError",
     "UnauthorizedClient",
@@ -123,7 +131,7 @@ _HOMES = {
         TraktAuthError TransportError Unavailable UnauthorizedClient UnexpectedResponse
         UnsupportedGrantType UsageError
     """,
-    "events": "Event LoginNeeded TokenObtained TokenRefreshed TokenRevoked",
+    "events": "Event LoginNeeded TokenObtained TokenRefreshed TokenRevoked TokenUnsaved",
     "models": "Application Endpoints",
     "authorization": """
         AuthorizationRequest AuthorizationResponse

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from trakt_auth.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.desk import Desk, named
+from trakt_auth.errors import StoreError
 from trakt_auth.late import Late
 from trakt_auth.tokens import Token
 
@@ -69,13 +70,15 @@ class AsyncClient(Desk):
 
     async def token(self, *, account: str = "default") -> Token:
         """Return a token that is valid now; see `Client.token`."""
-        return self._fresh(account) or self._remember(
-            account,
-            self._mark(account),
-            await runner.run_async(
-                renewal.fresh_token(self._context, account=named(account)), self._hands
-            ),
-        )
+        if (token := self._fresh(account)) is not None:
+            return token
+        mark, flow = self._mark(account), renewal.fresh_token(self._context, account=named(account))
+        try:
+            return self._remember(account, mark, await runner.run_async(flow, self._hands))
+        except StoreError as error:
+            if (token := self._outlasting(account, error)) is None:
+                raise
+            return token
 
     async def refresh(self, *, account: str = "default") -> Token:
         """Refresh now, due or not; see `Client.refresh`."""
@@ -105,6 +108,12 @@ class AsyncClient(Desk):
 
         return list(await run_sync(self._store.accounts, self.application.client_id))
 
+    async def unsaved(self) -> list[str]:
+        """Return the accounts whose newest token is not saved yet; see `Client.unsaved`."""
+        from anyio.to_thread import run_sync
+
+        return await run_sync(self._unsaved)
+
     @property
     def api(self) -> httpx2.AsyncClient:
         """An httpx2 client for Trakt's API; see `Client.api`."""
@@ -117,18 +126,19 @@ class AsyncClient(Desk):
         return self._api(account, httpx2.AsyncClient)
 
     async def aclose(self) -> None:
-        """Wait for a refresh under way, then close connections."""
+        """Wait for a refresh under way and save what is unsaved, then close connections."""
         import anyio
         from anyio.to_thread import run_sync
 
         with anyio.CancelScope(shield=True):
             await run_sync(self._hands.flights.close)
+            await run_sync(self._retries.close)
             self._transport.close()
             for api in self._apis.values():
                 await api.aclose()
             await self._async_transport.aclose()
-            if self._owns_store:
-                await run_sync(self._store.close)
+            for store in self._owned:
+                await run_sync(store.close)
 
     async def __aenter__(self) -> Self:
         """Return the client."""

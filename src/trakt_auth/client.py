@@ -11,6 +11,7 @@ from types import TracebackType
 
 from trakt_auth.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.desk import Desk, named
+from trakt_auth.errors import StoreError
 from trakt_auth.late import Late
 from trakt_auth.tokens import Token
 
@@ -35,7 +36,9 @@ __all__ = ["Client"]
 class Client(Desk):
     """Signs people in to Trakt and keeps them signed in. Safe to use from many threads.
 
-    `store` is a TokenStore, a URL for `open_store` (`memory:`, `file:PATH`), or None for memory.
+    `store` is a TokenStore, a URL for `open_store` (`file:PATH`, `postgresql://...`), or None for
+    memory. `spare` is a second one: it keeps a new pair that `store` cannot take, until it can;
+    with None that is this process's memory.
     `endpoints` are Trakt's own unless given, for instance `Endpoints.at(url)` for the emulator.
     `timeout`, in seconds, bounds each phase of a request. `replay_unknown` is for the impatient:
     it spends a refresh token again at once although the answer to the last try was lost, which
@@ -156,11 +159,15 @@ class Client(Desk):
             StoreError: the store cannot be read or written; nothing was sent.
             TokenNotSaved: the store failed after the refresh; the token is in the error.
         """
-        return self._fresh(account) or self._remember(
-            account,
-            self._mark(account),
-            runner.run(renewal.fresh_token(self._context, account=named(account)), self._hands),
-        )
+        if (token := self._fresh(account)) is not None:
+            return token
+        mark, flow = self._mark(account), renewal.fresh_token(self._context, account=named(account))
+        try:
+            return self._remember(account, mark, runner.run(flow, self._hands))
+        except StoreError as error:
+            if (token := self._outlasting(account, error)) is None:
+                raise
+            return token
 
     def refresh(self, *, account: str = "default") -> Token:
         """Refresh now, due or not. `token` refreshes by itself; this is for tests and buttons.
@@ -214,6 +221,13 @@ class Client(Desk):
         """
         return list(self._store.accounts(self.application.client_id))
 
+    def unsaved(self) -> list[str]:
+        """Return the accounts whose newest token the store could not take yet, sorted.
+
+        Raises: StoreError when the spare store cannot be read.
+        """
+        return self._unsaved()
+
     @property
     def api(self) -> httpx2.Client:
         """An httpx2 client for Trakt's API, signed in as `default`, with Trakt's headers."""
@@ -226,13 +240,14 @@ class Client(Desk):
         return self._api(account, httpx2.Client)
 
     def close(self) -> None:
-        """Wait for a refresh under way, then close connections."""
+        """Wait for a refresh under way and save what is unsaved, then close connections."""
         self._hands.flights.close()
         for api in self._apis.values():
             api.close()
+        self._retries.close()
         self._transport.close()
-        if self._owns_store:
-            self._store.close()
+        for store in self._owned:
+            store.close()
 
     def __enter__(self) -> Self:
         """Return the client."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from trakt_auth.authorization import AuthorizationRequest
-from trakt_auth.errors import UsageError
+from trakt_auth.errors import StoreError, TokenNotSaved, UsageError
 from trakt_auth.late import Late
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.stores import open_store
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     import trakt_auth.clock as clocks
     import trakt_auth.events as events
     import trakt_auth.flights as flights
+    import trakt_auth.keeping as keeping
     import trakt_auth.protocol as protocol
     import trakt_auth.renewal as renewal
+    import trakt_auth.retries as retries
     import trakt_auth.runner as runner
     from trakt_auth.events import Event
     from trakt_auth.ports import Clock, TokenStore
@@ -37,11 +39,13 @@ if TYPE_CHECKING:
 else:
     clocks, events = Late("trakt_auth.clock"), Late("trakt_auth.events")
     flights, protocol = Late("trakt_auth.flights"), Late("trakt_auth.protocol")
+    keeping, retries = Late("trakt_auth.keeping"), Late("trakt_auth.retries")
     renewal, runner = Late("trakt_auth.renewal"), Late("trakt_auth.runner")
 
 __all__ = ["Desk", "named"]
 
 OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
+UNSAVED = timedelta(seconds=30)  # for which an unsaved token is served without asking the store
 PATIENCE = 30.0  # seconds on top, so that the lease of a program that died runs out meanwhile
 
 
@@ -53,6 +57,7 @@ class Desk:
         application: Application,
         *,
         store: TokenStore | str | None = None,
+        spare: TokenStore | str | None = None,
         endpoints: Endpoints | None = None,
         timeout: float = 20.0,
         replay_unknown: bool = False,
@@ -67,9 +72,8 @@ class Desk:
         self._inner = transport
         self._transport = _LateTransport(timeout, transport)
         self._async_transport = _LateAsyncTransport(timeout, transport)
-        store = "memory:" if store is None else store
-        self._owns_store = isinstance(store, str)
-        self._store = open_store(store) if isinstance(store, str) else store
+        self._owned: list[TokenStore] = []
+        self._store, self._spare = self._opened(store), self._opened(spare)
         self._clock = clock or clocks.SystemClock()
         self._context = renewal.Context(
             application=application,
@@ -78,17 +82,25 @@ class Desk:
             replay_unknown=replay_unknown,
         )
         self._hands = self._make_hands()
+        self._retries = retries.Retries(self._offer)
         self._guard = threading.Lock()
         self._known: dict[str, tuple[Token, datetime]] = {}
         self._marks: dict[str, int] = {}
         self._subscribers: list[Callable[[Event], object]] = []
         self._apis: dict[str, Any] = {}
 
+    def _opened(self, store: TokenStore | str | None) -> TokenStore:
+        if store is None or isinstance(store, str):
+            store = open_store("memory:" if store is None else store)
+            self._owned.append(store)
+        return store
+
     def _make_hands(self) -> runner.Hands:
         return runner.Hands(
             transport=self._transport,
             async_transport=self._async_transport,
             store=self._store,
+            spare=self._spare,
             clock=self._clock,
             flights=flights.Flights(),
             publish=self._publish,
@@ -139,7 +151,7 @@ class Desk:
         )
 
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
-        """Call `callback` with every TokenObtained, TokenRefreshed, TokenRevoked, LoginNeeded.
+        """Call `callback` with every event of `trakt_auth.events`: signed in, refreshed, and so on.
 
         It is called on the thread that did it, after the store was written; what it raises is
         logged and harms nothing. Returns a function that ends the subscription.
@@ -156,14 +168,38 @@ class Desk:
         known = self._known.get(account)
         return known[0] if known is not None and self._clock.now().wall < known[1] else None
 
+    def _outlasting(self, account: str, error: StoreError) -> Token | None:
+        """Return the token last seen if it outlasts the store's failure."""
+        known = self._known.get(account)
+        if isinstance(error, TokenNotSaved) or known is None:
+            return None
+        if self._clock.now().wall >= known[0].expires_at:
+            return None
+        import logging
+
+        logging.getLogger("trakt_auth").warning("Going on with the token last seen: %s", error)
+        return known[0]
+
+    def _offer(self, account: str) -> bool:
+        return runner.run(keeping.offer(self._context.key(account)), self._hands)
+
+    def _unsaved(self) -> list[str]:
+        client_id = self.application.client_id
+        names = self._spare.accounts(client_id)
+        kept = [(name, self._spare.load(self._context.key(name))) for name in names]
+        return [name for name, stored in kept if stored is not None and stored.payload]
+
     def _mark(self, account: str) -> int:
         return self._marks.get(account, 0)
 
-    def _remember(self, account: str, mark: int, token: Token) -> Token:
+    def _remember(
+        self, account: str, mark: int, token: Token, *, until: datetime | None = None
+    ) -> Token:
         # What another thread has done meanwhile is newer than what this one has read.
         with self._guard:
             if mark == self._mark(account):
-                self._known[account] = (token, token.due_at(account))
+                due = token.due_at(account)
+                self._known[account] = (token, min(due, until or due))
         return token
 
     def _forget(self, account: str, rejected: str) -> None:
@@ -176,7 +212,11 @@ class Desk:
         with self._guard:
             self._marks[event.account] = self._mark(event.account) + 1
             self._known.pop(event.account, None)
-        if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
+        if isinstance(event, events.TokenUnsaved):
+            until = self._clock.now().wall + UNSAVED
+            self._remember(event.account, self._mark(event.account), event.token, until=until)
+            self._retries.add(event.account)
+        elif not isinstance(event, events.TokenRevoked | events.LoginNeeded):
             self._remember(event.account, self._mark(event.account), event.token)
         for callback in tuple(self._subscribers):
             try:

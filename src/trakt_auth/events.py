@@ -11,7 +11,14 @@ from typing import TypeAlias
 
 from trakt_auth.tokens import Token
 
-__all__ = ["Event", "LoginNeeded", "TokenObtained", "TokenRefreshed", "TokenRevoked"]
+__all__ = [
+    "Event",
+    "LoginNeeded",
+    "TokenObtained",
+    "TokenRefreshed",
+    "TokenRevoked",
+    "TokenUnsaved",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,14 @@ class TokenRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUnsaved:
+    """The store could not take a new pair; it is put aside, and saving is tried again."""
+
+    account: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginNeeded:
     """The refresh was refused for good; `reason` says why, told once."""
 
@@ -45,4 +60,4 @@ class LoginNeeded:
     reason: str
 
 
-Event: TypeAlias = TokenObtained | TokenRefreshed | TokenRevoked | LoginNeeded
+Event: TypeAlias = TokenObtained | TokenRefreshed | TokenRevoked | TokenUnsaved | LoginNeeded

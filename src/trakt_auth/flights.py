@@ -14,19 +14,27 @@ import sys
 import threading
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from trakt_auth.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["Flights", "landed", "landed_async"]
-
-T = TypeVar("T")
+__all__ = ["Flight", "Flights", "landed", "landed_async"]
 
 MOST_THREADS = 64
 CANCEL_CHECK = 0.05  # seconds between two looks at a caller's cancel event
+
+
+class Flight:
+    """One protected section under way, and how many callers wait for it."""
+
+    def __init__(self, key: Hashable | None) -> None:
+        self.key = key
+        self.waiting = 1
+        self.future: Future[Any]
 
 
 class Flights:
@@ -37,23 +45,24 @@ class Flights:
 
     def _reset(self) -> None:
         self._guard = threading.Lock()
-        self._up: dict[Hashable, Future[Any]] = {}
+        self._up: dict[Hashable, Flight] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
         self._closed = False
 
     def start(
         self,
-        work: Callable[[], Any],
+        work: Callable[[Callable[[], bool]], Any],
         *,
         key: Hashable | None,
         join: bool,
         landing: Callable[[], object] = lambda: None,
-    ) -> Future[Any] | None:
+    ) -> Flight | None:
         """Start `work`; with a `key` that is under way, return that, or None without `join`.
 
-        `landing` is called after it, when the next one may start. Without `join` a thread is not
-        waited for either: None when all are busy.
+        `work` gets a function that tells whether nobody waits for it any more: it may give up
+        then, as long as it has done nothing yet. `landing` is called after it, when the next one
+        may start. Without `join` a thread is not waited for either: None when all are busy.
 
         Raises: UsageError after `close`.
         """
@@ -62,10 +71,10 @@ class Flights:
 
         def fly() -> Any:  # noqa: ANN401 - whatever the work returns
             try:
-                return work()
+                return work(partial(self._unwanted, flight))
             finally:
                 with self._guard:
-                    self._up.pop(key, None)
+                    self._forget(flight)
                 landing()
 
         with self._guard:
@@ -74,14 +83,33 @@ class Flights:
                     "The client is closed", hint="Make the call inside the client's `with` block."
                 )
             if key in self._up:
-                return self._up[key] if join else None
+                flight = self._up[key]
+                flight.waiting += join
+                return flight if join else None
             if not join and len(self._up) >= MOST_THREADS:
                 return None
+            flight = Flight(key)
             # `fly` cannot take itself off the list before it is on it: it needs the guard.
-            future = self._threads().submit(fly)
+            flight.future = self._threads().submit(fly)
             if key is not None:
-                self._up[key] = future
-            return future
+                self._up[key] = flight
+            return flight
+
+    def leave(self, flight: Flight) -> None:
+        """Say that one caller waits no longer."""
+        with self._guard:
+            flight.waiting -= 1
+
+    def _unwanted(self, flight: Flight) -> bool:
+        with self._guard:
+            if flight.waiting:
+                return False
+            self._forget(flight)  # whoever comes now starts a new one
+            return True
+
+    def _forget(self, flight: Flight) -> None:
+        if self._up.get(flight.key) is flight:
+            del self._up[flight.key]
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._pool is None:
@@ -99,21 +127,24 @@ class Flights:
             pool.shutdown(wait=True)
 
 
-def landed(future: Future[T], cancel: threading.Event | None) -> T:
+def landed(flight: Flight, flights: Flights, cancel: threading.Event | None) -> Any:  # noqa: ANN401
     """Wait for a section's result; being interrupted or cancelled leaves it running.
 
     Raises: Cancelled, and whatever the section raised.
     """
-    if cancel is not None:
-        from concurrent.futures import wait
+    try:
+        if cancel is not None:
+            from concurrent.futures import wait
 
-        while not wait([future], timeout=CANCEL_CHECK).done:
-            if cancel.is_set():
-                raise Cancelled("The waiting was called off")
-    return future.result()
+            while not wait([flight.future], timeout=CANCEL_CHECK).done:
+                if cancel.is_set():
+                    raise Cancelled("The waiting was called off")
+        return flight.future.result()
+    finally:
+        flights.leave(flight)
 
 
-async def landed_async(future: Future[T]) -> T:
+async def landed_async(flight: Flight, flights: Flights) -> Any:  # noqa: ANN401
     """Wait for a section's result without blocking the event loop.
 
     Raises: whatever the section raised.
@@ -123,13 +154,16 @@ async def landed_async(future: Future[T]) -> T:
     done = anyio.Event()
     wake = _waker()
 
-    def tell(_: Future[T]) -> None:
+    def tell(_: Future[Any]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             wake(done.set)
 
-    future.add_done_callback(tell)
-    await done.wait()
-    return future.result()
+    try:
+        flight.future.add_done_callback(tell)
+        await done.wait()
+        return flight.future.result()
+    finally:
+        flights.leave(flight)
 
 
 def _waker() -> Callable[[Callable[[], object]], object]:

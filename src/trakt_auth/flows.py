@@ -35,9 +35,22 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.events import TokenObtained, TokenRevoked
+from trakt_auth.keeping import keep
 from trakt_auth.records import Record
-from trakt_auth.renewal import Context, fresh_token, keep
-from trakt_auth.steps import Flow, hold, load, notify, now, protected, save, send, sleep
+from trakt_auth.renewal import Context, fresh_token
+from trakt_auth.steps import (
+    Flow,
+    hold,
+    load,
+    notify,
+    now,
+    protected,
+    put_aside,
+    recall,
+    save,
+    send,
+    sleep,
+)
 from trakt_auth.tokens import Token, TokenState
 
 __all__ = [
@@ -180,13 +193,16 @@ def _revoke(context: Context, account: str) -> Flow[None]:
     # Whoever refreshes meanwhile cannot bring the record back: its version will be gone.
     with suppress(LockTimeout):
         yield from hold(key, wait=context.lock_wait)
-    stored = yield from load(key)
-    if stored is None:
-        return
-    with suppress(StoreCorrupt, StoreUnavailable):  # what cannot be read can still be forgotten
-        yield from _tell_trakt(context, Record.from_stored(stored).token)
-    yield from save(key, None, replacing=None)
-    yield from notify(TokenRevoked(account=account))
+    aside, stored = (yield from recall(key)), (yield from load(key))
+    for known in filter(None, (aside, stored)):
+        with suppress(StoreCorrupt, StoreUnavailable):  # what cannot be read can be forgotten
+            yield from _tell_trakt(context, Record.from_stored(known).token)
+    if aside is not None:
+        yield from put_aside(key, None, replacing=aside.version)
+    if stored is not None:
+        yield from save(key, None, replacing=None)
+    if aside is not None or stored is not None:
+        yield from notify(TokenRevoked(account=account))
 
 
 def _tell_trakt(context: Context, token: Token) -> Flow[None]:
@@ -204,6 +220,6 @@ def _tell_trakt(context: Context, token: Token) -> Flow[None]:
 
 
 def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:
-    yield from keep(context.key(account), Record(token=token), replacing=None)
+    yield from keep(context.key(account), token, replacing=None)
     yield from notify(TokenObtained(account=account, token=token))
     return token

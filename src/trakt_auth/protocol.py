@@ -45,12 +45,14 @@ __all__ = [
     "api_headers", "build_authorization_request", "build_device_code_request",
     "build_device_token_request", "build_exchange_request", "build_refresh_request",
     "build_revoke_request", "code_challenge", "parse_device_code_response",
-    "parse_device_token_response", "parse_revoke_response", "parse_token_response",
+    "parse_device_token_response", "parse_refresh_response", "parse_revoke_response",
+    "parse_token_response",
 ]  # fmt: skip
 
 T = TypeVar("T")
 
 OK, PENDING, TOO_MANY_REQUESTS = 200, 400, 429
+LONGEST_LIFE = 100 * 365 * 86400  # seconds; more is no time to live
 DEVICE_ERRORS: dict[int, tuple[type[OAuthError], str, str]] = {
     404: (DeviceCodeUnknown, "invalid_grant", "Trakt does not know this device code"),
     409: (DeviceCodeUsed, "invalid_grant", "This device code has been used already"),
@@ -68,6 +70,15 @@ class _TokenAnswer:
     refresh_token: str | None = None
     token_type: str = "bearer"  # noqa: S105 - the type's name
     scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _RefreshAnswer:
+    access_token: str
+    expires_in: object = None
+    refresh_token: str | None = None
+    token_type: object = None
+    scope: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -222,6 +233,35 @@ def parse_token_response(response: HttpResponse, *, requested_at: datetime) -> T
         scope=answer.scope,
         created_at=requested_at,
         expires_at=_after(requested_at, answer.expires_in, response),
+    )
+
+
+def parse_refresh_response(
+    response: HttpResponse, *, requested_at: datetime, replacing: Token
+) -> Token:
+    """Read what a refresh brought (RFC 6749 §6), and be lenient: the pair before it is spent.
+
+    What is missing or odd beside the tokens is as it was in the token being replaced, its
+    refresh token and its time to live included (RFC 6749 §5.1 only recommends `expires_in`).
+
+    Raises: OAuthError, ServerError.
+    """
+    answer = _read(_RefreshAnswer, response, "a token")
+    if not answer.access_token:
+        raise UnexpectedResponse("The answer's access_token is empty", status=response.status)
+    life = (replacing.expires_at - replacing.created_at).total_seconds()
+    given = answer.expires_in
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < LONGEST_LIFE:
+        life = given
+    return Token(
+        access_token=answer.access_token,
+        refresh_token=answer.refresh_token or replacing.refresh_token,
+        token_type=answer.token_type
+        if isinstance(answer.token_type, str)
+        else replacing.token_type,
+        scope=answer.scope if isinstance(answer.scope, str) else replacing.scope,
+        created_at=requested_at,
+        expires_at=_after(requested_at, life, response),
     )
 
 

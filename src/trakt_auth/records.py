@@ -24,6 +24,7 @@ __all__ = [
     "Record",
     "Stored",
     "due_first",
+    "fingerprint",
     "pause_from",
     "pause_to",
 ]
@@ -92,11 +93,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A token, its journal, and the version under which a store keeps both."""
+    """A token, its journal, and the version under which a store keeps both.
+
+    `spent` is for a pair that was put aside: the fingerprint of the refresh token that it cost,
+    None after a sign-in.
+    """
 
     token: Token
     version: int = 0
     attempt: Attempt | None = None
+    spent: str | None = None
 
     def to_payload(self) -> str:
         """Write everything but the version, which is the store's."""
@@ -112,6 +118,8 @@ class Record:
                 "expires_at": _to_text(token.expires_at),
             },
         }
+        if self.spent is not None:
+            content["spent"] = self.spent
         if attempt is not None:
             content["attempt"] = {
                 "outcome": attempt.outcome.value,
@@ -144,9 +152,17 @@ class Record:
                 ),
                 version=stored.version,
                 attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
+                spent=_Fields(content).optional_text("spent"),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _corrupt(error) from None
+
+
+def fingerprint(secret: str | None) -> str:
+    """Return what tells a secret from others, and cannot be turned back into it."""
+    from hashlib import sha256
+
+    return sha256((secret or "").encode(errors="surrogatepass")).hexdigest()
 
 
 def pause_to(until: datetime) -> str:

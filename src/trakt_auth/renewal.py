@@ -29,7 +29,7 @@ from trakt_auth.errors import (
     TokenNotSaved,
     TraktAuthError,
 )
-from trakt_auth.events import LoginNeeded, TokenRefreshed
+from trakt_auth.events import LoginNeeded
 from trakt_auth.judgement import (
     LONGEST_RETRY_AFTER,
     Need,
@@ -40,15 +40,13 @@ from trakt_auth.judgement import (
     pause_after,
     why_refused,
 )
+from trakt_auth.keeping import CONFLICTS, journal, keep_renewed, look, read
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_from, pause_to
-from trakt_auth.steps import Flow, alone, hold, load, notify, now, save, send, sleep
+from trakt_auth.steps import Flow, alone, hold, load, notify, now, save, send
 from trakt_auth.tokens import Token
 
-__all__ = ["Context", "fresh_token", "keep", "refresh", "refresh_rejected"]
-
-SAVE_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the tries to keep a new pair
-CONFLICTS = 10  # times that somebody else may write between our reading and our note
+__all__ = ["Context", "fresh_token", "refresh", "refresh_rejected"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,7 @@ def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[T
 
 def refresh(context: Context, *, account: str) -> Flow[Token]:
     """Refresh because somebody says so; two who say so at once share one refresh."""
-    record = yield from _load(context.key(account))
+    record = yield from look(context.key(account))
     wish = _wish(context, account, rejected=record.token.access_token, told=True)
     return (yield from _renewed(context, wish))
 
@@ -102,13 +100,20 @@ def _wish(
 def _renewed(context: Context, wish: Wish) -> Flow[Token]:
     key = context.key(wish.account)
     while True:
-        record = yield from _load(key)
+        record = yield from look(key)
         moment = yield from now()
         need = judge(record, wish, moment.wall)
         if need is Need.NOTHING:
             return record.token
         wait = need is Need.NOW
-        token = yield from alone(_renew(context, wish, wait=wait), key=key, join=wait)
+        try:
+            token = yield from alone(_renew(context, wish, wait=wait), key=key, join=wait)
+        except TokenNotSaved:
+            raise
+        except StoreError:  # nothing was sent, and this one still serves
+            if wait:
+                raise
+            return record.token
         if token is None:  # somebody is at it, and this one still serves
             return record.token
         if token.access_token != wish.rejected:
@@ -120,9 +125,9 @@ def _renew(context: Context, wish: Wish, *, wait: bool) -> Flow[Token]:
     """Refresh under the account's lock, unless somebody else does or has."""
     key = context.key(wish.account)
     if not (yield from hold(key, wait=context.lock_wait if wait else 0)):
-        return (yield from _load(key)).token
+        return (yield from read(key)).token
     for _ in range(CONFLICTS):
-        record = yield from _load(key)
+        record = yield from read(key)
         at = (yield from now()).wall
         need = judge(record, wish, at, locked=True)
         if need is Need.NOTHING:
@@ -149,21 +154,19 @@ def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> F
     """
     yield from _obey_pause(context, at)
     begun = _begun(record.attempt, at)
-    noted = yield from _journal(key, record, begun)
+    noted = yield from journal(key, record, begun)
     request = protocol.build_refresh_request(
         context.application, context.endpoints, refresh_token=noted.token.refresh_token or ""
     )
     try:
         response = yield from send(request)
-        token = protocol.parse_token_response(response, requested_at=at)
+        token = protocol.parse_refresh_response(response, requested_at=at, replacing=noted.token)
     except InvalidGrant as error:
         return (yield from _refused(key, noted, error))
     except TraktAuthError as error:
         yield from _failed(context, key, noted, begun, error)
         raise
-    # RFC 6749 §6: without a new refresh token the old one stays in force.
-    token = replace(token, refresh_token=token.refresh_token or noted.token.refresh_token)
-    return (yield from _keep_renewed(key, token, noted))
+    return (yield from keep_renewed(key, token, noted))
 
 
 def _obey_pause(context: Context, at: datetime) -> Flow[None]:
@@ -191,7 +194,7 @@ def _settle(key: AccountKey, record: Record) -> Flow[None]:
     if note is not None and note.outcome is Outcome.BEGUN:
         lost = replace(note, outcome=Outcome.UNKNOWN, lost_at=lost_at(note, locked=True))
         with suppress(StoreError):  # the open note says the same to whoever holds the lock
-            yield from _journal(key, record, lost)
+            yield from journal(key, record, lost)
 
 
 def _failed(
@@ -199,7 +202,7 @@ def _failed(
 ) -> Flow[None]:
     at = (yield from now()).wall
     with suppress(StoreError):  # an open note errs on the safe side
-        yield from _journal(key, noted, after_failure(begun, error, at))
+        yield from journal(key, noted, after_failure(begun, error, at))
     if isinstance(error, RateLimited):
         until = at + pause_after(error, begun.failures)
         with suppress(StoreError):
@@ -208,74 +211,13 @@ def _failed(
 
 def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Token]:
     """Handle invalid_grant: the login is over, unless somebody else has renewed it."""
-    record = yield from _load(key)
+    record = yield from read(key)
     if record.token.refresh_token != noted.token.refresh_token:
         return record.token
     reason = why_refused(noted.attempt)
     at = (yield from now()).wall
     over = Attempt(outcome=Outcome.REFUSED, started_at=at, reason=reason)
     with suppress(StoreError):  # then the next one asks once more, and learns the same
-        yield from _journal(key, record, over)
+        yield from journal(key, record, over)
     yield from notify(LoginNeeded(account=key.account, reason=reason))
     raise LoginRequired(account=key.account, reason=reason) from error
-
-
-def _keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
-    """Save the new pair; whatever else was written meanwhile, the newest pair stays."""
-    version = noted.version
-    while True:
-        try:
-            yield from keep(key, Record(token=token), replacing=version)
-        except StoreConflict:
-            try:
-                latest = yield from _load(key)
-            except StoreError as error:
-                raise TokenNotSaved(
-                    f"The new token of account {key.account!r} could not be saved: {error}",
-                    token=token,
-                ) from error
-            if latest.token.refresh_token != noted.token.refresh_token:
-                return latest.token
-            version = latest.version  # only the journal of the pair that we spent was touched
-        else:
-            yield from notify(TokenRefreshed(account=key.account, token=token))
-            return token
-
-
-def _journal(key: AccountKey, record: Record, attempt: Attempt) -> Flow[Record]:
-    written = replace(record, attempt=attempt)
-    version = yield from save(
-        key,
-        written.to_payload(),
-        expires_at=written.token.expires_at,
-        replacing=record.version,
-    )
-    return replace(written, version=version)
-
-
-def keep(key: AccountKey, record: Record, *, replacing: int | None) -> Flow[int]:
-    """Save a token that exists nowhere else: try again for a while, then hand it to the caller.
-
-    Raises: StoreConflict; TokenNotSaved, which carries the token.
-    """
-    payload, expires_at = record.to_payload(), record.token.expires_at
-    for pause in (*SAVE_PAUSES, None):
-        try:
-            return (yield from save(key, payload, expires_at=expires_at, replacing=replacing))
-        except StoreConflict:
-            raise
-        except StoreError as error:
-            if pause is None:
-                raise TokenNotSaved(
-                    f"The new token of account {key.account!r} could not be saved: {error}",
-                    token=record.token,
-                ) from error
-            yield from sleep(pause)
-    raise AssertionError  # pragma: no cover - the last try returns or raises
-
-
-def _load(key: AccountKey) -> Flow[Record]:
-    stored = yield from load(key)
-    if stored is None:
-        raise LoginRequired(account=key.account, reason="nobody has signed in here")
-    return Record.from_stored(stored)

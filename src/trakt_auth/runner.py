@@ -7,23 +7,42 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 from trakt_auth.authorization import DevicePoll, Granted, Pending, SlowDown
-from trakt_auth.errors import LockTimeout, StoreUnavailable, TraktAuthError
+from trakt_auth.errors import (
+    Cancelled,
+    LockTimeout,
+    StoreConflict,
+    StoreUnavailable,
+    TraktAuthError,
+)
 from trakt_auth.events import Event
-from trakt_auth.flights import Flights, landed, landed_async
+from trakt_auth.flights import Flight, Flights, landed, landed_async
 from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
 from trakt_auth.records import AccountKey, Stored
-from trakt_auth.steps import Alone, Flow, Hold, Load, Notify, Now, Save, Send, Sleep, Step
+from trakt_auth.steps import (
+    Alone,
+    Flow,
+    Hold,
+    Load,
+    Notify,
+    Now,
+    PutAside,
+    Recall,
+    Save,
+    Send,
+    Sleep,
+    Step,
+)
 from trakt_auth.wire import HttpRequest, HttpResponse
 
 __all__ = ["Hands", "OnPoll", "run", "run_async"]
 
 T = TypeVar("T")
+What = TypeVar("What")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
 
 SLACK = 15.0  # seconds to note, to save and to try saving again
@@ -32,11 +51,15 @@ LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """What flows are run with. `send_seconds` is how long a request can take at most."""
+    """What flows are run with. `send_seconds` is how long a request can take at most.
+
+    `spare` keeps what `store` could not take.
+    """
 
     transport: Transport
     async_transport: AsyncTransport | None = None
     store: TokenStore
+    spare: TokenStore
     clock: Clock
     flights: Flights
     publish: Callable[[Event], object]
@@ -54,11 +77,15 @@ def run(
     *,
     cancel: threading.Event | None = None,
     on_poll: OnPoll | None = None,
+    unwanted: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Run a flow to its end on this thread; locks it took are given back whatever happens."""
+    """Run a flow to its end on this thread; locks it took are given back whatever happens.
+
+    `unwanted` tells while it waits for a lock whether anybody still wants the result.
+    """
     with ExitStack() as stack:
         stack.callback(flow.close)
-        performer = _Performer(hands, stack, cancel, on_poll)
+        performer = _Performer(hands, stack, cancel, on_poll, unwanted)
         reply: Any = None
         while not isinstance(step := _advance(flow, reply), _End):
             try:
@@ -100,11 +127,13 @@ class _Performer:
         stack: ExitStack,
         cancel: threading.Event | None,
         on_poll: OnPoll | None,
+        unwanted: Callable[[], bool],
     ) -> None:
         self._hands = hands
         self._stack = stack
         self._cancel = cancel
         self._on_poll = on_poll
+        self._unwanted = unwanted
         self._locks: list[Lock] = []
 
     def perform(self, step: Step) -> Any:  # noqa: ANN401 - each step has its own reply
@@ -120,11 +149,13 @@ class _Performer:
                 return _load(hands.store, key)
             case Save():
                 return _save(hands.store, step)
+            case PutAside() | Recall():
+                return _aside(hands.spare, step)
             case Hold(key, wait):
                 return self._hold(key, wait)
             case Alone():
                 flight = _start(step, hands)
-                return None if flight is None else landed(flight, self._cancel)
+                return None if flight is None else landed(flight, hands.flights, self._cancel)
             case Notify(event):
                 return _tell(event, hands, self._on_poll)
             case _ as never:
@@ -151,6 +182,8 @@ class _Performer:
                     f"Account {key.account!r} has been locked by somebody else "
                     f"for more than {wait:.0f} seconds"
                 )
+            if self._unwanted():
+                raise Cancelled("Nobody waits for this any more")
             clock.sleep(LOCK_PAUSES[min(tries, len(LOCK_PAUSES) - 1)], self._cancel)
             tries += 1
         self._stack.callback(lock.release)
@@ -168,23 +201,31 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
         case Now():
             return hands.clock.now()
         case Load(key):
-            from anyio import CapacityLimiter
-            from anyio.to_thread import run_sync
-
-            # A limiter of its own: the shared one may be used up by threads that wait for us.
-            return await run_sync(_load, hands.store, key, limiter=CapacityLimiter(1))
+            return await _in_thread(_load, hands.store, key)
+        case Recall():
+            return await _in_thread(_aside, hands.spare, step)
         case Alone():
             flight = _start(step, hands)
-            return None if flight is None else await landed_async(flight)
+            return None if flight is None else await landed_async(flight, hands.flights)
         case Notify(event):
             return _tell(event, hands, on_poll)
-        case Save() | Hold():
+        case Save() | PutAside() | Hold():
             raise AssertionError("Saving and locking belong in a protected section")
         case _ as never:
             assert_never(never)
 
 
-def _start(step: Alone, hands: Hands) -> Any:  # noqa: ANN401 - a future of the flow's own result
+async def _in_thread(
+    read: Callable[[TokenStore, What], Stored | None], store: TokenStore, what: What
+) -> Stored | None:
+    from anyio import CapacityLimiter
+    from anyio.to_thread import run_sync
+
+    # A limiter of its own: the shared one may be used up by threads that wait for us.
+    return await run_sync(read, store, what, limiter=CapacityLimiter(1))
+
+
+def _start(step: Alone, hands: Hands) -> Flight | None:
     # Subscribers may use the client, so they are told when lock and flight are free again.
     told: list[Event] = []
 
@@ -193,7 +234,10 @@ def _start(step: Alone, hands: Hands) -> Any:  # noqa: ANN401 - a future of the 
             hands.publish(event)
 
     inside = replace(hands, publish=told.append)
-    work = partial(run, step.flow, inside)
+
+    def work(unwanted: Callable[[], bool]) -> Any:  # noqa: ANN401 - the flow's own result
+        return run(step.flow, inside, unwanted=unwanted)
+
     return hands.flights.start(work, key=step.key, join=step.join, landing=landing)
 
 
@@ -218,6 +262,25 @@ def _save(store: TokenStore, step: Save) -> int:
         raise
     except Exception as error:
         raise _foreign(error) from error
+
+
+def _aside(spare: TokenStore, step: PutAside | Recall) -> Stored | None:
+    if isinstance(step, Recall):
+        stored = _load(spare, step.key)
+        return stored if stored and stored.payload else None
+    # Nothing is deleted: what somebody else has put there meanwhile must stay, and only a save
+    # can be conditional.
+    with suppress(StoreConflict):
+        _save(
+            spare,
+            Save(
+                key=step.key,
+                payload=step.payload or "",
+                expires_at=None,
+                replacing=step.replacing,
+            ),
+        )
+    return None
 
 
 def _foreign(error: Exception) -> StoreUnavailable:

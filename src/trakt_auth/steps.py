@@ -26,6 +26,8 @@ __all__ = [
     "Moment",
     "Notify",
     "Now",
+    "PutAside",
+    "Recall",
     "Save",
     "Send",
     "Sleep",
@@ -36,6 +38,8 @@ __all__ = [
     "notify",
     "now",
     "protected",
+    "put_aside",
+    "recall",
     "save",
     "send",
     "sleep",
@@ -93,6 +97,25 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class PutAside:
+    """Keep a record that the store could not take in the spare store, until it can.
+
+    With None there is nothing to keep any more, if `replacing` is the version that is there.
+    """
+
+    key: AccountKey
+    payload: str | None = field(repr=False)
+    replacing: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Read what was put aside; the reply is a Stored, or None."""
+
+    key: AccountKey
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Hold the account's lock in the store until the flow ends; the reply tells if it is ours.
 
@@ -124,7 +147,7 @@ class Notify:
     event: Event | DevicePoll
 
 
-Step: TypeAlias = Send | Sleep | Now | Load | Save | Hold | Alone | Notify
+Step: TypeAlias = Send | Sleep | Now | Load | Save | PutAside | Recall | Hold | Alone | Notify
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -161,6 +184,17 @@ def save(
     """Keep (or, with None, forget) a record, return its new version."""
     version: int = yield Save(key=key, payload=payload, expires_at=expires_at, replacing=replacing)
     return version
+
+
+def put_aside(key: AccountKey, payload: str | None, *, replacing: int | None = None) -> Flow[None]:
+    """Keep (or, with None, let go of) a record in the spare store."""
+    yield PutAside(key, payload, replacing)
+
+
+def recall(key: AccountKey) -> Flow[Stored | None]:
+    """Read what was put aside."""
+    stored: Stored | None = yield Recall(key)
+    return stored
 
 
 def hold(key: AccountKey, *, wait: float) -> Flow[bool]:

@@ -1,0 +1,190 @@
+"""Keeping a pair that exists nowhere else: save it, put it aside if that fails, bring it back.
+
+Layer 2, pure generators, like `flows`. Nothing is sent and no token is judged here.
+`renewal` and `flows` import this file; it imports `steps` and lower layers.
+
+A refresh token works once, so the pair that it brought must outlive a store that fails: it is
+offered to the store again for a few seconds, then put into the spare store. Whoever reads the
+account next finds it there first, and offers it to the store before anything else.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from trakt_auth.errors import (
+    LoginRequired,
+    StoreConflict,
+    StoreCorrupt,
+    StoreError,
+    TokenNotSaved,
+)
+from trakt_auth.events import TokenObtained, TokenRefreshed, TokenUnsaved
+from trakt_auth.records import AccountKey, Attempt, Record, fingerprint
+from trakt_auth.steps import Flow, load, notify, protected, put_aside, recall, save, sleep
+from trakt_auth.tokens import Token
+
+__all__ = ["CONFLICTS", "journal", "keep", "keep_renewed", "look", "offer", "read"]
+
+SAVE_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the tries to keep a new pair
+CONFLICTS = 10  # times that somebody else may write between our reading and our writing
+NOWHERE = -1  # the version of a record that no store has
+
+
+def look(key: AccountKey) -> Flow[Record]:
+    """Read an account's newest record, from outside of a protected section.
+
+    Raises: LoginRequired, StoreError.
+    """
+    if (yield from recall(key)) is not None:
+        return (yield from protected(read(key)))
+    return (yield from _stored(key))
+
+
+def read(key: AccountKey) -> Flow[Record]:
+    """Read an account's newest record; a pair that was put aside is offered to the store first.
+
+    Raises: LoginRequired, StoreError.
+    """
+    aside = yield from recall(key)
+    if aside is None:
+        return (yield from _stored(key))
+    try:
+        waiting = Record.from_stored(aside)
+    except StoreCorrupt:
+        return (yield from _stored(key))
+    try:
+        record = yield from _bring_back(key, waiting)
+    except StoreConflict:
+        raise
+    except StoreError:  # not yet; but what serves is in our hands
+        return replace(waiting, version=NOWHERE)
+    with suppress(StoreError):  # if it stays, it will be found superseded
+        yield from put_aside(key, None, replacing=aside.version)
+    if record is None:
+        raise _nobody(key)
+    return record
+
+
+def offer(key: AccountKey) -> Flow[bool]:
+    """Offer what was put aside to the store; return whether nothing is aside any more."""
+    with suppress(LoginRequired, StoreError):
+        yield from read(key)
+    try:
+        return (yield from recall(key)) is None
+    except StoreError:
+        return False
+
+
+def _stored(key: AccountKey) -> Flow[Record]:
+    stored = yield from load(key)
+    if stored is None:
+        raise _nobody(key)
+    return Record.from_stored(stored)
+
+
+def _nobody(key: AccountKey) -> LoginRequired:
+    return LoginRequired(account=key.account, reason="nobody has signed in here")
+
+
+def _bring_back(key: AccountKey, waiting: Record) -> Flow[Record | None]:
+    """Save a pair that was put aside, unless the store has something newer; return what counts."""
+    for _ in range(CONFLICTS):
+        there = yield from load(key)
+        try:
+            latest = Record.from_stored(there) if there else None
+        except StoreCorrupt:  # then ours is all there is
+            there, latest = None, replace(waiting, spent=None)
+        if not _newer(waiting, latest):
+            return latest
+        record = Record(token=waiting.token)
+        replacing = there.version if there else None
+        with suppress(StoreConflict):
+            version = yield from _save(key, record, replacing=replacing)
+            yield from notify(_event(key, waiting))
+            return replace(record, version=version)
+    raise StoreConflict(f"Account {key.account!r} is being written all the time")
+
+
+def _newer(waiting: Record, latest: Record | None) -> bool:
+    if latest is None:  # signed out since, unless this is the sign-in that was never saved
+        return waiting.spent is None
+    if waiting.spent is None:
+        return waiting.token.created_at >= latest.token.created_at
+    return waiting.spent == fingerprint(latest.token.refresh_token)
+
+
+def _event(key: AccountKey, waiting: Record) -> TokenObtained | TokenRefreshed:
+    kind = TokenObtained if waiting.spent is None else TokenRefreshed
+    return kind(account=key.account, token=waiting.token)
+
+
+def journal(key: AccountKey, record: Record, attempt: Attempt) -> Flow[Record]:
+    """Write down what is known of the last refresh; return the record as it is kept now."""
+    written = replace(record, attempt=attempt)
+    version = yield from _save(key, written, replacing=record.version)
+    return replace(written, version=version)
+
+
+def keep(
+    key: AccountKey, token: Token, *, replacing: int | None, spent: str | None = None
+) -> Flow[int]:
+    """Save a token that exists nowhere else: try for a while, then put it aside.
+
+    Raises: StoreConflict; TokenNotSaved, which carries the token.
+    """
+    for pause in (*SAVE_PAUSES, None):
+        try:
+            return (yield from _save(key, Record(token=token), replacing=replacing))
+        except StoreConflict:
+            raise
+        except StoreError as error:
+            if pause is None:
+                raise (yield from _not_saved(key, token, spent, error)) from error
+            yield from sleep(pause)
+    raise AssertionError  # pragma: no cover - the last try returns or raises
+
+
+def keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
+    """Save a refreshed pair; whatever else was written meanwhile, the newest pair stays."""
+    version, spent = noted.version, fingerprint(noted.token.refresh_token)
+    while True:
+        try:
+            yield from keep(key, token, replacing=version, spent=spent)
+        except StoreConflict:
+            try:
+                latest = yield from _stored(key)
+            except StoreError as error:
+                raise (yield from _not_saved(key, token, spent, error)) from error
+            if latest.token.refresh_token == token.refresh_token:
+                break  # a save that seemed to fail had not
+            if latest.token.refresh_token != noted.token.refresh_token:
+                return latest.token
+            version = latest.version  # only the journal of the pair that we spent was touched
+        else:
+            break
+    yield from notify(TokenRefreshed(account=key.account, token=token))
+    return token
+
+
+def _not_saved(
+    key: AccountKey, token: Token, spent: str | None, error: StoreError
+) -> Flow[TokenNotSaved]:
+    with suppress(StoreError):  # then the error is all that carries it
+        yield from put_aside(key, Record(token=token, spent=spent).to_payload())
+    yield from notify(TokenUnsaved(account=key.account, token=token))
+    return TokenNotSaved(
+        f"The new token of account {key.account!r} could not be saved: {error}", token=token
+    )
+
+
+def _save(key: AccountKey, record: Record, *, replacing: int | None) -> Flow[int]:
+    return (
+        yield from save(
+            key,
+            record.to_payload(),
+            expires_at=record.token.expires_at,
+            replacing=replacing,
+        )
+    )

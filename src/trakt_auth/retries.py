@@ -1,0 +1,73 @@
+"""Offers to the store again what it could not take, from a thread of its own.
+
+Layer 5. What is offered, and how, is decided in `keeping`; here is only when.
+`desk` alone imports this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+__all__ = ["Retries"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries, doubled after each
+
+
+class Retries:
+    """The accounts whose newest pair is not saved; `offer` says whether the store has it now."""
+
+    def __init__(self, offer: Callable[[str], bool]) -> None:
+        self._offer = offer
+        self._guard = threading.Lock()
+        self._waiting: set[str] = set()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def add(self, account: str) -> None:
+        """Try for this account from now on."""
+        with self._guard:
+            self._waiting.add(account)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._work, name="trakt-auth-save", daemon=True
+                )
+                self._thread.start()
+
+    def close(self) -> None:
+        """Try one last time; what is left is logged."""
+        self._stop.set()
+        with self._guard:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+        import logging
+
+        for account in self._all():
+            logging.getLogger("trakt_auth").error(
+                "The new token of account %r could not be saved before the client was closed",
+                account,
+            )
+
+    def _work(self) -> None:
+        pause = FIRST_PAUSE
+        while self._all_offered():
+            if self._stop.wait(pause):
+                self._all_offered()
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _all_offered(self) -> bool:
+        """Offer all; tell whether the thread has to go on."""
+        for account in self._all():
+            if self._offer(account):
+                with self._guard:
+                    self._waiting.discard(account)
+        with self._guard:
+            if not self._waiting:
+                self._thread = None
+            return bool(self._waiting)
+
+    def _all(self) -> list[str]:
+        with self._guard:
+            return sorted(self._waiting)
