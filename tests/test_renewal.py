@@ -22,7 +22,7 @@ from trakt_auth.errors import (
 )
 from trakt_auth.events import LoginNeeded
 from trakt_auth.records import Attempt, Outcome, Record, Stored, pause_from, pause_to
-from trakt_auth.steps import Alone, Hold, Load, Notify, PutAside, Recall, Save, Send, Sleep
+from trakt_auth.steps import Alone, Hold, Load, Notify, PutAside, Recall, Save, Send
 from world import CONTEXT, KEY, START, Script, answer, granted, token
 
 FRESH = token()

@@ -95,9 +95,10 @@ def _bring_back(key: AccountKey, waiting: Record) -> Flow[Record | None]:
         try:
             latest = Record.from_stored(there) if there else None
         except StoreCorrupt:  # then ours is all there is
-            there, latest = None, replace(waiting, spent=None)
-        if not _newer(waiting, latest):
-            return latest
+            there = None
+        else:
+            if not _newer(waiting, latest):
+                return latest
         record = Record(token=waiting.token)
         replacing = there.version if there else None
         with suppress(StoreConflict):
