@@ -22,6 +22,7 @@ from trakt_auth.errors import (
     Unavailable,
 )
 from trakt_auth.records import Outcome, Record
+from trakt_auth.steps import Save, Send
 from world import CONTEXT, ModelTrakt, World, token
 
 STALE = token(age=timedelta(days=5))
@@ -32,7 +33,7 @@ WISHES = {
     "rejected": lambda: renewal.refresh_rejected(CONTEXT, account="default", rejected="a1"),
     "told": lambda: renewal.refresh(CONTEXT, account="default"),
 }
-FAULTS = ("tick",) * 12 + ("lose", "unsent", "full", "crash", "cancel", "lapse")
+FAULTS = ("tick",) * 12 + ("lose", "unsent", "full", "crash", "cancel", "lapse", "toggle")
 REASONS = (LoginRequired, TransportError, Unavailable, StoreError, SystemExit)
 
 
@@ -54,6 +55,7 @@ def play(world: World, moves, *, end=True):
                 world.tick(worker, fail_save=True)
             case _:
                 getattr(world, what)(worker)
+    world.down = world.down and not end
     while end and world.alive:
         for worker in world.alive:
             world.tick(worker)
@@ -67,6 +69,83 @@ def check(world: World):
             assert isinstance(worker.error, REASONS), worker.error
         elif worker.result is not None:
             assert worker.result.access_token in {f"a{n}" for n in range(1, world.trakt.newest + 1)}
+
+
+def perform(world: World, move):
+    index, what = move
+    play(world, [(world.alive.index(world.workers[index]), what)], end=False)
+
+
+@pytest.mark.parametrize("family_dies", [False, True], ids=["spares", "kills the family"])
+@pytest.mark.parametrize(
+    ("start", "wishes", "most"),
+    [
+        ("expired", ("token", "token"), 2),
+        ("expired", ("token", "rejected"), 1),
+        ("stale", ("token", "token"), 1),
+        ("stale", ("token", "rejected"), 1),
+        ("stale", ("rejected", "told"), 1),
+    ],
+)
+def test_every_interleaving_of_two_workers_with_faults(start, wishes, most, family_dies):
+    """All of them: the same state reached twice is looked at once."""
+
+    def replay(moves):
+        world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=family_dies))
+        for wish in wishes:
+            world.add(WISHES[wish](), rejected=wish == "rejected")
+        for move in moves:
+            perform(world, move)
+        return world
+
+    seen, ends, todo = set(), 0, [((), most)]
+    while todo:
+        moves, faults = todo.pop()
+        world = replay(moves)
+        key = (world.state(), faults)
+        if key in seen:
+            continue
+        seen.add(key)
+        check(world)
+        if not world.alive:
+            ends += 1
+            settled(world)
+        for worker in world.alive:
+            todo.append(((*moves, (worker.name, "tick")), faults))
+            if faults:
+                todo += [
+                    ((*moves, (worker.name, fault)), faults - 1) for fault in fitting(world, worker)
+                ]
+    assert ends > 20
+    assert len(seen) > 500
+
+
+def fitting(world: World, worker) -> list[str]:
+    """Return the faults that make a difference at this step."""
+    found = ["crash"]
+    if isinstance(worker.step, Send):
+        found += ["lose", "unsent"]
+    if isinstance(worker.step, Save):
+        found.append("full")
+    if worker in world.holder.values():
+        found.append("lapse")
+    return found
+
+
+def settled(world: World):
+    """Everybody is done: the next one who comes gets a token or the true reason."""
+    spent = world.trakt.spent.total()
+    last = world.add(WISHES["token"]())
+    play(world, [])
+    check(world)
+    if isinstance(last.error, LoginRequired):
+        assert "was lost" in last.error.reason or world.trakt.dead
+        again = world.add(WISHES["token"]())
+        play(world, [])
+        assert isinstance(again.error, LoginRequired)
+        assert world.trakt.spent.total() <= spent + 1  # a dead login costs at most one more
+    else:
+        assert last.error is None or isinstance(last.error, TransportError | Unavailable)
 
 
 moves = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(FAULTS)), max_size=60)

@@ -18,7 +18,7 @@ from trakt_auth.errors import (
     TransportError,
 )
 from trakt_auth.models import Application, Endpoints
-from trakt_auth.records import Record
+from trakt_auth.records import Record, Stored
 from trakt_auth.renewal import Context
 from trakt_auth.steps import (
     Alone,
@@ -162,7 +162,14 @@ class Worker:
         self.error = None
         self.done = False
         self.cancelled = False
+        self.history = 0  # all that its flow has been told, and so all that it will do
         self.waited = 0.0
+
+
+def _trace(reply):
+    if isinstance(reply, Stored):
+        return reply.payload, reply.version
+    return reply.body if isinstance(reply, HttpResponse) else repr(reply)
 
 
 class World:
@@ -179,6 +186,7 @@ class World:
         self.risky_spends = []
         self.store_fails = 0
         self.spare = defaultdict(MemoryStore)  # of each process
+        self.down = False
         self.events = []
 
     def now(self) -> Moment:
@@ -209,6 +217,8 @@ class World:
             worker.reply = self._perform(worker, worker.step, lose_answer, never_sent, fail_save)
         except TraktAuthError as error:
             worker.reply = error
+        if worker.reply != "again":
+            worker.history = hash((worker.history, repr(worker.step), _trace(worker.reply)))
         self._advance(worker)
 
     def crash(self, worker):
@@ -223,6 +233,25 @@ class World:
         else:
             self.crash(worker)
 
+    def toggle(self, _):
+        """The store goes away for everybody, or comes back."""
+        self.down = not self.down
+
+    def state(self):
+        """Return what decides everything that can still happen."""
+        records = [(key.account, self.store.load(key)) for key in (KEY, CONTEXT.key(""))]
+        return (
+            tuple((name, kept and (kept.payload, kept.version)) for name, kept in records),
+            tuple((worker.done, worker.cancelled, worker.history) for worker in self.workers),
+            tuple(sorted((key.account, holder.name) for key, holder in self.holder.items())),
+            (
+                self.trakt.newest,
+                self.trakt.dead,
+                tuple(sorted(self.trakt.spent.items())),
+                self.down,
+            ),
+        )
+
     def lapse(self, worker):
         """The lease ends while its holder is slow."""
         for key in worker.locks:
@@ -232,6 +261,8 @@ class World:
     # -- inside ----------------------------------------------------------------------------------
 
     def _perform(self, worker, step, lose_answer, never_sent, fail_save):
+        if self.down and isinstance(step, Load | Save | Hold):
+            raise StoreUnavailable("away")
         match step:
             case Now():
                 return self.now()
