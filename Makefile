@@ -7,7 +7,7 @@ DEV_VENV := .venv
 BENCH_VENV := .venv-bench
 PIP := -m pip --disable-pip-version-check -q install
 LOCK := uv pip compile -q -U --universal --generate-hashes --no-header --no-annotate \
-	--no-emit-index-url --extra all --group build
+	--no-emit-index-url --group build
 
 .PHONY: demo test check bench lock clean
 
@@ -31,9 +31,9 @@ bench: $(BENCH_VENV)/.installed  ## figures, side by side with other libraries
 
 lock: $(DEV_VENV)/.installed  ## renew the locks from the ranges in pyproject.toml
 	$(DEV_VENV)/bin/python $(PIP) uv
-	$(DEV_VENV)/bin/$(LOCK) pyproject.toml -o requirements/run.lock
-	$(DEV_VENV)/bin/$(LOCK) --group dev pyproject.toml -o requirements/dev.lock
-	$(DEV_VENV)/bin/$(LOCK) --group bench pyproject.toml -o requirements/bench.lock
+	$(DEV_VENV)/bin/$(LOCK) --extra emulator pyproject.toml -o requirements/run.lock
+	$(DEV_VENV)/bin/$(LOCK) --extra all --group dev pyproject.toml -o requirements/dev.lock
+	$(DEV_VENV)/bin/$(LOCK) --extra all --group bench pyproject.toml -o requirements/bench.lock
 
 clean:
 	rm -rf $(RUN_VENV) $(DEV_VENV) $(BENCH_VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -111,6 +112,58 @@ def test_the_tutorials_commands(tmp_path):
             assert done.returncode == 0, (line, done.stderr)
             ran += 1
     assert ran == 6
+
+
+TESTING = ROOT / "docs" / "how-to" / "test-your-app.md"
+FILES = re.findall(r"^```\w+ (\S+)\n(.*?)^```", TESTING.read_text(), re.DOTALL | re.MULTILINE)
+COMMANDS = {block.split()[0]: block for block in blocks(TESTING, "sh")}
+BY_HAND = {"python3", "trakt-auth"}  # a virtual environment, and the emulator in the background
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Run a shell script beside the files of the page, as printed; return what it wrote."""
+    from trakt_auth.emulator import Emulator
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p trakt_auth.testing -p no:cacheprovider -p no:asyncio")
+
+    def shell(script):
+        with Emulator().serving() as url:
+            for name, text in FILES:
+                (tmp_path / name).write_text(text.replace(PRINTED, url))
+            done = subprocess.run(
+                ["sh", "-eu", "-c", script.replace(PRINTED, url)],
+                cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
+            )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return shell
+
+
+RUN = {
+    "pytest": "3 passed",
+    "python": "Ran 2 tests",
+    "node": "pass 1",
+    "go": "ok  ",
+    "field()": '"username":"ann"',
+}
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_programs_that_test_an_app(command, shell):
+    if command == "go" and shutil.which("go") is None:
+        pytest.skip("there is no Go on this machine")
+    assert RUN[command] in shell(COMMANDS[command]).replace(": ", ":")
+
+
+def test_every_program_that_tests_an_app_is_run(shell):
+    assert set(COMMANDS) == set(RUN) | BY_HAND
+    names = [name for name, _ in FILES if name.endswith(".py")]
+    assert len(names) == 6
+    assert "11 passed" in shell(f"pytest -q -W error {' '.join(names)}")
 
 
 def test_links_lead_somewhere():

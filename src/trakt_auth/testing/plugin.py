@@ -1,0 +1,132 @@
+"""The pytest plugin: fixtures around an `EmulatedTrakt`, and the marker that configures it.
+
+Layer 6. Imported in every pytest run, so whatever weighs anything is imported by the fixture that
+needs it. pytest imports this file by way of `trakt_auth.testing`.
+For pytest: PYTEST_DONT_REWRITE, as there.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from trakt_auth.async_client import AsyncClient
+    from trakt_auth.client import Client
+    from trakt_auth.models import Application
+    from trakt_auth.testing.clock import VirtualClock
+    from trakt_auth.testing.trakt import EmulatedTrakt
+
+__all__ = [
+    "pytest_configure",
+    "signed_in_async_client",
+    "signed_in_client",
+    "trakt_application",
+    "trakt_clock",
+    "trakt_emulator",
+    "trakt_emulator_settings",
+    "trakt_emulator_url",
+    "trakt_signed_in_async_client",
+    "trakt_signed_in_client",
+]
+
+MARKER = "trakt_emulator"
+
+
+@contextmanager
+def _in_one_sentence(what: str, *errors: type[Exception]) -> Generator[None]:
+    try:
+        yield
+    except errors as error:
+        raise pytest.fail.Exception(f"{what}: {error}", pytrace=False) from None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARKER}(**settings): how this test's emulated Trakt behaves, for instance "
+        "access_token_lifetime=60, faults=['answer_lost'].",
+    )
+
+
+@pytest.fixture
+def trakt_application() -> Application:
+    """The application under test. Override it to test with your own client id and redirect URI."""
+    from trakt_auth.testing.trakt import EMULATED_APPLICATION
+
+    return EMULATED_APPLICATION
+
+
+@pytest.fixture
+def trakt_emulator_settings() -> dict[str, Any]:
+    """Settings of every emulated Trakt. Override it for many tests; the marker goes on top."""
+    return {}
+
+
+@pytest.fixture
+def trakt_emulator(
+    request: pytest.FixtureRequest,
+    trakt_application: Application,
+    trakt_emulator_settings: dict[str, Any],
+) -> Generator[EmulatedTrakt]:
+    """A Trakt for this test: in process, on a clock of its own. See EmulatedTrakt."""
+    from trakt_auth.testing.trakt import EmulatedTrakt
+
+    settings: dict[str, Any] = {"application": trakt_application, **trakt_emulator_settings}
+    for mark in reversed(list(request.node.iter_markers(MARKER))):  # the closest one wins
+        if mark.args:
+            pytest.fail(f"The marker {MARKER} takes keyword arguments only", pytrace=False)
+        settings.update(mark.kwargs)
+    with _in_one_sentence("The emulated Trakt cannot be set up", TypeError, ValueError):
+        trakt = EmulatedTrakt(**settings)
+    with trakt:
+        yield trakt
+        # Shown if the test has failed, beside what it printed.
+        request.node.add_report_section("teardown", "log of the emulated Trakt", trakt.story())
+
+
+@pytest.fixture
+def trakt_emulator_url(trakt_emulator: EmulatedTrakt) -> str:
+    """The address of `trakt_emulator` on 127.0.0.1, for programs of any kind."""
+    with _in_one_sentence("The emulated Trakt cannot be served", ImportError):
+        return trakt_emulator.url
+
+
+@pytest.fixture
+def trakt_clock(trakt_emulator: EmulatedTrakt) -> VirtualClock:
+    """The time of the emulated Trakt and of its clients: `trakt_clock.advance(days=8)`."""
+    return trakt_emulator.time
+
+
+@pytest.fixture
+def trakt_signed_in_client(trakt_emulator: EmulatedTrakt) -> Client:
+    """A `Client` as whose `default` account somebody has signed in."""
+    from trakt_auth.testing.trakt import AUTO_ACCOUNT
+
+    return trakt_emulator.client(AUTO_ACCOUNT)
+
+
+@pytest.fixture
+def trakt_signed_in_async_client(trakt_emulator: EmulatedTrakt) -> AsyncClient:
+    """An `AsyncClient` for asyncio and trio as whose `default` account somebody has signed in."""
+    from trakt_auth.testing.trakt import AUTO_ACCOUNT
+
+    return trakt_emulator.async_client(AUTO_ACCOUNT)
+
+
+@pytest.fixture
+def signed_in_client(trakt_signed_in_client: Client) -> Client:
+    """Short for `trakt_signed_in_client`."""
+    return trakt_signed_in_client
+
+
+@pytest.fixture
+def signed_in_async_client(trakt_signed_in_async_client: AsyncClient) -> AsyncClient:
+    """Short for `trakt_signed_in_async_client`."""
+    return trakt_signed_in_async_client
