@@ -29,16 +29,19 @@ from trakt_auth import (
     RateLimited,
     SlowDown,
     StateMismatch,
+    StoreUnavailable,
     TokenNotSaved,
     TokenObtained,
     TokenRefreshed,
     TokenRevoked,
+    TokenUnsaved,
     TransportError,
     Unavailable,
     UnexpectedResponse,
     UsageError,
     open_store,
 )
+from trakt_auth.records import AccountKey, Record
 
 LIFE = 604800
 
@@ -420,6 +423,132 @@ def test_a_failed_save_hands_the_token_over_and_it_can_be_adopted(play, emulator
         store.save = good
         await trakt.adopt(caught.value.token)
         assert (await trakt.get("/users/me")).status_code == 200
+
+    play(scenario, store=store)
+
+
+class Away:
+    """A store that can be taken away and brought back; `fails` names the methods that fail."""
+
+    def __init__(self, store):
+        self.store, self.fails = store, ()
+
+    def __getattr__(self, name):
+        if name in self.fails:
+            raise StoreUnavailable("the database is away")
+        return getattr(self.store, name)
+
+
+def failing_after_the_answer(store, client):
+    """Let the store fail once the answer is there, and not before."""
+    transport = client._hands.transport
+    send = transport.send
+
+    def sent(request):
+        try:
+            return send(request)
+        finally:
+            store.fails = ("save", "load", "delete")
+
+    transport.send = sent
+
+
+def test_an_unsaved_pair_is_served_and_saved_when_the_store_is_back(play, emulator, issue):
+    store, events = Away(open_store("memory:")), []
+
+    async def scenario(trakt):
+        trakt.client._retries._work = lambda: None  # what its thread does is done by hand here
+        trakt.client.subscribe(events.append)
+        await trakt.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        failing_after_the_answer(store, trakt.client)
+        with pytest.raises(TokenNotSaved) as caught:
+            await trakt.token()
+        token = caught.value.token
+        assert await trakt.unsaved() == ["default"]
+        assert await trakt.token() == token
+        emulator.clock.advance(60)  # longer than it is served without asking
+        assert await trakt.token() == token
+        assert trakt.client._retries._all_offered()
+        store.fails = ()
+        assert await trakt.unsaved() == ["default"]
+        emulator.clock.advance(60)
+        assert await trakt.token() == token
+        assert await trakt.unsaved() == []
+        assert not trakt.client._retries._all_offered()
+        assert [type(event) for event in events] == [TokenObtained, TokenUnsaved, TokenRefreshed]
+
+    play(scenario, store=store)
+    record = Record.from_stored(store.load(AccountKey("emulator", "default")))
+    assert record.attempt is None
+    assert record.token == events[-1].token
+    assert most_arrivals(emulator) == 1
+
+
+def test_closing_saves_what_is_unsaved(url, emulator, issue, clock):
+    store = Away(open_store("memory:"))
+    with Client(APP, endpoints=Endpoints.at(url), store=store, clock=clock) as client:
+        client.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        failing_after_the_answer(store, client)
+        with pytest.raises(TokenNotSaved) as caught:
+            client.token()
+        store.fails = ()
+    record = Record.from_stored(store.load(AccountKey("emulator", "default")))
+    assert record.token == caught.value.token
+
+
+def test_a_spare_store_outlives_the_process(url, emulator, issue, clock, tmp_path):
+    settings = {"endpoints": Endpoints.at(url), "clock": clock, "spare": f"file:{tmp_path}/spare"}
+    store = Away(open_store("memory:"))
+    with Client(APP, store=store, **settings) as client:
+        client.adopt(issue())
+        emulator.clock.advance(LIFE + 1)
+        failing_after_the_answer(store, client)
+        with pytest.raises(TokenNotSaved) as caught:
+            client.token()
+    store.fails = ()
+    with Client(APP, store=store, **settings) as client:
+        assert client.unsaved() == ["default"]
+        assert client.token() == caught.value.token
+        assert client.unsaved() == []
+        client.revoke()
+        with pytest.raises(LoginRequired):
+            client.token()
+    assert refreshes(emulator) == 1
+
+
+def test_a_token_that_lives_outlasts_the_store(play, emulator, issue, caplog):
+    store = Away(open_store("memory:"))
+
+    async def scenario(trakt):
+        token = await trakt.adopt(issue())
+        emulator.clock.advance(LIFE * 0.9)  # due, so the store is asked
+        store.fails = ("load", "lock")
+        assert await trakt.token() == token
+        assert "Going on with the token last seen" in caplog.text
+        emulator.clock.advance(LIFE)
+        with pytest.raises(StoreUnavailable):
+            await trakt.token()
+        store.fails = ("lock",)
+        with pytest.raises(StoreUnavailable):
+            await trakt.token()
+        store.fails = ()
+        assert (await trakt.token()) != token
+
+    play(scenario, store=store)
+
+
+def test_a_due_token_is_served_while_nobody_can_be_locked_out(play, emulator, issue):
+    store = Away(open_store("memory:"))
+
+    async def scenario(trakt):
+        token = await trakt.adopt(issue())
+        trakt.client._known.clear()
+        emulator.clock.advance(LIFE * 0.9)
+        store.fails = ("lock",)
+        assert await trakt.token() == token
+        assert refreshes(emulator) == 0
 
     play(scenario, store=store)
 

@@ -229,6 +229,50 @@ def test_a_200_without_tokens(body: object, headers: dict[str, str], says: str) 
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
+SPENT = Token(
+    access_token="a0",
+    refresh_token="r0",
+    token_type="mac",
+    scope="private",
+    created_at=NOW - timedelta(days=9),
+    expires_at=NOW - timedelta(days=2),
+)
+
+
+def refreshed(body: object) -> Token:
+    return protocol.parse_refresh_response(answer(200, body), requested_at=NOW, replacing=SPENT)
+
+
+def test_a_refresh_that_is_as_documented() -> None:
+    plain = protocol.parse_token_response(answer(200, FULL), requested_at=NOW)
+    assert refreshed(FULL) == plain
+
+
+@pytest.mark.parametrize("life", [None, "604800", True, 0, -5, 10**12, [], {}])
+def test_an_odd_lifetime_does_not_cost_the_pair(life: object) -> None:
+    token = refreshed(without(expires_in=life))
+    assert (token.access_token, token.refresh_token) == ("a1", "r1")
+    assert token.lifetime == SPENT.lifetime == timedelta(days=7)
+    assert token.created_at == NOW
+
+
+def test_what_a_refresh_leaves_out_is_as_it_was() -> None:
+    token = refreshed({"access_token": "a1"})
+    assert (token.refresh_token, token.token_type, token.scope) == ("r0", "mac", "private")
+    assert refreshed(without(scope=7, token_type=None)).scope == "private"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", PAGE, {}, without(access_token=""), without(access_token=7), FULL | {"x": 1}]
+)
+def test_a_refresh_without_an_access_token(body: object) -> None:
+    if isinstance(body, dict) and "x" in body:
+        assert refreshed(body).access_token == "a1"
+        return
+    with pytest.raises(errors.UnexpectedResponse):
+        refreshed(body)
+
+
 # -- refusals, alike at every endpoint -----------------------------------------------------------
 
 

@@ -192,14 +192,14 @@ class Desk:
     def _mark(self, account: str) -> int:
         return self._marks.get(account, 0)
 
-    def _remember(
-        self, account: str, mark: int, token: Token, *, until: datetime | None = None
-    ) -> Token:
+    def _remember(self, account: str, mark: int, token: Token) -> Token:
+        until = token.due_at(account)
+        if account in self._retries:
+            until = min(until, self._clock.now().wall + UNSAVED)
         # What another thread has done meanwhile is newer than what this one has read.
         with self._guard:
             if mark == self._mark(account):
-                due = token.due_at(account)
-                self._known[account] = (token, min(due, until or due))
+                self._known[account] = (token, until)
         return token
 
     def _forget(self, account: str, rejected: str) -> None:
@@ -213,10 +213,8 @@ class Desk:
             self._marks[event.account] = self._mark(event.account) + 1
             self._known.pop(event.account, None)
         if isinstance(event, events.TokenUnsaved):
-            until = self._clock.now().wall + UNSAVED
-            self._remember(event.account, self._mark(event.account), event.token, until=until)
             self._retries.add(event.account)
-        elif not isinstance(event, events.TokenRevoked | events.LoginNeeded):
+        if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
             self._remember(event.account, self._mark(event.account), event.token)
         for callback in tuple(self._subscribers):
             try:

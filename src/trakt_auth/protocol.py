@@ -249,7 +249,7 @@ def parse_refresh_response(
     answer = _read(_RefreshAnswer, response, "a token")
     if not answer.access_token:
         raise UnexpectedResponse("The answer's access_token is empty", status=response.status)
-    life = (replacing.expires_at - replacing.created_at).total_seconds()
+    life = replacing.lifetime.total_seconds()
     given = answer.expires_in
     if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < LONGEST_LIFE:
         life = given

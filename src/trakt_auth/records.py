@@ -18,6 +18,7 @@ from trakt_auth.tokens import Token
 
 __all__ = [
     "LEASE",
+    "SEALED",
     "AccountKey",
     "Attempt",
     "Outcome",
@@ -25,11 +26,14 @@ __all__ = [
     "Stored",
     "due_first",
     "fingerprint",
+    "no_key",
     "pause_from",
     "pause_to",
+    "sealed_by",
 ]
 
 FORMAT = 1
+SEALED = "trakt-auth-sealed:"  # how a payload begins that only the holder of a key can read
 LEASE = 60.0  # seconds that a lock of a dead holder lives where nobody says otherwise
 
 
@@ -135,7 +139,8 @@ class Record:
     def from_stored(cls, stored: Stored) -> Record:
         """Read what `to_payload` wrote.
 
-        Raises: StoreCorrupt; StoreUnavailable when a newer version of this library wrote it.
+        Raises: StoreCorrupt; StoreUnavailable when it is sealed, or when a newer version of this
+        library wrote it.
         """
         content = _read(stored)
         try:
@@ -182,11 +187,30 @@ def pause_from(stored: Stored) -> datetime:
         raise _corrupt(error) from None
 
 
+def sealed_by(stored: Stored) -> str | None:
+    """Return the id of the key that sealed a payload, None for one that is not sealed."""
+    if not stored.payload.startswith(SEALED):
+        return None
+    words = stored.payload.split(":", 3)
+    return words[2] if len(words) > 2 and words[2].isalnum() else ""  # noqa: PLR2004
+
+
+def no_key(stored: Stored, what: str) -> StoreUnavailable:
+    """Return the error for a sealed payload whose key is not at hand; `what` names it."""
+    key = sealed_by(stored)
+    return StoreUnavailable(
+        f"The record of {what} is sealed, and its key{f' ({key})' if key else ''} is not at hand",
+        hint="Add that key to TRAKT_AUTH_KEY, or to `keys` of open_store; nothing was overwritten.",
+    )
+
+
 def _to_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
 def _read(stored: Stored) -> dict[str, Any]:
+    if stored.payload.startswith(SEALED):
+        raise no_key(stored, "this account")
     try:
         content = json.loads(stored.payload)
         format_ = content["format"]

@@ -34,6 +34,10 @@ class Retries:
                 )
                 self._thread.start()
 
+    def __contains__(self, account: str) -> bool:
+        """Tell whether this account's newest pair is not saved, as far as is known."""
+        return account in self._waiting
+
     def close(self) -> None:
         """Try one last time; what is left is logged."""
         self._stop.set()
