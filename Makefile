@@ -9,12 +9,12 @@ PIP := -m pip --disable-pip-version-check -q install
 LOCK := uv pip compile -q -U --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --group build
 
-.PHONY: demo test check bench lock clean
+.PHONY: demo test check bench lock screenshots browser clean
 
 demo: $(RUN_VENV)/.installed  ## watch a person being signed in, twice
 	@$(RUN_VENV)/bin/trakt-auth demo
 
-test: check  ## everything that has to hold
+test: check browser  ## everything that has to hold
 	$(DEV_VENV)/bin/coverage erase
 	$(DEV_VENV)/bin/coverage run -m pytest -n 2 -q
 	$(DEV_VENV)/bin/coverage combine -q
@@ -25,6 +25,16 @@ check: $(DEV_VENV)/.installed  ## formatting, lint, types
 	$(DEV_VENV)/bin/ruff check -q .
 	$(DEV_VENV)/bin/mypy
 	$(DEV_VENV)/bin/pyright --stats
+
+browser:  # the pages are tested in a real one
+	@command -v chromium >/dev/null || { \
+		echo "Installing Chromium ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || { echo "Install Chromium, then run this again: the pages are tested in it."; exit 1; }
+
+screenshots: $(DEV_VENV)/.installed browser  ## draw the pictures of the docs anew
+	$(DEV_VENV)/bin/python docs/screenshots.py
 
 bench: $(BENCH_VENV)/.installed  ## figures, side by side with other libraries
 	$(BENCH_VENV)/bin/python benchmarks/run.py
