@@ -6,22 +6,37 @@ Users import these files; an adapter imports its library and nothing of layers 2
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from trakt_auth.models import Endpoints
+from trakt_auth.tokens import Token
 
-__all__ = ["TokenSource"]
+__all__ = ["AsyncTokenSource", "TokenSource"]
 
 
 class TokenSource(Protocol):
-    """What an adapter needs of a client; the async client's methods return awaitables."""
+    """What an adapter needs of a client."""
 
     endpoints: Endpoints
 
-    def token(self, *, account: str) -> Any:  # noqa: ANN401 - a Token, or an awaitable of one
+    def token(self, *, account: str) -> Token:
         """Return a token that is valid now."""
         ...
 
-    def refresh_rejected(self, access_token: str, *, account: str) -> Any:  # noqa: ANN401
+    def refresh_rejected(self, access_token: str, *, account: str) -> Token:
+        """Return another token than the one that was answered with a 401."""
+        ...
+
+
+class AsyncTokenSource(Protocol):
+    """The same with `await`."""
+
+    endpoints: Endpoints
+
+    async def token(self, *, account: str) -> Token:
+        """Return a token that is valid now."""
+        ...
+
+    async def refresh_rejected(self, access_token: str, *, account: str) -> Token:
         """Return another token than the one that was answered with a 401."""
         ...

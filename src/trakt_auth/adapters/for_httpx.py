@@ -1,0 +1,33 @@
+"""Bearer authentication (RFC 6750 §2.1) for httpx, sync and async.
+
+Layer 5, a thin adapter: it asks the client for tokens and decides nothing about them.
+Users of their own httpx clients import this file.
+"""
+
+from __future__ import annotations
+
+from trakt_auth.adapters.bearer import Source, missing
+from trakt_auth.adapters.httpx_family import FamilyAuth
+
+try:
+    import httpx
+except ImportError as error:
+    raise missing("httpx", error) from None
+
+__all__ = ["BearerAuth"]
+
+
+class BearerAuth(FamilyAuth[httpx.Request, httpx.Response], httpx.Auth):
+    """Puts a valid access token on every request to the API host, and on no other.
+
+    After a 401 the token is refreshed and the request sent once more, unless its body can be
+    read only once: then the 401 is returned, and the next request has the new token.
+    Give `httpx.Client` one with a `Client`, `httpx.AsyncClient` one with an `AsyncClient`.
+
+    Raises (from the request): whatever `client.token` raises; UsageError for another host.
+    """
+
+    _bytes = httpx.ByteStream
+
+    def __init__(self, client: Source, *, account: str = "default") -> None:
+        super().__init__(client, httpx.URL(client.endpoints.api), account=account)
