@@ -4,6 +4,8 @@ import anyio
 import pytest
 
 from driving import APP, Driver, SharedClock, token_of
+from postgres_server import postgres, postgres_url  # noqa: F401 - fixtures
+from redis_server import redis_server, redis_url  # noqa: F401 - fixtures
 from trakt_auth import AsyncClient, Client, Endpoints
 from trakt_auth.emulator import Clock, Emulator
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from keychains import Keychain, installed
 from trakt_auth.ports import Lock, TokenStore
 from trakt_auth.stores import open_store
 from trakt_auth.stores.asynchronous import AsyncStore
+from trakt_auth.stores.encryption import generate_key
 
 Open = Callable[[], TokenStore]
 
@@ -32,14 +34,60 @@ def sqlite(_: pytest.FixtureRequest, folder: Path) -> Iterator[Open]:
     yield lambda: open_store(f"sqlite:{folder}/tokens/tokens")
 
 
+@contextmanager
+def postgresql(request: pytest.FixtureRequest, _: Path) -> Iterator[Open]:
+    stores: list[TokenStore] = []
+    with request.getfixturevalue("postgres").schema() as url:
+
+        def again() -> TokenStore:
+            stores.append(open_store(url))
+            return stores[-1]
+
+        yield again
+        for store in stores:
+            store.close()
+
+
+@contextmanager
+def redis(request: pytest.FixtureRequest, _: Path) -> Iterator[Open]:
+    server = request.getfixturevalue("redis_server")
+    server.command("FLUSHALL")
+    stores: list[TokenStore] = []
+
+    def again() -> TokenStore:
+        stores.append(open_store(server.url))
+        return stores[-1]
+
+    yield again
+    for store in stores:
+        store.close()
+
+
+@contextmanager
+def keyring(_: pytest.FixtureRequest, folder: Path) -> Iterator[Open]:
+    with pytest.MonkeyPatch.context() as patch, installed(Keychain()):
+        patch.setattr("platformdirs.user_data_dir", lambda *_, **__: f"{folder}/tokens")
+        yield lambda: open_store("keyring:")
+
+
+@contextmanager
+def sealed(_: pytest.FixtureRequest, folder: Path) -> Iterator[Open]:
+    keys = [generate_key()]
+    yield lambda: open_store(f"sqlite:{folder}/tokens/tokens", keys=keys)
+
+
 # Each is a context manager that yields a function, which opens the same store once more, as
 # another process would. Servers come from session fixtures, by `request.getfixturevalue`.
 ENGINES = {
     "memory": memory,
     "file": file,
+    "keyring": keyring,
+    "sealed": sealed,
     "sqlite": sqlite,
+    "postgresql": postgresql,
+    "redis": redis,
 }
-LEASED: set[str] = set()  # whose locks lapse
+LEASED = {"postgresql", "redis"}  # whose locks lapse
 
 
 class Blocking:

@@ -42,6 +42,7 @@ from trakt_auth import (
     open_store,
 )
 from trakt_auth.records import AccountKey, Record
+from trakt_auth.stores.encryption import generate_key, key_id
 
 LIFE = 604800
 
@@ -551,6 +552,28 @@ def test_a_due_token_is_served_while_nobody_can_be_locked_out(play, emulator, is
         assert refreshes(emulator) == 0
 
     play(scenario, store=store)
+
+
+def test_a_sealed_record_is_not_overwritten_without_its_key(play, issue, tmp_path, monkeypatch):
+    monkeypatch.setattr("trakt_auth.keeping.SAVE_PAUSES", ())
+    url, key = f"file:{tmp_path}/t", generate_key()
+    token = issue()
+
+    async def adopt(trakt):
+        await trakt.adopt(token)
+
+    play(adopt, store=open_store(url, keys=[key]))
+    before = (tmp_path / "t").read_bytes()
+
+    async def refused(trakt):
+        with pytest.raises(TokenNotSaved, match=key_id(key)):
+            await trakt.adopt(token)
+        with pytest.raises(StoreUnavailable, match=key_id(key)):
+            await trakt.revoke()
+
+    for keys in ([], [generate_key()]):
+        play(refused, store=open_store(url, keys=keys))
+        assert (tmp_path / "t").read_bytes() == before
 
 
 def test_unreachable_and_nonsense_servers(play):

@@ -95,6 +95,7 @@ def test_the_tutorials_commands(tmp_path):
 
     (block,) = blocks(ROOT / "docs" / "tutorial.md", "console")
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # nobody's own
     environment |= {name: os.environ[name] for name in os.environ if name.startswith("COV")}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     ran = 0

@@ -233,6 +233,16 @@ def test_who_is_due_comes_in_order(again: Open) -> None:
     assert list(again().due("nobody", before=END + timedelta(9), limit=9)) == []
 
 
+def test_two_halves_are_not_one_character(again: Open) -> None:
+    halves, whole = AccountKey("client", "\ud83d" + "\ude00"), AccountKey("client", "\U0001f600")
+    put(again(), "\ud83d" + "\ude00", halves)
+    put(again(), "whole", whole)
+    found = again().load(halves)
+    assert found is not None
+    assert found.payload == "\ud83d" + "\ude00"
+    assert list(again().accounts("client")) == sorted([halves.account, whole.account])
+
+
 def test_opening_and_closing_twice_is_harmless(again: Open) -> None:
     put(again(), "x")
     for _ in range(2):
@@ -249,7 +259,7 @@ def test_a_lock_has_one_holder(again: Open) -> None:
     assert mine.acquire()
     assert not theirs.acquire()
     assert not mine.acquire()  # it is no counter
-    assert mine.remaining() > 60
+    assert mine.remaining() > 50
     mine.release()
     assert theirs.acquire()
     theirs.release()

@@ -33,6 +33,7 @@ from trakt_auth import (
     TokenRefreshed,
     TokenRevoked,
     TokenState,
+    TokenUnsaved,
     TraktAuthError,
     TransportError,
     open_store,
@@ -58,7 +59,10 @@ class OwnStore:
     def delete(self, key: AccountKey) -> None:
         raise NotImplementedError
 
-    def lock(self, key: AccountKey) -> Lock:
+    def lock(self, key: AccountKey, *, lease: float = 60) -> Lock:
+        raise NotImplementedError
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
         raise NotImplementedError
 
     def accounts(self, client_id: str) -> list[str]:
@@ -71,7 +75,7 @@ class OwnStore:
 def sync_use() -> None:
     app = Application("id", user_agent="t/1", client_secret=None, redirect_uri="https://x/cb")
     for store in (None, "memory:", open_store("file:x"), OwnStore()):
-        Client(app, store=store, endpoints=Endpoints.at("http://127.0.0.1:1"), timeout=5)
+        Client(app, store=store, spare=store, endpoints=Endpoints.at("http://127.0.0.1:1"), timeout=5)
     with Client(app) as client:
         assert_type(client, Client)
         device = client.start_device()
@@ -131,6 +135,8 @@ def hear(event: Event) -> None:
             TokenObtained(account=account, token=token)
             | TokenRefreshed(account=account, token=token)
         ):
+            assert_type(token, Token)
+        case TokenUnsaved(account=account, token=token):
             assert_type(token, Token)
         case TokenRevoked(account=account):
             pass

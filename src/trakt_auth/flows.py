@@ -27,7 +27,6 @@ from trakt_auth.errors import (
     LockTimeout,
     StateMismatch,
     StoreCorrupt,
-    StoreUnavailable,
     TraktAuthError,
     TransportError,
     Unavailable,
@@ -195,7 +194,7 @@ def _revoke(context: Context, account: str) -> Flow[None]:
         yield from hold(key, wait=context.lock_wait)
     aside, stored = (yield from recall(key)), (yield from load(key))
     for known in filter(None, (aside, stored)):
-        with suppress(StoreCorrupt, StoreUnavailable):  # what cannot be read can be forgotten
+        with suppress(StoreCorrupt):  # what cannot be read can be forgotten
             yield from _tell_trakt(context, Record.from_stored(known).token)
     if aside is not None:
         yield from put_aside(key, None, replacing=aside.version)

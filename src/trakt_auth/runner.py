@@ -16,13 +16,14 @@ from trakt_auth.errors import (
     Cancelled,
     LockTimeout,
     StoreConflict,
+    StoreCorrupt,
     StoreUnavailable,
     TraktAuthError,
 )
 from trakt_auth.events import Event
 from trakt_auth.flights import Flight, Flights, landed, landed_async
 from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
-from trakt_auth.records import AccountKey, Stored
+from trakt_auth.records import AccountKey, Stored, no_key, sealed_by
 from trakt_auth.steps import (
     Alone,
     Flow,
@@ -255,6 +256,8 @@ def _save(store: TokenStore, step: Save) -> int:
         if step.payload is None:
             store.delete(step.key)
             return 0
+        if step.replacing is None:
+            _leave_sealed(store, step.key)
         return store.save(
             step.key, step.payload, expires_at=step.expires_at, replacing=step.replacing
         )
@@ -262,6 +265,14 @@ def _save(store: TokenStore, step: Save) -> int:
         raise
     except Exception as error:
         raise _foreign(error) from error
+
+
+def _leave_sealed(store: TokenStore, key: AccountKey) -> None:
+    # A sign-in takes the place of whatever is there, but not of what only a key could open.
+    with suppress(StoreCorrupt):
+        there = store.load(key)
+        if there is not None and sealed_by(there) is not None:
+            raise no_key(there, f"account {key.account!r}")
 
 
 def _aside(spare: TokenStore, step: PutAside | Recall) -> Stored | None:

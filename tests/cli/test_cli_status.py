@@ -61,7 +61,14 @@ def test_json(desk):
     ran = desk.run("status", "--json")
     assert (ran.status, ran.err) == (0, "")
     report = json.loads(ran.out)
-    assert list(report) == ["client_id", "store", "paused_until", "accounts"]
+    assert list(report) == [
+        "client_id",
+        "store",
+        "store_reason",
+        "key",
+        "paused_until",
+        "accounts",
+    ]
     (account,) = report["accounts"]
     assert list(account) == [
         "account",
@@ -134,10 +141,14 @@ def test_the_store_of_those_who_name_none(desk):
     desk.monkeypatch.delenv("TRAKT_AUTH_STORE")
     desk.monkeypatch.setenv("XDG_DATA_HOME", "/data")
     desk.monkeypatch.setattr("sys.platform", "linux")
+    from keyring.backends.fail import Keyring as Fail
+
+    from keychains import installed
     from trakt_auth.cli.settings import Settings
 
-    assert Settings().store_url().startswith("file:")
-    assert Settings().store_url().endswith("tokens.json")
+    with installed(Fail()):
+        assert Settings().store_url().startswith("file:")
+        assert Settings().store_url().endswith("tokens.json")
 
 
 BROKEN = {

@@ -11,21 +11,39 @@ from trakt_auth.errors import UsageError
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from trakt_auth.ports import TokenStore
 
 __all__ = ["open_store"]
 
-KNOWN = "memory:  file:PATH  sqlite:PATH"
+KNOWN = "memory:  file:PATH  keyring:  sqlite:PATH  postgresql://...  redis://..."
 
 
-def open_store(url: str) -> TokenStore:
-    """Open the store that a URL names: `memory:`, `file:PATH` or `sqlite:PATH`.
+def open_store(url: str, *, keys: Sequence[str] = ()) -> TokenStore:
+    """Open the store that a URL names: `memory:`, `file:PATH`, `postgresql://...`, `sqlite:PATH`.
 
     `~` is the home directory; `sqlite:///a/b` is `sqlite:/a/b`. Nothing is read or written
-    yet.
+    yet. With `keys`, as `generate_key` of `stores.encryption` makes them, tokens are sealed by the
+    first and can be read by all of them.
 
-    Raises: UsageError for a URL that names no store.
+    Raises: UsageError for a URL that names no store, for what is no key, for a missing extra.
     """
+    store = _opened(url)
+    if not keys:
+        return store
+    try:
+        from trakt_auth.stores.encryption import EncryptedStore
+
+        return EncryptedStore(store, keys)
+    except ImportError as error:
+        raise UsageError(
+            f"Encryption needs cryptography, which cannot be imported: {error.name}",
+            hint="Install it: pip install 'trakt-auth[encryption]'",
+        ) from None
+
+
+def _opened(url: str) -> TokenStore:
     scheme, colon, rest = url.partition(":")
     match scheme.lower():
         case "memory" if colon and not rest:
@@ -36,11 +54,42 @@ def open_store(url: str) -> TokenStore:
             from trakt_auth.stores.file import FileStore
 
             return FileStore(rest.removeprefix("//"))
+        case "keyring" if colon and rest.isprintable():
+            from importlib.util import find_spec
+
+            from trakt_auth.stores.keyring import SERVICE, KeyringStore
+
+            if find_spec("keyring") is None:
+                raise UsageError(
+                    "A keyring store needs keyring, which is not installed",
+                    hint="Install it: pip install 'trakt-auth[keyring]'",
+                )
+            return KeyringStore(rest or SERVICE)
         # ":memory:" is SQLite's word for no file at all; it would become a file of that name.
         case "sqlite" if rest.removeprefix("//") not in ("", ":memory:") and "\0" not in rest:
             from trakt_auth.stores.sqlite import SqliteStore
 
             return SqliteStore(rest.removeprefix("//"))
+        case "postgresql" | "postgres" if rest.startswith("//"):
+            try:
+                from trakt_auth.stores.postgres import PostgresStore
+            except ImportError as error:
+                raise UsageError(
+                    f"A PostgreSQL store needs psycopg, which cannot be imported: {error.name}",
+                    hint="Install it: pip install 'trakt-auth[postgres]'",
+                ) from None
+
+            return PostgresStore(f"postgresql:{rest}")
+        case "redis" | "rediss" if rest.startswith("//"):
+            try:
+                from trakt_auth.stores.redis import RedisStore
+            except ImportError as error:
+                raise UsageError(
+                    f"A Redis store needs redis, which cannot be imported: {error.name}",
+                    hint="Install it: pip install 'trakt-auth[redis]'",
+                ) from None
+
+            return RedisStore(f"{scheme.lower()}:{rest}")
         case _:
             raise UsageError(f"{_shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
 

@@ -168,9 +168,9 @@ def _parse(document: Any) -> _Content:  # noqa: ANN401 - that it is what we wrot
         raise _NewerError
     records: dict[AccountKey, Stored] = {}
     for entry in document["records"]:
-        client_id, account, payload = entry["client_id"], entry["account"], entry["payload"]
-        if not all(isinstance(text, str) for text in (client_id, account, payload)):
-            raise TypeError
+        client_id, account, payload = (
+            _text(entry[name]) for name in ("client_id", "account", "payload")
+        )
         end = entry["expires_at"]
         records[AccountKey(client_id, account)] = Stored(
             payload=payload,
@@ -180,14 +180,30 @@ def _parse(document: Any) -> _Content:  # noqa: ANN401 - that it is what we wrot
     return _Content(int(document["version"]), records)
 
 
+def _json(text: str) -> str | dict[str, str]:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of characters; JSON would join two of them
+        return {"hex": text.encode(errors="surrogatepass").hex()}
+    return text
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - see _parse
+    if isinstance(value, dict):
+        return bytes.fromhex(value["hex"]).decode(errors="surrogatepass")
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 def _dump(content: _Content) -> bytes:
     records = [
         {
-            "client_id": key.client_id,
-            "account": key.account,
+            "client_id": _json(key.client_id),
+            "account": _json(key.account),
             "version": stored.version,
             "expires_at": stored.expires_at.isoformat() if stored.expires_at else None,
-            "payload": stored.payload,
+            "payload": _json(stored.payload),
         }
         for key, stored in content.records.items()
     ]

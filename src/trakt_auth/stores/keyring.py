@@ -1,0 +1,239 @@
+"""Tokens in the keychain of the operating system: for desktops.
+
+Layer 4. No token is looked into, and no library of a desktop is used here: see `keychain`.
+`open_store` and the command line import this file; it imports `disk`, `keychain`, `locks`.
+
+A keychain can neither compare and swap nor list. So every write happens under a kernel lock, and
+an entry of its own lists the names. It is written before a record, and after a deletion: a crash
+leaves at worst a name without a record, which nobody is told of. The records themselves hold
+their versions and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import cast
+
+from trakt_auth.errors import StoreConflict, StoreCorrupt
+from trakt_auth.records import LEASE, AccountKey, Stored, due_first
+from trakt_auth.stores.disk import PRIVATE, first_version, unavailable
+from trakt_auth.stores.keychain import Keychain, Place, corrupt
+from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
+
+__all__ = ["SERVICE", "KeyringStore", "marker"]
+
+SERVICE = "trakt-auth"
+WHAT = "OS keychain's lock"
+WAIT = 60.0  # seconds; who holds the lock may be waiting for a person to unlock the keychain
+LONGEST = 200  # characters of a name; Windows allows a few hundred
+INDEX = "index"
+PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+def marker(service: str = SERVICE) -> str:
+    """Return the path of the file that is there once tokens were kept; its locks lie beside it."""
+    from hashlib import sha256
+
+    from platformdirs import user_data_dir
+
+    name = "keychain"
+    if service != SERVICE:
+        name += "-" + sha256(service.encode(errors="surrogatepass")).hexdigest()[:16]
+    return os.path.join(user_data_dir("trakt-auth", appauthor=False), name)
+
+
+class KeyringStore:
+    """Keeps records in the keychain that the library keyring finds."""
+
+    def __init__(self, service: str = SERVICE, *, path: str | None = None) -> None:
+        self.service = service
+        self.path = path or marker(service)
+        self._keychain = Keychain(service)
+
+    def load(self, key: AccountKey) -> Stored | None:
+        """Return what is kept, None when nothing is.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        found = self._keychain.read(_name(key))
+        return _stored(found) if found and found.text else None
+
+    def save(
+        self,
+        key: AccountKey,
+        payload: str,
+        *,
+        expires_at: datetime | None,
+        replacing: int | None,
+    ) -> int:
+        """Keep a payload durably, return its version.
+
+        With `replacing` None an unreadable entry is first moved aside; a warning names it.
+
+        Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        name = _name(key)
+        with only_writer(self.path, WHAT, WAIT):
+            there = self._read(name, aside=replacing is None)
+            if replacing is not None and (
+                there is None or not there.text or there.version != replacing
+            ):
+                raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+            # The list first: a name without a record is harmless, a record without a name is not.
+            version = self._count(key, there, aside=replacing is None)
+            self._keychain.write(name, version, _dump(payload, expires_at), after=there)
+            self._mark()
+            return version
+
+    def delete(self, key: AccountKey) -> None:
+        """Forget; harmless when there is nothing.
+
+        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        with only_writer(self.path, WHAT, WAIT):
+            there = self._keychain.read(_name(key))
+            if there is not None:
+                index = self._keychain.read(INDEX)
+                version = max(there.version, index.version if index else first_version()) + 1
+                self._keychain.bury(_name(key), version, after=there)
+                names = _parse_names(index) - {key}
+                self._keychain.write(INDEX, version, _dump_names(names), after=index)
+
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
+        """Return a lock that has not been taken yet."""
+        return account_lock(self.path, key)
+
+    def accounts(self, client_id: str) -> list[str]:
+        """Return the names of an application's accounts, sorted.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        return sorted(key.account for key in self._records(client_id) if key.account)
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
+        """Return the accounts whose token ends before a moment, the first to end first.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        return due_first(self._records(client_id), client_id, before=before, limit=limit)
+
+    def close(self) -> None:
+        """Do nothing: no connection stays open."""
+
+    def _records(self, client_id: str) -> dict[AccountKey, Stored]:
+        names = _parse_names(self._keychain.read(INDEX))
+        found = {key: self.load(key) for key in names if key.client_id == client_id}
+        return {key: stored for key, stored in found.items() if stored is not None}
+
+    def _read(self, name: str, *, aside: bool) -> Place | None:
+        try:
+            found = self._keychain.read(name)
+            if name == INDEX:
+                _parse_names(found)
+        except StoreCorrupt:
+            if not aside:
+                raise
+            self._keychain.move_aside(name)
+            return None
+        return found
+
+    def _count(self, key: AccountKey, there: Place | None, *, aside: bool) -> int:
+        """Return the next version, after noting it and the name in the list."""
+        before = there.version if there else 0
+        try:
+            index = self._read(INDEX, aside=aside)
+        except StoreCorrupt:  # a refreshed token is worth more than the list of names
+            return max(before, first_version()) + 1
+        version = max(before, index.version if index else first_version()) + 1
+        names = _parse_names(index) | {key}
+        self._keychain.write(INDEX, version, _dump_names(names), after=index)
+        return version
+
+    def _mark(self) -> None:
+        if not os.path.exists(self.path):
+            try:
+                handle = os.open(self.path, os.O_WRONLY | os.O_CREAT, PRIVATE)
+                with open(handle, "w", encoding="utf-8") as file:
+                    file.write(f"The tokens are in the OS keychain, service {self.service!a}.\n")
+            except OSError as error:
+                raise unavailable(WHAT, self.path, "written", error) from None
+
+
+# -- texts --------------------------------------------------------------------------------------
+
+
+def _name(key: AccountKey) -> str:
+    name = f"{_quoted(key.client_id)}/{_quoted(key.account)}"
+    if len(name) <= LONGEST:
+        return name
+    from hashlib import sha256
+
+    return "=" + sha256(name.encode()).hexdigest()
+
+
+def _quoted(text: str) -> str:
+    # Capitals too: on Windows the case of a name makes no difference.
+    return "".join(
+        chr(byte) if byte in PLAIN else f"%{byte:02x}"
+        for byte in text.encode(errors="surrogatepass")
+    )
+
+
+def _unquoted(text: str) -> str:
+    from urllib.parse import unquote_to_bytes
+
+    return unquote_to_bytes(text).decode(errors="surrogatepass")
+
+
+def _dump(payload: str, expires_at: datetime | None) -> str:
+    content: dict[str, str | None] = {"end": expires_at.isoformat() if expires_at else None}
+    try:
+        payload.encode()
+        content["payload"] = payload
+    except UnicodeEncodeError:  # halves of characters; JSON would join two of them
+        content["hex"] = payload.encode(errors="surrogatepass").hex()
+    return json.dumps(content)
+
+
+def _stored(found: Place) -> Stored:
+    try:
+        content = json.loads(found.text)
+        end, raw = content["end"], content.get("hex")
+        return Stored(
+            payload=_text(content["payload"]) if raw is None else _unhexed(raw),
+            version=found.version,
+            expires_at=None if end is None else datetime.fromisoformat(end).astimezone(UTC),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, OverflowError):
+        raise corrupt() from None  # not chained: the cause would carry the text
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _unhexed(text: str) -> str:
+    return bytes.fromhex(text).decode(errors="surrogatepass")
+
+
+def _dump_names(names: set[AccountKey]) -> str:
+    clients: dict[str, list[str]] = {}
+    for key in sorted(names, key=lambda key: (key.client_id, key.account)):
+        clients.setdefault(_quoted(key.client_id), []).append(_quoted(key.account))
+    return json.dumps(clients)
+
+
+def _parse_names(index: Place | None) -> set[AccountKey]:
+    try:
+        clients = cast("dict[str, list[str]]", json.loads(index.text)) if index else {}
+        return {
+            AccountKey(_unquoted(client), _unquoted(account))
+            for client, accounts in clients.items()
+            for account in accounts
+        }
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        raise corrupt() from None

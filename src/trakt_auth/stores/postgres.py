@@ -1,0 +1,240 @@
+"""Tokens in PostgreSQL: many machines, many processes, many accounts.
+
+Layer 4, and the SQL of records and leases. No token is looked into, no connection opened here.
+`open_store` imports this file; it imports `postgres_pool`, `postgres_schema`, `leases` and lower.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+from weakref import finalize
+
+from psycopg import ClientCursor
+
+import trakt_auth.stores.postgres_schema as schema
+from trakt_auth.errors import StoreConflict, StoreCorrupt
+from trakt_auth.records import LEASE, AccountKey, Stored
+from trakt_auth.stores.leases import Lease
+from trakt_auth.stores.postgres_pool import Pool
+
+__all__ = ["PostgresStore"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+DOUBTS = 1000  # lost answers to remember; each is forgotten as soon as its save is tried again
+
+# Sent before a statement, for its transaction alone: a pooler may stand between us and the server.
+# A server that is set to answer before a commit is on the disk could lose a rotated token.
+LIMIT: LiteralString = """
+SELECT set_config('statement_timeout', '5s', true),
+  CASE current_setting('synchronous_commit')
+    WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END;"""
+LOAD: LiteralString = (
+    "SELECT payload, version, expires_at FROM trakt_auth_records"
+    " WHERE client_id = %b AND account = %b"
+)
+# The version is taken behind the row's lock; what EXCLUDED has may be older than what is there.
+PUT: LiteralString = """
+INSERT INTO trakt_auth_records AS r (client_id, account, expires_at, payload, written, version)
+VALUES (%s, %s, %s, %s, %s, nextval('trakt_auth_versions'))
+ON CONFLICT (client_id, account) DO UPDATE SET expires_at = EXCLUDED.expires_at,
+  payload = EXCLUDED.payload, written = EXCLUDED.written, version = nextval('trakt_auth_versions')
+RETURNING r.version"""
+SWAP: LiteralString = """
+UPDATE trakt_auth_records SET expires_at = %s, payload = %s, written = %s,
+  version = nextval('trakt_auth_versions')
+WHERE client_id = %s AND account = %s AND version = %s RETURNING version"""
+OURS: LiteralString = (
+    "SELECT version FROM trakt_auth_records WHERE client_id = %s AND account = %s AND written = %s"
+)
+DELETE: LiteralString = "DELETE FROM trakt_auth_records WHERE client_id = %s AND account = %s"
+ACCOUNTS: LiteralString = (
+    "SELECT account FROM trakt_auth_records WHERE client_id = %b AND account <> '' ORDER BY account"
+)
+DUE: LiteralString = (
+    "SELECT account FROM trakt_auth_records"
+    " WHERE client_id = %b AND expires_at < %s AND account <> ''"
+    " ORDER BY expires_at, account LIMIT %s"
+)
+# Only the server's clock counts. Who finds the account taken has written nothing.
+TAKE: LiteralString = """
+INSERT INTO trakt_auth_leases AS l (client_id, account, owner, ends_at)
+SELECT %s, %s, %s, clock_timestamp() + make_interval(secs => %s)
+WHERE NOT EXISTS (
+  SELECT FROM trakt_auth_leases
+  WHERE client_id = %s AND account = %s AND ends_at > clock_timestamp())
+ON CONFLICT (client_id, account) DO UPDATE
+SET owner = EXCLUDED.owner, ends_at = clock_timestamp() + make_interval(secs => %s)
+WHERE l.ends_at <= clock_timestamp() RETURNING 1"""
+RENEW: LiteralString = """
+UPDATE trakt_auth_leases SET ends_at = clock_timestamp() + make_interval(secs => %s)
+WHERE client_id = %s AND account = %s AND owner = %s RETURNING 1"""
+END: LiteralString = (
+    "DELETE FROM trakt_auth_leases WHERE client_id = %s AND account = %s AND owner = %s"
+)
+
+
+class PostgresStore:
+    """Keeps records in tables named `trakt_auth_...`; an account's lock is a row with a lease.
+
+    No advisory lock: it would take a connection for as long as Trakt takes to answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._pool = Pool(url, schema.prepare)
+        self._doubts: dict[bytes, bytes] = {}
+        # At the end of the program too, while the pool's threads can still be joined.
+        self._finalizer = finalize(self, Pool.close, self._pool)
+
+    def migrate(self) -> None:
+        """Make or upgrade the tables now; without this, the first call does it.
+
+        Raises: StoreUnavailable.
+        """
+        with self._pool.direct() as connection:
+            schema.upgrade(connection)
+
+    def load(self, key: AccountKey) -> Stored | None:
+        """Return what is kept, None when nothing is.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        rows = self._read(LOAD, *_names(key))
+        return _stored(key, *rows[0]) if rows else None
+
+    def save(
+        self,
+        key: AccountKey,
+        payload: str,
+        *,
+        expires_at: datetime | None,
+        replacing: int | None,
+    ) -> int:
+        """Keep a payload durably, return its version.
+
+        When the answer is lost, StoreUnavailable is raised and nobody knows whether it was kept:
+        the same call again finds out, and finds its own record if it was.
+
+        Raises: StoreConflict, StoreUnavailable.
+        """
+        names, values = _names(key), (_micros(expires_at), _bytes(payload))
+        this = hashlib.sha256(repr((names, values, replacing)).encode()).digest()
+        doubt = self._doubts.pop(this, None)
+        written = doubt or os.urandom(16)
+        try:
+            if replacing is None:
+                row = self._write(PUT, *names, *values, written)
+            else:
+                row = self._write(SWAP, *values, written, *names, replacing)
+            if row is None and doubt is not None:
+                row = self._write(OURS, *names, written)
+        except BaseException:
+            self._doubts[this] = written
+            for oldest in list(self._doubts)[:-DOUBTS]:
+                self._doubts.pop(oldest, None)
+            raise
+        if row is None:
+            raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+        return int(row[0])
+
+    def delete(self, key: AccountKey) -> None:
+        """Forget; harmless when there is nothing.
+
+        Raises: StoreUnavailable.
+        """
+        self._write(DELETE, *_names(key))
+
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
+        """Return a lock that has not been taken yet."""
+        return Lease(self, key, lease)
+
+    def accounts(self, client_id: str) -> list[str]:
+        """Return the names of an application's accounts, sorted.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        return [_name(row[0]) for row in self._read(ACCOUNTS, _bytes(client_id))]
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
+        """Return the accounts whose token ends before a moment, the first to end first.
+
+        Raises: StoreUnavailable, StoreCorrupt.
+        """
+        rows = self._read(DUE, _bytes(client_id), _micros(before), limit)
+        return [_name(row[0]) for row in rows]
+
+    def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
+        """Give the account to `owner` unless somebody else has it.
+
+        Raises: StoreUnavailable.
+        """
+        names = _names(key)
+        return self._write(TAKE, *names, owner, seconds, *names, seconds) is not None
+
+    def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
+        """Count `seconds` anew if nobody else has had the account since.
+
+        Raises: StoreUnavailable.
+        """
+        return self._write(RENEW, seconds, *_names(key), owner) is not None
+
+    def end_lease(self, key: AccountKey, owner: str) -> None:
+        """Free the account if it is still the owner's.
+
+        Raises: StoreUnavailable.
+        """
+        self._write(END, *_names(key), owner)
+
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        self._pool.close()
+
+    def _read(self, sql: LiteralString, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401
+        with self._pool.use() as connection:
+            return connection.execute(sql, values, binary=True).fetchall()
+
+    def _write(self, sql: LiteralString, *values: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
+        with self._pool.use() as connection:
+            # The client writes the values into the text: then several statements are one message,
+            # one transaction and one round trip.
+            cursor = ClientCursor(connection).execute(LIMIT + sql, values)
+            cursor.nextset()
+            return cursor.fetchone() if cursor.description else None
+
+
+def _stored(key: AccountKey, payload: bytes, version: int, end: int | None) -> Stored:
+    try:
+        expires_at = None if end is None else EPOCH + end * MICROSECOND
+        return Stored(payload=_text(payload), version=version, expires_at=expires_at)
+    except (ValueError, OverflowError):
+        # Not chained: the cause would carry the payload.
+        raise StoreCorrupt(
+            f"The record of account {key.account!r} in PostgreSQL is not readable",
+            hint="Restore a backup, or sign in again: a new login takes its place.",
+        ) from None
+
+
+def _names(key: AccountKey) -> tuple[bytes, bytes]:
+    return _bytes(key.client_id), _bytes(key.account)
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - EPOCH) // MICROSECOND
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _text(blob: bytes) -> str:
+    return blob.decode(errors="surrogatepass")
+
+
+def _name(blob: bytes) -> str:
+    try:
+        return _text(blob)
+    except ValueError:
+        raise StoreCorrupt("The name of an account in PostgreSQL is not readable") from None

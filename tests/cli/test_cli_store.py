@@ -1,0 +1,168 @@
+"""Where tokens live when nobody says: the keychain that answers, a file, and what was before."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_desk import SOURCE
+from keyring.backends.fail import Keyring as Fail
+from keyring.errors import KeyringLocked
+
+from keychains import Keychain, installed
+from trakt_auth.cli.settings import Settings
+
+
+@pytest.fixture
+def home(desk, tmp_path):
+    """Nobody names a store; the data folder is a private one."""
+    desk.monkeypatch.delenv("TRAKT_AUTH_STORE")
+    desk.monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
+    desk.monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    desk.monkeypatch.setattr(sys, "platform", "linux")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def chain():
+    with installed(Keychain()) as chain:
+        yield chain
+
+
+def status(desk):
+    return json.loads(desk("status", "--json").out)
+
+
+def test_the_keychain_where_one_answers(desk, home, chain):
+    report = status(desk)
+    assert report["store"] == "keyring:"
+    assert report["store_reason"] == "an OS keychain answers: Test Keychain"
+    assert not home.exists()  # asking leaves no trace
+    ran = desk("login", "--device")
+    assert ran.status == 0
+    assert "is kept in keyring:" in ran.err
+    assert not (home / "tokens.json").exists()
+    assert any("access_token" in text for text in chain.entries.values())
+    assert desk("token").status == 0
+    assert status(desk)["store_reason"] == "tokens were kept in the OS keychain before"
+    assert status(desk)["accounts"][0]["state"] == "signed_in"
+    assert desk("refresh").status == 0
+    assert desk("logout").status == 0
+    assert not any("access_token" in text for text in chain.entries.values())
+
+
+def test_a_file_where_none_answers(desk, home):
+    with installed(Fail()):
+        report = status(desk)
+        assert report["store"] == f"file:{home}/tokens.json"
+        assert report["store_reason"] == "no OS keychain answers: no D-Bus session"
+        text = desk("status").out
+        assert f"store     file:{home}/tokens.json" in text
+        assert "no OS keychain answers: no D-Bus session" in text
+        assert desk("login", "--device").status == 0
+        assert (home / "tokens.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_upgrade_logs_nobody_out(desk, home, chain):
+    with installed(Fail()):
+        assert desk("login", "--device").status == 0
+        token = desk("token").out
+    report = status(desk)  # a keychain answers from now on
+    assert report["store"] == f"file:{home}/tokens.json"
+    assert report["store_reason"] == "there is a token file already"
+    assert desk("token").out == token
+    assert chain.entries == {}
+
+
+def test_a_login_without_a_desktop_does_not_look_elsewhere(desk, home, chain):
+    assert desk("login", "--device").status == 0
+    with installed(Fail()):
+        ran = desk("token")
+        assert (ran.status, ran.out) == (1, "")
+        assert "No OS keychain answers: no D-Bus session" in ran.err
+        assert "--store file:PATH" in ran.err
+        assert desk("login", "--device").status == 1
+    assert not (home / "tokens.json").exists()
+    assert desk("token").status == 0
+
+
+def test_a_locked_keychain_is_told_before_anybody_is_asked_to_sign_in(desk, home, chain):
+    def locked(*_):
+        raise KeyringLocked
+
+    desk.monkeypatch.setattr(chain, "get_password", locked)
+    ran = desk("login", "--device")
+    assert ran.status == 1
+    assert "locked" in ran.err
+    assert "Unlock" in ran.err
+    assert "/oauth/device/code" not in desk.trakt.state()["requests"]
+
+
+def test_who_names_a_store_gets_it(desk, home, chain, tmp_path):
+    for how in ("option", "variable"):
+        url = f"file:{tmp_path}/{how}"
+        if how == "variable":
+            desk.monkeypatch.setenv("TRAKT_AUTH_STORE", url)
+        report = json.loads(desk("status", "--json", *(["--store", url] * (how == "option"))).out)
+        assert report["store"] == url
+        named = "--store" if how == "option" else "TRAKT_AUTH_STORE"
+        assert report["store_reason"] == f"named by {named}"
+
+
+def test_without_the_library_it_is_a_file(desk, home):
+    desk.monkeypatch.setitem(sys.modules, "keyring", None)
+    url, why = Settings().store_choice()
+    assert url == f"file:{home}/tokens.json"
+    assert why == "no OS keychain answers: the library keyring is not installed"
+
+
+def run(program, environment):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": SOURCE, "TRAKT_CLIENT_ID": "emulator", "PATH": os.environ["PATH"],
+             **environment},
+    )  # fmt: skip
+
+
+QUICK = (
+    "import sys; from trakt_auth.cli import main; main(['token']);"
+    "print(*sorted(sys.modules), file=sys.stderr)"
+)
+
+
+def test_a_fresh_token_in_the_default_file_loads_neither_keychain_nor_cipher(desk, tmp_path):
+    token = desk.sign_in()
+    folder = tmp_path / "share" / "trakt-auth"
+    folder.mkdir(parents=True)
+    (folder / "tokens.json").write_bytes(desk.file.read_bytes())
+    done = run(QUICK, {"XDG_DATA_HOME": str(tmp_path / "share"), "HOME": str(tmp_path)})
+    assert done.stdout == f"{token.access_token}\n"
+    loaded = set(done.stderr.split())
+    assert not loaded & {"keyring", "cryptography", "click", "rich", "httpx2", "filelock"}
+    assert "trakt_auth.stores.keyring" not in loaded
+
+
+def test_a_machine_without_a_desktop(tmp_path):
+    program = (
+        "from trakt_auth.cli.settings import Settings;"
+        "url, why = Settings().store_choice(); print(url); print(why)"
+    )
+    done = run(program, {"XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path)})
+    url, why = done.stdout.splitlines()
+    if sys.platform == "linux":
+        assert url == f"file:{tmp_path}/trakt-auth/tokens.json"
+        assert why == "no OS keychain answers: no D-Bus session"
+
+
+def test_a_key_alone_loads_the_cipher(desk, tmp_path):
+    token = desk.sign_in()
+    key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    done = run(QUICK, {"TRAKT_AUTH_STORE": desk.store, "TRAKT_AUTH_KEY": key})
+    assert done.stdout == f"{token.access_token}\n"
+    loaded = set(done.stderr.split())
+    assert "cryptography" in loaded
+    assert not loaded & {"keyring", "click", "rich", "httpx2"}
+    assert Path(desk.file).exists()
