@@ -19,6 +19,7 @@ from trakt_auth.errors import UsageError
 __all__ = ["dispatch"]
 
 PORT = click.IntRange(0, 65535)
+KINDS = ("trakt-auth", "pytrakt", "trakt.py", "response")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 STORE = click.option("--store", metavar="URL", help="Where tokens are kept, e.g. file:PATH.")
 ACCOUNT = click.option("--account", metavar="NAME", help="Which login; `default` is the usual one.")
@@ -143,6 +144,27 @@ def logout(settings: Settings) -> int:
     return job.logout(settings)
 
 
+@cli.command(short_help="Change the key that seals tokens.")
+@click.option("--generate", is_flag=True, help="Print a new key and nothing else.")
+@click.option("--decrypt", is_flag=True, help="Seal nothing any more.")
+@_for_a_login
+def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
+    r"""Seal every record of the application by the first key in TRAKT_AUTH_KEY.
+
+    The keys that follow it only open. What is not sealed yet is sealed as well. Other programs
+    may go on refreshing meanwhile.
+
+    \b
+    Example: export TRAKT_AUTH_KEY=$(trakt-auth rekey --generate)
+             trakt-auth rekey
+    """
+    import trakt_auth.cli.rekey as job
+
+    if generate and decrypt:
+        raise UsageError("--generate excludes --decrypt", hint="Choose one of them.")
+    return job.generate() if generate else job.rekey(settings, decrypt=decrypt)
+
+
 @cli.command(short_help="Call Trakt's API, signed in.")
 @click.argument("method", type=click.Choice(METHODS, case_sensitive=False))
 @click.argument("path")
@@ -159,6 +181,59 @@ def api(settings: Settings, **call: Any) -> int:  # noqa: ANN401 - as its option
     import trakt_auth.cli.api as job
 
     return job.api(settings, **call)
+
+
+@cli.command("import", short_help="Take over a login from a file of another program.")
+@click.argument("file", metavar="FILE|-")
+@click.option("--replace", is_flag=True, help="Overwrite a login that is here already.")
+@_for_a_login
+def import_(settings: Settings, *, file: str, replace: bool) -> int:
+    r"""Take over logins from PyTrakt's or trakt.py's token file, or from `trakt-auth export`.
+
+    FILE is left as it is; - reads stdin. From then on no other program may refresh the token.
+
+    \b
+    Example: trakt-auth import ~/.pytrakt.json
+    """
+    import trakt_auth.cli.move_in as job
+
+    return job.move_in(settings, file=file, replace=replace)
+
+
+@cli.command(short_help="Write logins to a file, for another computer or program.")
+@click.argument("file", metavar="[FILE|-]", default="-")
+@click.option("--format", "kind", type=click.Choice(KINDS), default=KINDS[0], show_default=True)
+@click.option("--replace", is_flag=True, help="Overwrite FILE.")
+@_for_a_login
+def export(settings: Settings, *, file: str, kind: str, replace: bool) -> int:
+    r"""Write logins, secrets included, to stdout or to a file that is yours alone.
+
+    All of them, or the one that --account names; the formats of other programs hold one.
+
+    \b
+    Example: trakt-auth export moving.json
+    """
+    import trakt_auth.cli.move_out as job
+
+    return job.move_out(settings, file=file, kind=kind, replace=replace)
+
+
+@cli.command(short_help="Find out what is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--offline", is_flag=True, help="Ask neither Trakt nor the network.")
+@_for_a_login
+def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
+    r"""Check the settings, the store, the logins, the network, and what Trakt says to them.
+
+    Changes nothing. Exit status 0 also with warnings; 3 and 5 where all that is wrong is that
+    somebody has to sign in, or that Trakt cannot be reached; else 1.
+
+    \b
+    Example: trakt-auth doctor --offline
+    """
+    import trakt_auth.cli.doctor as job
+
+    return job.doctor(settings, as_json=as_json, offline=offline)
 
 
 @cli.command(short_help="Run a Trakt on this computer, for tests.")

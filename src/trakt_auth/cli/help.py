@@ -20,7 +20,9 @@ Environment:
   TRAKT_CLIENT_SECRET  not needed by most
   TRAKT_REDIRECT_URI   for login --browser, as registered
   TRAKT_USER_AGENT     your program and its version, e.g. my-player/1.2
-  TRAKT_AUTH_STORE     where tokens are kept; a private file by default
+  TRAKT_AUTH_STORE     where tokens are kept; `status` tells the default
+  TRAKT_AUTH_KEY       seals them; the first key seals, more may open
+  TRAKT_AUTH_KEY_FILE  a private file with the same
   TRAKT_AUTH_URL       https://auth.trakt.tv unless given
   TRAKT_API_URL        https://api.trakt.tv unless given
 
@@ -37,7 +39,8 @@ With --account, exit status 3 tells that this account has to sign in.
 Example: trakt-auth status --json
 
 \b
-Its keys: client_id, store, paused_until, accounts. In each account:
+Its keys: client_id, store, store_reason, key (the id of the one that
+seals), paused_until, accounts. In each account:
   account, reason, refreshable, expires_in (seconds),
   state (signed_in, due, expired or login_required),
   created_at, expires_at, refresh_due_at,

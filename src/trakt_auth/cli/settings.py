@@ -7,7 +7,8 @@ The files of `cli` import this one.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ __all__ = ["DEFAULT_ACCOUNT", "Settings", "version"]
 DEFAULT_ACCOUNT = "default"
 TRAKT_AUTH = "https://auth.trakt.tv"
 TRAKT_API = "https://api.trakt.tv"
+LONGEST_KEY_FILE = 100_000  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +82,63 @@ class Settings:
             return None
         return Endpoints(auth=auth or TRAKT_AUTH, api=api or TRAKT_API)
 
-    def store_url(self) -> str:
-        """Return where tokens are kept: the option, the environment, or a file of the user's."""
-        named = self.store or self.variable("TRAKT_AUTH_STORE")
+    def store_choice(self) -> tuple[str, str]:
+        """Return the URL of where tokens are kept, and why it is that one.
+
+        A default that was used stays the default: an upgrade, or a login without a desktop, must
+        not look elsewhere and find nobody signed in.
+        """
+        if self.store is not None:
+            return self.store, "named by --store"
+        named = self.variable("TRAKT_AUTH_STORE")
         if named is not None:
-            return named
+            return named, "named by TRAKT_AUTH_STORE"
         from platformdirs import user_data_dir
 
-        return f"file:{os.path.join(user_data_dir('trakt-auth', appauthor=False), 'tokens.json')}"  # noqa: PTH118
+        path = os.path.join(user_data_dir("trakt-auth", appauthor=False), "tokens.json")  # noqa: PTH118
+        if os.path.exists(path):  # noqa: PTH110 - pathlib would slow down every `token`
+            return f"file:{path}", "there is a token file already"
+        from trakt_auth.stores.keychain import available
+        from trakt_auth.stores.keyring import marker
+
+        if os.path.exists(marker()):  # noqa: PTH110
+            return "keyring:", "tokens were kept in the OS keychain before"
+        usable, said = available()
+        if usable:
+            return "keyring:", f"an OS keychain answers: {said}"
+        return f"file:{path}", f"no OS keychain answers: {said}"
+
+    def store_url(self) -> str:
+        """Return the URL of where tokens are kept."""
+        return self.store_choice()[0]
 
     def store_shown(self) -> str:
         """Return the store's URL without the password that it may hold."""
-        head, at, tail = self.store_url().rpartition("@")
-        return f"{head.partition('//')[0]}//...@{tail}" if at and "//" in head else self.store_url()
+        url = self.store_url()
+        head, at, tail = url.rpartition("@")
+        return f"{head.partition('//')[0]}//...@{tail}" if at and "//" in head else url
+
+    def keys(self) -> list[str]:
+        """Return the keys that seal the tokens, the first of them for what is saved from now on.
+
+        Raises: UsageError.
+        """
+        text, path = self.variable("TRAKT_AUTH_KEY"), self.variable("TRAKT_AUTH_KEY_FILE")
+        if text is not None and path is not None:
+            raise UsageError(
+                "TRAKT_AUTH_KEY and TRAKT_AUTH_KEY_FILE are both set", hint="Unset one of them."
+            )
+        if path is not None:
+            text = _private_text(path)
+        if text is None:
+            return []
+        keys = text.replace(",", " ").split()
+        if not keys:
+            raise UsageError(
+                "TRAKT_AUTH_KEY is set and holds no key",
+                hint="Make one with `trakt-auth rekey --generate`, or unset the variable.",
+            )
+        return keys
 
     def open_store(self) -> TokenStore:
         """Open the store; nothing is read yet.
@@ -101,16 +147,38 @@ class Settings:
         """
         from trakt_auth.stores import open_store
 
-        return open_store(self.store_url())
+        return open_store(self.store_url(), keys=self.keys())
 
-    def client(self) -> Client:
-        """Return a client for these settings.
+    @contextmanager
+    def client(self) -> Generator[Client, None, None]:
+        """Lend a client for these settings, and close it and its store.
 
         Raises: UsageError.
         """
         from trakt_auth.client import Client
 
-        return Client(self.application(), store=self.store_url(), endpoints=self.endpoints())
+        store = self.open_store()
+        try:
+            with Client(self.application(), store=store, endpoints=self.endpoints()) as client:
+                yield client
+        finally:
+            store.close()
+
+
+def _private_text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            if os.name != "nt" and os.fstat(file.fileno()).st_mode & 0o077:
+                raise UsageError(
+                    f"TRAKT_AUTH_KEY_FILE {path} can be read by others",
+                    hint=f"Make it private: chmod 600 {path}",
+                )
+            return file.read(LONGEST_KEY_FILE).decode(errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"TRAKT_AUTH_KEY_FILE {path} cannot be read: {error.strerror or error}",
+            hint="Name a file that holds a key of `trakt-auth rekey --generate`.",
+        ) from None
 
 
 def version() -> str:

@@ -15,6 +15,7 @@ from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.status_text import table
 from trakt_auth.judgement import NO_REFRESH_TOKEN
 from trakt_auth.records import AccountKey, Outcome, Record, pause_from
+from trakt_auth.stores.encryption import key_id
 from trakt_auth.tokens import TokenState
 
 __all__ = ["status"]
@@ -42,6 +43,7 @@ def status(settings: Settings, *, as_json: bool) -> int:
 
 def _report(settings: Settings, now: datetime) -> dict[str, Any]:
     client_id = settings.application().client_id
+    (_, reason), keys = settings.store_choice(), settings.keys()
     store = settings.open_store()
     names = store.accounts(client_id) if settings.account is None else [settings.account]
     accounts: list[dict[str, Any]] = []
@@ -54,6 +56,8 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
     return {
         "client_id": client_id,
         "store": settings.store_shown(),
+        "store_reason": reason,
+        "key": key_id(keys[0]) if keys else None,
         "paused_until": _time(until) if until and until > now else None,
         "accounts": accounts,
     }

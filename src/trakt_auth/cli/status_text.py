@@ -38,6 +38,9 @@ def table(report: dict[str, Any], now: datetime) -> str:
     if report["paused_until"]:
         lines.append(_row("pause", f"Trakt asked for one until {_when(report['paused_until'])}"))
     lines.append(_row("store", clean(report["store"])))
+    lines.append(_row("", clean(report["store_reason"])))
+    if report["key"]:
+        lines.append(_row("sealed", f"what is saved is sealed by the key {report['key']}"))
     return "\n".join(lines) + "\n"
 
 

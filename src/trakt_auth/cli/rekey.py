@@ -1,0 +1,92 @@
+"""`trakt-auth rekey`: seals every record of an application by the first key; makes new keys.
+
+Layer 6. What a sealed record is, is known to `stores.encryption` alone.
+Only `commands` imports this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trakt_auth.cli.output import DONE, FAILED, clean, delivered, say
+from trakt_auth.cli.settings import Settings
+from trakt_auth.errors import StoreError, UsageError
+from trakt_auth.records import AccountKey
+from trakt_auth.stores.encryption import EncryptedStore, generate_key
+
+__all__ = ["generate", "rekey"]
+
+ROUNDS = 3  # until one of them finds nothing to do
+STEP = 500  # records between two words of progress
+PATIENCE = 10  # failures; then it is the store and not the records
+
+
+@dataclass(slots=True)
+class _Count:
+    """One round over all records."""
+
+    all: int = 0
+    changed: int = 0
+    failed: int = 0
+
+
+def generate() -> int:
+    """Print a new key and nothing else."""
+    return delivered(f"{generate_key()}\n")
+
+
+def rekey(settings: Settings, *, decrypt: bool) -> int:
+    """Reseal every record that needs it, while others go on refreshing; return the exit status."""
+    client_id = settings.application("trakt-auth").client_id
+    store = settings.open_store()
+    if not isinstance(store, EncryptedStore):
+        raise UsageError(
+            "There is no key: neither TRAKT_AUTH_KEY nor TRAKT_AUTH_KEY_FILE is set",
+            hint="Make one: export TRAKT_AUTH_KEY=$(trakt-auth rekey --generate), and keep it.",
+        )
+    count = _round(store, client_id, settings.account, decrypt=decrypt, quiet=False)
+    changed, rounds = count.changed, 1
+    while count.changed and rounds < ROUNDS:  # somebody may have used the old key meanwhile
+        count = _round(store, client_id, settings.account, decrypt=decrypt, quiet=True)
+        changed, rounds = changed + count.changed, rounds + 1
+    store.close()
+    return _told(count, changed, None if decrypt else store.key_id)
+
+
+def _round(
+    store: EncryptedStore, client_id: str, account: str | None, *, decrypt: bool, quiet: bool
+) -> _Count:
+    names = store.accounts(client_id) if account is None else [account]
+    count = _Count(all=len(names))
+    for number, name in enumerate(names, 1):
+        try:
+            count.changed += store.reseal(AccountKey(client_id, name), plain=decrypt)
+        except StoreError as error:
+            count.failed += 1
+            if count.failed == PATIENCE:
+                raise
+            if not quiet:
+                say(f"trakt-auth: {clean(str(error))}")
+        if number % STEP == 0 and not quiet:
+            say(f"{number} of {count.all} ...")
+    return count
+
+
+def _told(last: _Count, changed: int, key: str | None) -> int:
+    word = "unsealed" if key is None else "resealed"
+    say(f"{changed} of {last.all} records were {word}.")
+    if last.changed:
+        say(
+            "Somebody still seals by another key. Put the new key first wherever programs use this "
+            "store, then run this again."
+        )
+    if last.failed:
+        say(f"{last.failed} could not be opened and are as they were: keep their keys.")
+    if last.changed or last.failed:
+        return FAILED
+    if key is None:
+        say("No record of this application needs a key any more: unset TRAKT_AUTH_KEY.")
+    else:
+        say(f"No record of this application needs another key than {key} any more.")
+    say("Other applications that use this store: once more with their TRAKT_CLIENT_ID.")
+    return DONE
