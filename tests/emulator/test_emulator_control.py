@@ -169,14 +169,15 @@ def test_is_loopback() -> None:
 
 def test_home_lists_and_decides(desk: Desk, browser: Browser) -> None:
     browser.open("/")
-    assert "No device is waiting" in browser.text
+    assert "No device codes yet" in browser.text
     assert "Nobody has signed in" in browser.text
     first, second, _ = desk.start_device(), desk.start_device(), desk.start_device()
     browser.open("/").submit("/", user_code=first["user_code"], decision="approve")
-    assert "approved, not collected yet" in browser.text
+    assert "not collected yet" in browser.text
     assert "emulator-user" in browser.text
     browser.submit("/", user_code=second["user_code"], decision="deny")
-    assert second["user_code"] not in browser.text
+    assert f'id="code-{first["user_code"]}"' in browser.text
+    assert f'id="code-{second["user_code"]}"' not in browser.text
     assert desk.poll(first).status == 200
     assert desk.poll(second).status == 418
     browser.open("/")

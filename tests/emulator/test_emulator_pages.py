@@ -177,7 +177,7 @@ def test_every_page_has_its_security_headers(desk: Desk, browser: Browser) -> No
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store"
         assert "Emulator: not Trakt" in browser.text
-        assert not re.search(r'(src|href)="(?!/|data:,|http://127\.0\.0\.1:8999/)', browser.text)
+        assert not re.search(r'(src|href)="(?!/|#|data:,|http://127\.0\.0\.1:8999/)', browser.text)
 
 
 def test_session_cookie(desk: Desk, browser: Browser) -> None:
@@ -293,6 +293,40 @@ def test_activate_refuses_codes(desk: Desk, browser: Browser) -> None:
     desk.wait(600)
     browser.open("/activate")
     assert browser.submit("/activate", code=old).last.status == 410
+
+
+def test_the_page_that_asks_about_a_device(desk: Desk, browser: Browser) -> None:
+    code, used = desk.start_device()["user_code"], desk.start_device()["user_code"]
+    desk.emulator.approve_device(used)
+    browser.open(f"/activate/{code.lower()}/confirm")
+    assert f"next=%2Factivate%2F{code}" in browser.url, "first of all: who are you?"
+    browser.sign_in("sean")
+    assert browser.open(f"/activate/{code}/confirm").last.status == 200
+    assert code in browser.text
+    assert browser.open(f"/activate/{used}/confirm").last.status == 409
+    assert browser.open("/activate/NOPE/confirm").last.status == 404
+    desk.wait(600)
+    assert browser.open(f"/activate/{code}/confirm").last.status == 410
+    assert "Enter another code" in browser.text
+
+
+def test_a_decision_that_is_sent_twice(desk: Desk, browser: Browser) -> None:
+    for decision, ending in (("allow", "success"), ("deny", "denied")):
+        device = desk.start_device()
+        code = device["user_code"]
+        browser.open("/activate")
+        if decision == "allow":
+            browser.sign_in("sean")
+        for _ in range(3):
+            browser.open("/activate").submit("/activate", code=code, decision=decision)
+            assert browser.url.endswith(f"/activate/{ending}")
+            desk.poll(device)
+            desk.wait(5)
+    stranger = Browser(desk)
+    stranger.open("/activate").sign_in("maria")
+    taken = desk.start_device()["user_code"]
+    desk.emulator.approve_device(taken, username="sean")
+    assert stranger.submit("/activate", code=taken, decision="allow").last.status == 409
 
 
 def test_auto_approved_code_is_used_already() -> None:

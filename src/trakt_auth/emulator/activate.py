@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.sessions import Visit
     from trakt_auth.emulator.site import Site
 
-__all__ = ["activate", "denied", "enter", "success"]
+__all__ = ["activate", "confirm", "denied", "enter", "success"]
 
 _LONGEST_CODE = 40
 
@@ -30,48 +30,56 @@ def activate(site: Site, request: Request) -> Answer:
     Whether Trakt's new host still fills it in is unknown (facts section 1).
     """
     browser = visit(site, request)
-    code = clean_user_code(request.words.get("code", ""))[:_LONGEST_CODE]
+    code = _given(request.words.get("code", ""))
     if browser.account is None:
         return browser.go(sign_in_url(_address(code)), outcome="sign_in")
     return browser.show("activate.html", code=code, here=_address(code), problem="")
 
 
 def enter(site: Site, request: Request) -> Answer:
-    """Look the code up, ask, and carry out what the person chose: `POST /activate`."""
+    """Look the code up, then carry out what the person chose: `POST /activate`."""
     browser = visit(site, request)
     fields = checked_form(browser)
-    code = clean_user_code(fields.get("code", ""))[:_LONGEST_CODE]
+    code = _given(fields.get("code", ""))
     account = browser.account
     if account is None:
         return browser.go(sign_in_url(_address(code)), outcome="sign_in")
     request.notes["account"] = account.username
     device = site.codes.by_user_code(code)
     if device is None:
-        return browser.show(
-            "activate.html",
-            status=404,
-            outcome="unknown",
-            code=code,
-            here=_address(code),
-            problem="This code is not known. Look at your device again.",
-        )
-    settled = _settled(browser, site.settle(device, now=request.now))
+        return _unknown(browser, code)
+    decision = fields.get("decision")
+    settled = _settled(browser, site.settle(device, now=request.now), decision)
     if settled is not None:
         return settled
-    decision = fields.get("decision")
     if decision not in {"allow", "deny"}:
-        application = site.applications[device.client_id]
-        return browser.show("confirm.html", application=application, code=code)
+        # A page of its own, so that going back to it asks nobody to send a form again.
+        return browser.go(f"{_address(code)}/confirm", outcome="code_entered")
     allowed = decision == "allow"
     site.decide(device, username=account.username, approve=allowed, now=request.now)
-    outcome = "allowed" if allowed else "denied"
-    return browser.go("/activate/success" if allowed else "/activate/denied", outcome=outcome)
+    return _done(browser, allowed=allowed)
+
+
+def confirm(site: Site, request: Request) -> Answer:
+    """Ask to allow or deny the device of a code: `GET /activate/CODE/confirm`."""
+    browser = visit(site, request)
+    code = _given(request.words["code"])
+    if browser.account is None:
+        return browser.go(sign_in_url(_address(code)), outcome="sign_in")
+    device = site.codes.by_user_code(code)
+    if device is None:
+        return _unknown(browser, code)
+    settled = _settled(browser, site.settle(device, now=request.now), None)
+    if settled is not None:
+        return settled
+    application = site.applications[device.client_id]
+    return browser.show("confirm.html", application=application, code=code, here=_address(code))
 
 
 def success(site: Site, request: Request) -> Answer:
     """End an allowed code: `GET /activate/success`."""
-    text = "Your device is connected. You can close this page and go back to it."
-    return visit(site, request).message("Device connected", text)
+    text = "You can close this page and go back to your device."
+    return visit(site, request).message("Device connected", text, tone="yes")
 
 
 def denied(site: Site, request: Request) -> Answer:
@@ -80,14 +88,45 @@ def denied(site: Site, request: Request) -> Answer:
     return visit(site, request).message("Access denied", text)
 
 
-def _settled(browser: Visit, device: DeviceCode) -> Answer | None:
+def _unknown(browser: Visit, code: str) -> Answer:
+    return browser.show(
+        "activate.html",
+        status=404,
+        outcome="unknown",
+        code=code,
+        here=_address(code),
+        problem="This code is not known. Look at your device again.",
+    )
+
+
+def _settled(browser: Visit, device: DeviceCode, decision: str | None) -> Answer | None:
+    """Return the page for a code that cannot be decided any more, or None."""
+    mine = device.account is not None and device.account is browser.account
+    if decision == "allow" and mine and device.status in {"approved", "used"}:
+        return _done(browser, allowed=True)  # the button was pressed twice
+    if decision == "deny" and device.status == "denied":
+        return _done(browser, allowed=False)
+    onward = ("/activate", "Enter another code")
     if browser.request.now >= device.expires_at:
-        text = "This code has expired. Ask your device for a new one."
-        return browser.message("Code expired", text, status=410, outcome="expired")
+        text = "Ask your device for a new one."
+        return browser.message(
+            "Code expired", text, status=410, outcome="expired", tone="late", onward=onward
+        )
     if device.status != "pending":
-        text = "This code has been used already. Ask your device for a new one if need be."
-        return browser.message("Code already used", text, status=409, outcome="used")
+        text = "It connects one device, once. Ask your device for a new one if need be."
+        return browser.message(
+            "Code already used", text, status=409, outcome="used", tone="late", onward=onward
+        )
     return None
+
+
+def _done(browser: Visit, *, allowed: bool) -> Answer:
+    ending = "success" if allowed else "denied"
+    return browser.go(f"/activate/{ending}", outcome="allowed" if allowed else "denied")
+
+
+def _given(typed: str) -> str:
+    return clean_user_code(typed)[:_LONGEST_CODE]
 
 
 def _address(code: str) -> str:

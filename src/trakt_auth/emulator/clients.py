@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from trakt_auth.emulator.answers import Refused, oauth_error
-from trakt_auth.emulator.table import same
+from trakt_auth.emulator.table import same_hash
 
 if TYPE_CHECKING:
+    from trakt_auth.emulator.answers import Answer
     from trakt_auth.emulator.records import Application
     from trakt_auth.emulator.request import Request
     from trakt_auth.emulator.site import Site
@@ -31,11 +32,22 @@ def authenticate(site: Site, request: Request, fields: dict[str, str]) -> Applic
     application = site.applications.get(client_id or "")
     if application is None:
         # Facts section 2: a deleted or unknown application is told just this.
-        raise Refused(oauth_error("invalid_client", "client_id is required", status=401))
+        raise Refused(_invalid_client(site, "client_id is required"))
     request.notes["client_id"] = application.client_id
-    if secret is not None and not same(secret, application.client_secret or ""):
-        raise Refused(oauth_error("invalid_client", "client_secret is wrong", status=401))
+    # A public client has no secret that could be right.
+    if secret is not None and not same_hash(secret, application.secret_hash or b""):
+        raise Refused(_invalid_client(site, "client_secret is wrong"))
     return application
+
+
+def _invalid_client(site: Site, description: str) -> Answer:
+    """Return the refusal; before July 2026 Doorkeeper put its challenge on every 401."""
+    answer = oauth_error("invalid_client", description, status=401)
+    if site.options.legacy:
+        answer.headers["www-authenticate"] = (
+            f'Bearer realm="Doorkeeper", error="invalid_client", error_description="{description}"'
+        )
+    return answer
 
 
 def _credentials(
@@ -52,6 +64,6 @@ def _credentials(
     try:
         decoded = base64.b64decode(encoded.strip().encode(), validate=True).decode()
     except ValueError:
-        raise Refused(oauth_error("invalid_client", "unreadable Basic", status=401)) from None
+        raise Refused(_invalid_client(site, "unreadable Basic")) from None
     name, _, password = decoded.partition(":")  # form-encoded first: RFC 6749 section 2.3.1
     return unquote_plus(name), unquote_plus(password) or None

@@ -34,6 +34,11 @@ class Clock:
         """Whether only `advance` moves this clock."""
         return self._frozen_at is not None
 
+    @property
+    def ahead(self) -> float:
+        """By how many seconds this clock has been moved."""
+        return self._offset
+
     def now(self) -> float:
         """Return the moment in seconds since the epoch."""
         base = time.time() if self._frozen_at is None else self._frozen_at

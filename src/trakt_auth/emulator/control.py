@@ -1,7 +1,7 @@
-"""The control room: the page at `/`, and the JSON calls under `/emulator/`.
+"""The control calls under `/emulator/`, in JSON, and what the control room shares with them.
 
 For callers on this machine only; everything that programs may do is also a method of `Emulator`.
-`routes.py` and `core.py` import this file.
+`routes.py` and `core.py` import this file, and so does the control room.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from trakt_auth.emulator.answers import Answer, Refused, json_answer
-from trakt_auth.emulator.sessions import checked_form, visit
 from trakt_auth.emulator.site import AUTO_ACCOUNT
 
 if TYPE_CHECKING:
@@ -19,55 +18,24 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.request import Request
     from trakt_auth.emulator.site import Site
 
-__all__ = ["approve", "clock", "deny", "describe", "faults", "home", "press", "reset", "state"]
+__all__ = [
+    "approve",
+    "clock",
+    "deny",
+    "describe",
+    "faults",
+    "require_local",
+    "reset",
+    "state",
+    "waiting",
+]
 
 _LISTED = 1000  # of accounts, codes, families and log entries in one answer over HTTP
 
 
-def home(site: Site, request: Request) -> Answer:
-    """Show what this is and what waits for a decision: `GET /`."""
-    waiting = _waiting(site, request.now) if request.local else []
-    accounts = islice(site.accounts.values(), _LISTED if request.local else 0)
-    rows = [
-        {
-            "user_code": device.user_code,
-            "application": site.applications[device.client_id].title,
-            "seconds": int(device.expires_at - request.now),
-            "approved": device.status == "approved",
-        }
-        for device in waiting[-_LISTED:]
-    ]
-    return visit(site, request).show(
-        "home.html",
-        origin=request.origin,
-        local=request.local,
-        devices=rows,
-        accounts=[_account(one) for one in accounts],
-        default_account=AUTO_ACCOUNT,
-    )
-
-
-def press(site: Site, request: Request) -> Answer:
-    """Carry out a button of the page: `POST /`."""
-    if not request.local:
-        raise Refused(_not_local())
-    browser = visit(site, request)
-    fields = checked_form(browser)  # which also tells this page from another site's
-    device = site.codes.by_user_code(fields.get("user_code", ""))
-    decision = fields.get("decision")
-    if device is None or decision not in {"approve", "deny"}:
-        return browser.message("No such code", "Nothing was done.", status=404, outcome="unknown")
-    try:
-        username = fields.get("username", AUTO_ACCOUNT)
-        site.decide(device, username=username, approve=decision == "approve", now=request.now)
-    except ValueError as error:
-        return browser.message("Nothing was done", f"{error}.", status=409, outcome="conflict")
-    return browser.go("/", outcome=decision)
-
-
 def state(site: Site, request: Request) -> Answer:
     """Answer `GET /emulator/state`."""
-    _require_local(request)
+    require_local(request)
     return json_answer(describe(site, now=request.now, limit=_LISTED))
 
 
@@ -83,10 +51,11 @@ def deny(site: Site, request: Request) -> Answer:
 
 def clock(site: Site, request: Request) -> Answer:
     """Answer `POST /emulator/clock` with `{"advance": seconds}`."""
-    _require_local(request)
+    require_local(request)
     seconds = _object(request).get("advance")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise Refused(_bad('the body is {"advance": seconds}'))
+    request.notes["about"] = f"the clock moved by {seconds} s"
     try:
         return json_answer({"now": site.clock.advance(seconds)})
     except (ValueError, OverflowError) as error:
@@ -95,7 +64,7 @@ def clock(site: Site, request: Request) -> Answer:
 
 def faults(site: Site, request: Request) -> Answer:
     """Answer `POST /emulator/faults`: arm exactly the faults of the list, so `[]` disarms all."""
-    _require_local(request)
+    require_local(request)
     content = _body(request)
     if not isinstance(content, list):
         raise Refused(_bad('the body is a list of faults: [{"fault": "slow", "seconds": 5}]'))
@@ -103,13 +72,16 @@ def faults(site: Site, request: Request) -> Answer:
         site.faults.replace(cast("list[object]", content))
     except ValueError as error:
         raise Refused(_bad(str(error))) from None
+    names = [fault.kind.name for fault in site.faults.armed()]
+    request.notes["about"] = f"armed {', '.join(names)}" if names else "no fault is armed"
     return json_answer({"faults": site.faults.to_list()})
 
 
 def reset(site: Site, request: Request) -> Answer:
     """Answer `POST /emulator/reset`."""
-    _require_local(request)
+    require_local(request)
     site.clear()
+    request.notes["about"] = "everything was forgotten but the applications and the time"
     return json_answer({"reset": True})
 
 
@@ -121,7 +93,7 @@ def describe(site: Site, *, now: float, limit: int | None = None) -> dict[str, o
         "applications": [_application(one) for one in site.applications.values()],
         "requests": site.journal.counts(),
         "accounts": [_account(one) for one in islice(site.accounts.values(), limit)],
-        "device_codes": [_device(one, now=now) for one in islice(_waiting(site, now), limit)],
+        "device_codes": [_device(one, now=now) for one in islice(waiting(site, now), limit)],
         "authorization_codes": site.codes.outstanding(),
         "tokens": site.grants.counts(),
         "families": [_family(one) for one in islice(site.grants.families(), limit)],
@@ -131,7 +103,7 @@ def describe(site: Site, *, now: float, limit: int | None = None) -> dict[str, o
 
 
 def _decide(site: Site, request: Request, *, approve: bool) -> Answer:
-    _require_local(request)
+    require_local(request)
     username = (_object(request) if request.body else {}).get("username", AUTO_ACCOUNT)
     device = site.codes.by_user_code(request.words["user_code"])
     if device is None:
@@ -142,14 +114,17 @@ def _decide(site: Site, request: Request, *, approve: bool) -> Answer:
         site.decide(device, username=username, approve=approve, now=request.now)
     except ValueError as error:
         raise Refused(json_answer({"error": str(error)}, status=409, outcome="conflict")) from None
+    request.notes["about"] = f"{device.user_code} is {device.status}"
     return json_answer({"user_code": device.user_code, "status": device.status})
 
 
-def _require_local(request: Request) -> None:
+def require_local(request: Request) -> None:
     """Refuse other machines, other names for this one, and other sites in a browser on it."""
-    foreign = request.headers.get("origin", request.origin) != request.origin
-    elsewhere = request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
-    if not request.local or foreign or elsewhere:
+    site = request.headers.get("sec-fetch-site", "")
+    # A form of a page without a referrer policy's leave says `Origin: null`, even to its own site.
+    own = {request.origin, "null"} if site == "same-origin" else {request.origin}
+    foreign = request.headers.get("origin", request.origin) not in own
+    if not request.local or foreign or site not in {"", "same-origin", "none"}:
         raise Refused(_not_local())
 
 
@@ -179,7 +154,7 @@ def _bad(problem: str) -> Answer:
     return json_answer({"error": problem}, status=400, outcome="bad_request")
 
 
-def _waiting(site: Site, now: float) -> list[DeviceCode]:
+def waiting(site: Site, now: float) -> list[DeviceCode]:
     """Return the device codes that have not run out and have not been exchanged."""
     settled = (site.settle(one, now=now) for one in site.codes.devices() if now < one.expires_at)
     return [device for device in settled if device.status in {"pending", "approved"}]
@@ -190,7 +165,7 @@ def _application(one: Application) -> dict[str, object]:
         "client_id": one.client_id,
         "name": one.title,
         "redirect_uris": list(one.redirect_uris),
-        "has_secret": one.client_secret is not None,
+        "has_secret": one.secret_hash is not None,
     }
 
 

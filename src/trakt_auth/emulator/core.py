@@ -190,8 +190,7 @@ class Emulator:
         """End every token of a person for an application, as when they disconnect it on Trakt."""
         with self._lock:
             account = self._site.account(username, now=self.clock.now())
-            account.approved.discard(client_id)
-            self._site.grants.end_family(account, client_id)
+            self._site.end_login(account, client_id)
 
     def arm(self, fault: str, **settings: object) -> Fault:
         """Arm a fault, for one request unless `times` says otherwise (None: until disarmed).

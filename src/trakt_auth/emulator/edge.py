@@ -22,9 +22,11 @@ _CLOUDFLARE_FIRST = 520  # 520 to 522 are Cloudflare's own (facts section 6)
 _TOO_MANY = 429
 
 # Which agents the edge blocks is not published: facts section 6 names missing and default ones.
+# An application whose name only begins like a library's is not meant: "nodecast/1.0" passes.
 _DEFAULT_AGENT = re.compile(
-    r"(python[-/]|aiohttp/|httpx|urllib3|java/|okhttp/|go-http-client/|axios/|node|undici"
-    r"|libwww-perl|ruby|faraday|apache-httpclient|guzzlehttp)",
+    r"(python(-requests|-urllib|-httpx2?)?|aiohttp|httpx2?|urllib3|requests|java|okhttp"
+    r"|go-http-client|axios|node|node-fetch|undici|libwww-perl|ruby|faraday|apache-httpclient"
+    r"|guzzlehttp)(?![\w-])",
     re.IGNORECASE,
 )
 

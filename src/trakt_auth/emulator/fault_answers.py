@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import trakt_auth.emulator.edge as edge
-from trakt_auth.emulator.answers import empty, json_answer, oauth_error, text_answer, unauthorized
+from trakt_auth.emulator.answers import (
+    empty,
+    json_answer,
+    oauth_error,
+    text_answer,
+    traced,
+    unauthorized,
+)
 from trakt_auth.emulator.fault_kinds import Kind, check_choice
 
 if TYPE_CHECKING:
@@ -99,9 +106,8 @@ class Forbidden(_Instead):
         """Make the answer."""
         if self.cause == "blocked":
             return text_answer("Forbidden", status=403, outcome="blocked")
-        if self.cause == "key":
-            return oauth_error("forbidden", "invalid API key", status=403)
-        return oauth_error("forbidden", "this application is not approved", status=403)
+        problem = "invalid API key" if self.cause == "key" else "this application is not approved"
+        return traced(oauth_error("forbidden", problem, status=403))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +119,7 @@ class AccountLocked(_Instead):
 
     def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
         """Make the answer."""
-        answer = empty(423, "account_locked")
+        answer = traced(empty(423, "account_locked"))
         answer.headers["x-account-locked"] = "false" if self.deactivated else "true"
         answer.headers["x-account-deactivated"] = "true" if self.deactivated else "false"
         return answer

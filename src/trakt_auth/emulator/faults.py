@@ -6,6 +6,7 @@ What each fault does is in `fault_kinds.py` and `fault_answers.py`; `pipeline.py
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
@@ -18,9 +19,11 @@ from trakt_auth.emulator.fault_kinds import Kind, ReplayFamily, ReplayGrace
 from trakt_auth.emulator.request import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from trakt_auth.emulator.request import Request
 
-__all__ = ["Fault", "Faults"]
+__all__ = ["Fault", "Faults", "kinds"]
 
 _MATCHERS = frozenset(
     {"endpoint", "times", "skip", "probability", "seed", "grant_type", "client_id"}
@@ -30,6 +33,8 @@ _GROUPS = {
     "oauth": ("/oauth/token", "/oauth/revoke", "/oauth/device/*"),
     "api": ("/users/*", "/sync/*"),
 }
+
+_numbers = itertools.count(1)
 
 _KINDS: dict[str, type[Kind]] = {
     kind.name: kind
@@ -73,6 +78,7 @@ class Fault:
     grant_type: str | None = None
     client_id: str | None = None
     fired: int = 0
+    number: int = field(default_factory=lambda: next(_numbers), init=False)
     _dice: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -81,6 +87,8 @@ class Fault:
             count: object = getattr(self, name)
             if not (count is None and name == "times") and (type(count) is not int or count < 0):
                 raise ValueError(f"{name} is a whole number of at least 0, not {count!r}")
+        if type(self.seed) is not int:
+            raise ValueError(f"seed is a whole number, not {self.seed!r}")
         if isinstance(self.probability, bool) or not 0 <= self.probability <= 1:
             raise ValueError(f"probability is from 0 to 1, not {self.probability!r}")
         self._dice = random.Random(self.seed)  # noqa: S311 - faults must repeat, not surprise
@@ -150,7 +158,7 @@ class Faults:
     def plan(self, request: Request) -> Plan:
         """Ask every armed fault what it wants done with this request."""
         plan = Plan()
-        for fault in self._current():
+        for fault in self.armed():
             if plan.final:
                 break
             if not isinstance(fault.kind, ReplayFamily | ReplayGrace) and fault.meets(request):
@@ -160,7 +168,7 @@ class Faults:
 
     def replay(self, request: Request) -> ReplayFamily | ReplayGrace | None:
         """Return how this replay of a spent refresh token is to be met, if a fault decides it."""
-        for fault in self._current():
+        for fault in self.armed():
             if isinstance(fault.kind, ReplayFamily | ReplayGrace) and fault.meets(request):
                 request.plan.faults.append(fault.kind.name)
                 return fault.kind
@@ -168,11 +176,17 @@ class Faults:
 
     def to_list(self) -> list[dict[str, object]]:
         """Return the armed faults as plain JSON values."""
-        return [fault.to_dict() for fault in self._current()]
+        return [fault.to_dict() for fault in self.armed()]
 
-    def _current(self) -> list[Fault]:
+    def armed(self) -> list[Fault]:
+        """Return the faults that can still strike, in the order of their arming."""
         self._armed = [fault for fault in self._armed if not fault.spent]
         return list(self._armed)
+
+
+def kinds() -> Mapping[str, type[Kind]]:
+    """Return every kind of fault by its name."""
+    return _KINDS
 
 
 def make_fault(name: str, settings: dict[str, object]) -> Fault:

@@ -10,11 +10,11 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator.records import AccessToken, Grant, RefreshToken, Tokens
-from trakt_auth.emulator.table import Table, digest
+from trakt_auth.emulator.records import AccessToken, Grant, RefreshToken, SealedTokens, Tokens
+from trakt_auth.emulator.table import Table, digest, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from trakt_auth.emulator.options import Options
     from trakt_auth.emulator.records import Account
@@ -32,7 +32,7 @@ class Grants:
         self._options = options
         self._access: Table[bytes, AccessToken] = Table()
         self._refresh: Table[bytes, RefreshToken] = Table()
-        self._answers: Table[bytes, Tokens] = Table()
+        self._answers: Table[bytes, SealedTokens] = Table()
         self._past: OrderedDict[bytes, RefreshToken] = OrderedDict()
         self._opened = 0
         self.rotations = 0
@@ -46,12 +46,14 @@ class Grants:
         self._answers.expire(now)
         for token in self._refresh.expire(now):
             _forget(token)
+        while self._past and _ended(next(iter(self._past.values())), now):
+            _forget(self._past.popitem(last=False)[1])
 
     def open(self, account: Account, client_id: str, *, now: float) -> Grant:
         """Start a grant, without tokens yet."""
         self._opened += 1
         grant = Grant(number=self._opened, client_id=client_id, account=account, created_at=now)
-        account.grants.append(grant)
+        account.grants.setdefault(client_id, {})[grant.number] = grant
         account.approved.add(client_id)
         return grant
 
@@ -62,24 +64,30 @@ class Grants:
             access_token=make(), refresh_token=make(), created_at=now, lifetime=lifetime
         )
         access_key, refresh_key = digest(tokens.access_token), digest(tokens.refresh_token)
-        access = AccessToken(key=access_key, grant=grant)
+        access = AccessToken(key=access_key, grant=grant, expires_at=now + lifetime)
         self._access.put(access_key, access, until=now + lifetime)
-        grant.access.append(access_key)
-        refresh = RefreshToken(key=refresh_key, grant=grant)
+        grant.access[access_key] = None
         limit = self._options.refresh_token_lifetime
-        self._refresh.put(refresh_key, refresh, until=None if limit is None else now + limit)
-        grant.refresh.append(refresh)
+        until = None if limit is None else now + limit
+        refresh = RefreshToken(key=refresh_key, grant=grant, expires_at=until)
+        self._refresh.put(refresh_key, refresh, until=until)
+        grant.line[refresh_key] = refresh
         return tokens
 
-    def rotate(self, token: RefreshToken, *, now: float, lifetime: int) -> Tokens:
-        """Spend a refresh token: it dies, and its successor is in the answer."""
+    def rotate(self, token: RefreshToken, text: str, *, now: float, lifetime: int) -> Tokens:
+        """Spend a refresh token: it dies, and its successor is in the answer.
+
+        The answer is kept for a while, under a seal that only `text`, the token itself, opens.
+        """
         token.spent_at = now
         self.rotations += 1
         self._bury(token)
         if self._options.rotation_ends_access:
             self._end_access(token.grant)
         tokens = self.issue(token.grant, now=now, lifetime=lifetime)
-        self._answers.put(token.key, tokens, until=now + ANSWERS_KEPT)
+        pair = f"{tokens.access_token} {tokens.refresh_token}".encode()
+        sealed = SealedTokens(text=seal(pair, text), created_at=now, lifetime=lifetime)
+        self._answers.put(token.key, sealed, until=now + ANSWERS_KEPT)
         return tokens
 
     def present(self, text: str) -> RefreshToken | None:
@@ -92,9 +100,18 @@ class Grants:
             self.replays += token.spent_at is not None
         return token
 
-    def answer_again(self, token: RefreshToken) -> Tokens | None:
+    def answer_again(self, token: RefreshToken, text: str) -> Tokens | None:
         """Return what a spent refresh token was exchanged for, while that is still kept."""
-        return self._answers.get(token.key)
+        kept = self._answers.get(token.key)
+        if kept is None:
+            return None
+        access_token, _, refresh_token = seal(kept.text, text).decode().partition(" ")
+        return Tokens(
+            access_token=access_token,
+            refresh_token=refresh_token,
+            created_at=kept.created_at,
+            lifetime=kept.lifetime,
+        )
 
     def find(self, text: str) -> Grant | None:
         """Find the grant of an access token or a live refresh token."""
@@ -109,6 +126,11 @@ class Grants:
         access = self._access.get(digest(text))
         return None if access is None else access.grant
 
+    def access_tokens(self, grant: Grant) -> list[AccessToken]:
+        """Return the live access tokens of a grant, oldest first."""
+        found = (self._access.get(key) for key in grant.access)
+        return [token for token in found if token is not None]
+
     def end_token(self, text: str) -> None:
         """End one token and leave the rest of its grant alone."""
         access = self._access.drop(digest(text))
@@ -120,11 +142,18 @@ class Grants:
 
     def end(self, grant: Grant) -> None:
         """End a grant with all its tokens."""
-        self._end_all((grant,), grant.account)
+        grant.alive = False
+        self._end_access(grant)
+        for token in grant.refresh:
+            self._answers.drop(token.key)
+            if token.spent_at is None:
+                self._bury(token)
+        _leave(grant)
 
     def end_family(self, account: Account, client_id: str) -> None:
         """End every grant that a person has given to an application."""
-        self._end_all([g for g in account.grants if g.client_id == client_id], account)
+        for grant in list(account.grants.get(client_id, {}).values()):
+            self.end(grant)
 
     def counts(self) -> dict[str, int]:
         """Return how many live tokens there are, and what happened to refresh tokens."""
@@ -144,16 +173,6 @@ class Grants:
                 seen.add(token.grant.number)
                 yield token.grant
 
-    def _end_all(self, grants: Iterable[Grant], account: Account) -> None:
-        for grant in grants:
-            grant.alive = False
-            self._end_access(grant)
-            for token in list(grant.refresh):
-                self._answers.drop(token.key)
-                if token.spent_at is None:
-                    self._bury(token)
-        account.grants = [grant for grant in account.grants if grant.alive]
-
     def _end_access(self, grant: Grant) -> None:
         for key in grant.access:
             self._access.drop(key)
@@ -166,12 +185,31 @@ class Grants:
             _forget(self._past.popitem(last=False)[1])
 
 
+def _ended(token: RefreshToken, now: float) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
+
+
 def _forget_access(token: AccessToken) -> None:
-    token.grant.access.remove(token.key)  # the oldest comes first, so the search is short
+    token.grant.access.pop(token.key, None)
+    _leave_if_empty(token.grant)
 
 
 def _forget(token: RefreshToken) -> None:
-    token.grant.refresh.remove(token)
+    token.grant.line.pop(token.key, None)
+    _leave_if_empty(token.grant)
+
+
+def _leave_if_empty(grant: Grant) -> None:
+    if not grant.access and not grant.line:
+        _leave(grant)
+
+
+def _leave(grant: Grant) -> None:
+    """Take a grant of which nothing more can come off its account's list."""
+    siblings = grant.account.grants.get(grant.client_id, {})
+    siblings.pop(grant.number, None)
+    if not siblings:
+        grant.account.grants.pop(grant.client_id, None)
 
 
 def _token() -> str:

@@ -55,6 +55,9 @@ def revoke(site: Site, request: Request) -> Answer:
     application = authenticate(site, request, fields)
     text = _required(fields, "token")
     request.notes["token"] = fingerprint(text)
+    if site.options.legacy and request.media_type != "application/json":
+        # Facts section 5: a form got this answer, and the token went on working.
+        return empty(200, "form_ignored")
     grant = site.grants.find(text)
     if grant is None or grant.client_id != application.client_id:
         return empty(200, "nothing_to_revoke")
@@ -102,11 +105,16 @@ def _exchange(
         # RFC 6749 section 4.1.2: a code that comes twice may have been stolen.
         site.grants.end(code.grant)
         raise Refused(_invalid_grant(site, request, "authorization code was used before"))
-    if fields.get("redirect_uri") != code.redirect_uri:
+    if not _same_uri(site, fields.get("redirect_uri", ""), code.redirect_uri):
         raise Refused(oauth_error("invalid_request", "redirect_uri mismatch"))  # facts section 2
     _check_verifier(site, request, code, fields.get("code_verifier"))
     code.grant = site.grants.open(code.account, application.client_id, now=request.now)
     return token_answer(request, issue(site, request, code.grant), outcome="granted")
+
+
+def _same_uri(site: Site, given: str, asked: str) -> bool:
+    """Compare letter by letter; before July 2026 case did not count (facts section 4)."""
+    return given == asked or (site.options.legacy and given.lower() == asked.lower())
 
 
 def _check_verifier(
@@ -131,21 +139,24 @@ def _refresh(
     text = _required(fields, "refresh_token")
     request.notes["refresh_token"] = fingerprint(text)
     redirect_uri = fields.get("redirect_uri")
-    if redirect_uri is not None and redirect_uri not in application.redirect_uris:
+    exactly = not site.options.legacy
+    if redirect_uri is not None and not application.redirects_to(redirect_uri, exactly=exactly):
         raise Refused(oauth_error("invalid_request", "redirect_uri mismatch"))
     token = site.grants.present(text)
     if token is None or token.grant.client_id != application.client_id:
         raise Refused(_invalid_grant(site, request, "session not found"))  # facts section 2
     request.notes["account"] = token.grant.account.username
     if token.spent_at is not None:
-        return _replay(site, request, token, spent_at=token.spent_at)
+        return _replay(site, request, token, text, spent_at=token.spent_at)
     if not token.grant.alive:
         raise Refused(_invalid_grant(site, request, "session not found"))
-    tokens = site.grants.rotate(token, now=request.now, lifetime=_lifetime(site, request))
+    tokens = site.grants.rotate(token, text, now=request.now, lifetime=_lifetime(site, request))
     return token_answer(request, tokens, outcome="refreshed")
 
 
-def _replay(site: Site, request: Request, token: RefreshToken, *, spent_at: float) -> Answer:
+def _replay(
+    site: Site, request: Request, token: RefreshToken, text: str, *, spent_at: float
+) -> Answer:
     """Meet a refresh token that was spent; what Trakt does is unknown (facts section 2)."""
     options = site.options
     policy = site.faults.replay(request)
@@ -155,7 +166,7 @@ def _replay(site: Site, request: Request, token: RefreshToken, *, spent_at: floa
         policy = ReplayGrace(within=options.replay_grace)
     age = request.now - spent_at
     if isinstance(policy, ReplayGrace) and age <= policy.within:
-        tokens = site.grants.answer_again(token)
+        tokens = site.grants.answer_again(token, text)
         if tokens is not None:
             return token_answer(request, tokens, outcome="replayed")
     if isinstance(policy, ReplayFamily) and not 0 < policy.harmless_within >= age:

@@ -124,7 +124,7 @@ def native(site: Site, request: Request) -> Answer:
     code = site.codes.authorization(text)
     if code is None or code.grant is not None:
         text = "This code is unknown, was used, or has expired. Start again in the application."
-        return browser.message("No such code", text, status=404, outcome="unknown")
+        return browser.message("No such code", text, status=404, outcome="unknown", tone="late")
     application = site.applications[code.client_id]
     return browser.show("code.html", outcome="code_shown", code=text, application=application)
 

@@ -83,7 +83,7 @@ class Pipeline:
         if plan.truncate:
             answer.body = answer.body[: len(answer.body) // 2]
         status = None if plan.cut_after else answer.status
-        site.journal.write(request, outcome=answer.outcome, status=status)
+        site.journal.write(request, outcome=answer.outcome, status=status, answer=answer)
         if plan.cut_after is not None:
             return Reply(delay=delay, cut=plan.cut_after)
         response = _finished(answer, request.method, request.now + plan.skew)

@@ -7,8 +7,10 @@ Any file of the emulator may import this one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Literal
+
+from trakt_auth.emulator.table import digest
 
 __all__ = [
     "OUT_OF_BAND",
@@ -19,6 +21,7 @@ __all__ = [
     "DeviceCode",
     "Grant",
     "RefreshToken",
+    "SealedTokens",
     "Session",
     "Tokens",
 ]
@@ -33,15 +36,21 @@ _MOST_CHARACTERS = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A registered client; without a secret it is a public one (RFC 6749 section 2.1)."""
+    """A registered client; without a secret it is a public one (RFC 6749 section 2.1).
+
+    Of the secret only a hash is kept.
+    """
 
     client_id: str
-    client_secret: str | None = field(default=None, repr=False)
+    client_secret: InitVar[str | None] = None
     redirect_uris: tuple[str, ...] = ()
     name: str = ""
+    secret_hash: bytes | None = field(default=None, init=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, client_secret: str | None) -> None:
         """Refuse what the application form refuses (facts section 4)."""
+        if client_secret is not None:
+            object.__setattr__(self, "secret_hash", digest(client_secret))
         if not self.client_id or not self.client_id.isascii() or not self.client_id.isprintable():
             raise ValueError("a client id is printable ASCII text")
         if len(self.redirect_uris) > _MOST_URIS:
@@ -57,6 +66,12 @@ class Application:
         """The name that the pages show."""
         return self.name or self.client_id
 
+    def redirects_to(self, uri: str, *, exactly: bool) -> bool:
+        """Whether `uri` is registered: letter by letter, or as before July 2026 in any case."""
+        if exactly:
+            return uri in self.redirect_uris
+        return uri.lower() in map(str.lower, self.redirect_uris)
+
 
 @dataclass(slots=True, kw_only=True)
 class Account:
@@ -65,7 +80,10 @@ class Account:
     username: str
     created_at: float
     approved: set[str] = field(default_factory=set[str])
-    grants: list[Grant] = field(default_factory=list["Grant"], repr=False)
+    grants: dict[str, dict[int, Grant]] = field(
+        default_factory=dict[str, dict[int, "Grant"]], repr=False
+    )
+    """The logins of which a token is remembered, by client id and number."""
 
     @property
     def slug(self) -> str:
@@ -119,8 +137,15 @@ class Grant:
     account: Account
     created_at: float
     alive: bool = True
-    access: list[bytes] = field(default_factory=list[bytes], repr=False)
-    refresh: list[RefreshToken] = field(default_factory=list["RefreshToken"], repr=False)
+    access: dict[bytes, None] = field(default_factory=dict[bytes, None], repr=False)
+    """The hashes of the live access tokens, oldest first."""
+    line: dict[bytes, RefreshToken] = field(default_factory=dict[bytes, "RefreshToken"], repr=False)
+    """The refresh tokens that are remembered, by hash, oldest first."""
+
+    @property
+    def refresh(self) -> list[RefreshToken]:
+        """The refresh tokens that are remembered, oldest first."""
+        return list(self.line.values())
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -129,6 +154,7 @@ class RefreshToken:
 
     key: bytes = field(repr=False)
     grant: Grant
+    expires_at: float | None = None
     arrivals: int = 0
     spent_at: float | None = None
 
@@ -139,6 +165,16 @@ class AccessToken:
 
     key: bytes = field(repr=False)
     grant: Grant
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedTokens:
+    """A pair that only the refresh token which it was given for can open."""
+
+    text: bytes = field(repr=False)
+    created_at: float
+    lifetime: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from trakt_auth.emulator.answers import Refused, oauth_error
@@ -27,6 +28,18 @@ BODY_LIMIT = 64 * 1024
 """Bytes; a longer body is answered with 413."""
 
 _FIELD_LIMIT = 100
+_PARAMETERS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "grant_type",
+        "redirect_uri",
+        "refresh_token",
+        "token",
+    }
+)
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 Cut = Literal["close", "reset"]
@@ -73,6 +86,7 @@ class Request:
     words: dict[str, str] = field(default_factory=dict[str, str])
     notes: dict[str, str] = field(default_factory=dict[str, str])
     plan: Plan = field(default_factory=Plan)
+    _fields: dict[str, str] | Refused | None = field(default=None, init=False, repr=False)
 
     @property
     def origin(self) -> str:
@@ -95,6 +109,16 @@ class Request:
         A body of any other type counts as lost, as do fields without a value (RFC 6749 section
         3.2): both end in the complaint about what is missing.
         """
+        if self._fields is None:
+            try:
+                self._fields = self._read()
+            except Refused as refused:
+                self._fields = refused
+        if isinstance(self._fields, Refused):
+            raise self._fields from None
+        return self._fields
+
+    def _read(self) -> dict[str, str]:
         if self.media_type == "application/json":
             return _json_fields(self.body)
         if self.media_type == "application/x-www-form-urlencoded":
@@ -160,23 +184,53 @@ def split_query(encoded: str) -> dict[str, list[str]]:
 def _single(values: dict[str, list[str]]) -> dict[str, str]:
     for name, given in values.items():
         if len(given) > 1:
-            raise Refused(oauth_error("invalid_request", f"{name[:60]!a} is given more than once"))
+            raise Refused(_given_twice(name))
     return {name: given[0] for name, given in values.items()}
 
 
 def _json_fields(body: bytes) -> dict[str, str]:
     try:
-        content: object = json.loads(body)
-        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        # UTF-8 and no other encoding: RFC 8259 section 8.1.
+        content: object = _JSON.decode(body.decode())
+        if b"\\u" in body:
+            json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         raise Refused(oauth_error("invalid_request", "the body is not valid JSON")) from None
-    if not isinstance(content, dict):
+    if not isinstance(content, _Object):
         raise Refused(oauth_error("invalid_request", "the body is not a JSON object"))
+    if content.repeated is not None:
+        raise Refused(_given_twice(content.repeated))
     fields: dict[str, str] = {}
-    for name, value in cast("dict[str, object]", content).items():
+    for name, value in content.items():
         if value is None or value == "":
             continue
-        if not isinstance(value, str):
-            raise Refused(oauth_error("invalid_request", f"{name[:60]!a} is not a string"))
-        fields[name] = value
+        if isinstance(value, str):
+            fields[name] = value
+        elif name in _PARAMETERS:  # RFC 6749 section 3.2: others are ignored
+            raise Refused(oauth_error("invalid_request", f"{name!a} is not a string"))
     return fields
+
+
+def _given_twice(name: str) -> Answer:
+    return oauth_error("invalid_request", f"{name[:60]!a} is given more than once")
+
+
+class _Object(dict[str, object]):
+    """A JSON object that remembers which of its names came twice."""
+
+    repeated: str | None = None
+
+
+def _object(pairs: list[tuple[str, object]]) -> _Object:
+    made = _Object(pairs)
+    if len(made) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        made.repeated = next(name for name, count in counts.items() if count > 1)
+    return made
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json)

@@ -14,8 +14,11 @@ import trakt_auth.emulator.activate as activate
 import trakt_auth.emulator.api as api
 import trakt_auth.emulator.control as control
 import trakt_auth.emulator.device as device
+import trakt_auth.emulator.metadata as metadata
 import trakt_auth.emulator.oauth as oauth
+import trakt_auth.emulator.openapi as openapi
 import trakt_auth.emulator.pages as pages
+import trakt_auth.emulator.room as room
 from trakt_auth.emulator.answers import Answer, json_answer, oauth_error
 from trakt_auth.emulator.sessions import bare_page
 
@@ -62,10 +65,12 @@ _ROUTES = (
     _route("oauth", "/oauth/revoke", post=oauth.revoke),
     _route("oauth", "/oauth/device/code", post=device.device_code),
     _route("oauth", "/oauth/device/token", post=device.device_token),
+    _route("api", "/.well-known/openid-configuration", get=metadata.metadata),
+    _route("control", "/openapi.json", get=openapi.document),
     _route("api", "/users/settings", get=api.settings),
     _route("api", "/users/me", get=api.me),
     _route("api", "/sync/last_activities", get=api.last_activities),
-    _route("page", "/", get=control.home, post=control.press),
+    _route("page", "/", get=room.room, post=room.press),
     _route("page", "/sign-in", get=pages.sign_in, post=pages.do_sign_in),
     _route("page", "/sign-up", get=pages.sign_in, post=pages.do_sign_in),
     _route("page", "/sign-out", post=pages.sign_out),
@@ -76,6 +81,10 @@ _ROUTES = (
     _route("page", "/activate/success", get=activate.success),
     _route("page", "/activate/denied", get=activate.denied),
     _route("page", "/activate/{code}", get=activate.activate),
+    _route("page", "/activate/{code}/confirm", get=activate.confirm),
+    _route("control", "/emulator/room", get=room.live),
+    _route("control", "/emulator/room.css", get=room.asset),
+    _route("control", "/emulator/room.js", get=room.asset),
     _route("control", "/emulator/state", get=control.state),
     _route("control", "/emulator/clock", post=control.clock),
     _route("control", "/emulator/faults", post=control.faults),

@@ -20,7 +20,7 @@ from trakt_auth.wire import HttpRequest
 
 try:
     from starlette.applications import Starlette
-    from starlette.requests import Request
+    from starlette.requests import ClientDisconnect, Request
     from starlette.responses import Response
     from starlette.routing import Mount
     from uvicorn import Config, Server
@@ -138,7 +138,11 @@ class _Adapter:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         peer = request.client.host if request.client is not None else ""
-        reply = self._emulator.respond(await _read(request), peer=peer)
+        try:
+            read = await _read(request)
+        except ClientDisconnect:  # in the middle of a request, which so was none
+            return
+        reply = self._emulator.respond(read, peer=peer)
         while reply.resume is not None:
             await self._pause(reply.delay)
             reply = reply.resume()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from trakt_auth.emulator.answers import Answer, Refused, redirect, text_answer
 from trakt_auth.emulator.table import digest, same
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.request import Request
     from trakt_auth.emulator.site import Site
 
-__all__ = ["Visit", "bare_page", "checked_form", "visit"]
+Tone = Literal["yes", "no", "late"]
+
+__all__ = ["Tone", "Visit", "bare_page", "checked_form", "visit"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,16 +49,44 @@ class Visit:
         status: int = 200,
         outcome: str = "page",
         form_target: str = "",
+        scripted: bool = False,
         **values: object,
     ) -> Answer:
-        """Return a page; `form_target` is where its forms may end beside this origin."""
+        """Return a page; `form_target` is where its forms may end beside this origin.
+
+        A `scripted` page may run the script that carries its nonce, and nothing else.
+        """
         values.update(csrf=self.session.csrf, account=self.account)
-        answer = _page(template, values, status=status, outcome=outcome, form_target=form_target)
+        answer = _page(
+            template,
+            values,
+            status=status,
+            outcome=outcome,
+            form_target=form_target,
+            scripted=scripted,
+        )
         return self._with_cookie(answer)
 
-    def message(self, title: str, text: str, *, status: int = 200, outcome: str = "page") -> Answer:
-        """Return a page that only says something."""
-        return self.show("message.html", status=status, outcome=outcome, title=title, text=text)
+    def message(
+        self,
+        title: str,
+        text: str,
+        *,
+        status: int = 200,
+        outcome: str = "page",
+        tone: Tone = "no",
+        onward: tuple[str, str] | None = None,
+    ) -> Answer:
+        """Return a page that only says something; `onward` is an address and a link's words."""
+        return self.show(
+            "message.html",
+            status=status,
+            outcome=outcome,
+            title=title,
+            text=text,
+            tone=tone,
+            onward=onward,
+        )
 
     def go(self, location: str, *, outcome: str) -> Answer:
         """Send the browser elsewhere."""
@@ -98,12 +128,18 @@ def checked_form(browser: Visit) -> dict[str, str]:
 
 def bare_page(title: str, text: str, *, status: int, outcome: str) -> Answer:
     """Return a page for a browser of which nothing is known."""
-    values: dict[str, object] = {"title": title, "text": text, "account": None, "csrf": ""}
-    return _page("message.html", values, status=status, outcome=outcome, form_target="")
+    values: dict[str, object] = {"title": title, "text": text, "tone": "no", "onward": None}
+    return _page("message.html", values, status=status, outcome=outcome)
 
 
 def _page(
-    template: str, values: dict[str, object], *, status: int, outcome: str, form_target: str
+    template: str,
+    values: dict[str, object],
+    *,
+    status: int,
+    outcome: str,
+    form_target: str = "",
+    scripted: bool = False,
 ) -> Answer:
     # Only a page needs jinja2, which is an extra: signing in by code alone goes without it.
     from trakt_auth.emulator.render import render
@@ -111,10 +147,11 @@ def _page(
     nonce = secrets.token_urlsafe(16)
     html = render(template, {**values, "nonce": nonce})
     answer = text_answer(html, status=status, outcome=outcome, media_type="text/html")
+    script = f"script-src 'nonce-{nonce}'; connect-src 'self'; " if scripted else ""
     answer.headers.update(
         {
             "content-security-policy": (
-                f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; "
+                f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; {script}"
                 f"form-action 'self' {form_target}".rstrip()
                 + "; base-uri 'none'; frame-ancestors 'none'"
             ),

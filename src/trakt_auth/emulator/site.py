@@ -64,6 +64,11 @@ class Site:
             raise ValueError(f"a username has 1 to {USERNAME_LIMIT} readable characters")
         return self.accounts.setdefault(name.casefold(), Account(username=name, created_at=now))
 
+    def end_login(self, account: Account, client_id: str) -> None:
+        """End every token of a person for an application, which must ask again to get more."""
+        account.approved.discard(client_id)
+        self.grants.end_family(account, client_id)
+
     def open_session(self, account: Account | None, *, now: float) -> tuple[str, Session]:
         """Start a browser session; return the cookie's value with it."""
         value = secrets.token_urlsafe(24)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
-__all__ = ["Table", "digest", "fingerprint", "same"]
+__all__ = ["Table", "digest", "fingerprint", "same", "same_hash", "seal"]
+
+_AT_A_TIME = 1000
+_STALE = 64  # dropped entries whose moment may stay listed before the list is cleared of them
 
 K = TypeVar("K", bytes, str)
 V = TypeVar("V")
@@ -29,7 +32,21 @@ def fingerprint(secret: str) -> str:
 
 def same(left: str, right: str) -> bool:
     """Compare two secrets in constant time."""
-    return hmac.compare_digest(digest(left), digest(right))
+    return same_hash(left, digest(right))
+
+
+def same_hash(secret: str, kept: bytes) -> bool:
+    """Compare a secret with the hash that was kept of one, in constant time."""
+    return hmac.compare_digest(digest(secret), kept)
+
+
+def seal(data: bytes, secret: str) -> bytes:
+    """Make `data` readable to nobody without `secret`, or readable again.
+
+    The secret is long, random and used for one piece of data: its stream of bytes is never reused.
+    """
+    stream = hashlib.shake_256(b"seal" + secret.encode("utf-8", "surrogatepass")).digest(len(data))
+    return bytes(one ^ other for one, other in zip(data, stream, strict=True))
 
 
 class Table(Generic[K, V]):
@@ -51,16 +68,28 @@ class Table(Generic[K, V]):
 
     def drop(self, key: K) -> V | None:
         """Forget `key`; return what it held."""
-        return self._items.pop(key, None)
+        value = self._items.pop(key, None)
+        if len(self._ends) > 2 * len(self._items) + _STALE:
+            self._ends = [end for end in self._ends if end[1] in self._items]
+            heapify(self._ends)
+        return value
 
     def expire(self, now: float) -> list[V]:
         """Drop what has run out by `now`; return what was dropped."""
-        dropped: list[V] = []
-        while self._ends and self._ends[0][0] <= now:
-            value = self._items.pop(heappop(self._ends)[1], None)
-            if value is not None:
-                dropped.append(value)
-        return dropped
+        ended: list[K] = []
+        while self._ends and self._ends[0][0] <= now and len(ended) < _AT_A_TIME:
+            ended.append(heappop(self._ends)[1])
+        if len(ended) == _AT_A_TIME:  # the clock has jumped: one pass is faster
+            ended += [key for end, key in self._ends if end <= now]
+            self._ends = [one for one in self._ends if one[0] > now]
+            heapify(self._ends)
+        values = [self._items.pop(key, None) for key in ended]
+        return [value for value in values if value is not None]
+
+    @property
+    def listed(self) -> int:
+        """How many moments are listed at which something runs out, stale ones too."""
+        return len(self._ends)
 
     def values(self) -> list[V]:
         """Return everything that is held, oldest first."""

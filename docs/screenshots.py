@@ -1,0 +1,149 @@
+"""Writes the pictures in docs/images: the emulator's pages, in a real Chromium.
+
+Needs what the browser tests need: the Python package playwright, and Debian's chromium.
+Run it from anywhere: `python docs/screenshots.py`. The emulator's clock stands still; only the
+codes and the hashes differ from one run to the next.
+"""
+
+# ruff: noqa: INP001, T201 - a script of its own, which says what it wrote
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from trakt_auth.emulator import Clock, Emulator
+from trakt_auth.wire import HttpRequest
+
+IMAGES = Path(__file__).parent / "images"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--font-render-hinting=none"]
+DESK, PHONE = (1100, 680), (390, 720)
+CALLBACK = "http://127.0.0.1:8765/callback"
+
+
+class Desk:
+    """An emulator in which a developer has been at work for a while."""
+
+    def __init__(self) -> None:
+        self.emulator = Emulator(clock=Clock.frozen(1_795_082_400))
+        self.emulator.register_application(
+            "tv", redirect_uris=[CALLBACK], name="Living-room player"
+        )
+
+    def post(self, path: str, client_id: str = "emulator", **fields: str) -> dict[str, str]:
+        """Send what a program would send; return the fields of the answer."""
+        body = json.dumps({"client_id": client_id, **fields}).encode()
+        headers = {"content-type": "application/json", "user-agent": "my-player/1.2"}
+        url = f"http://127.0.0.1:8088{path}"
+        answer = self.emulator.handle(
+            HttpRequest(method="POST", url=url, headers=headers, body=body)
+        )
+        return json.loads(answer.body) if answer.body.startswith(b"{") else {}
+
+    def live_in(self) -> str:
+        """Sign people in, refresh, poll too fast, and meet a fault; return a code that waits."""
+        clock, emulator = self.emulator.clock, self.emulator
+        emulator.issue_tokens("maria", client_id="tv")
+        clock.advance(4 * 86_400 + 3600)
+        device = self.post("/oauth/device/code")
+        for pause in (5, 2, 5):
+            clock.advance(pause)
+            self.post("/oauth/device/token", code=device["device_code"])
+        emulator.approve_device(device["user_code"], username="sean")
+        clock.advance(5)
+        token = self.post("/oauth/device/token", code=device["device_code"])
+        clock.advance(2 * 86_400)
+        spent = token["refresh_token"]
+        grant = {"grant_type": "refresh_token", "refresh_token": spent}
+        self.post("/oauth/token", **grant)
+        clock.advance(3)
+        self.post("/oauth/token", **grant)
+        emulator.arm("status", status=503, retry_after=30)
+        waiting = self.post("/oauth/device/code", "tv")
+        clock.advance(40)
+        waiting = self.post("/oauth/device/code", "tv")
+        self.post("/oauth/device/token", "tv", code=waiting["device_code"])
+        emulator.arm("answer_lost", times=2)
+        emulator.arm("slow", seconds=20.0, times=None, probability=0.25)
+        return waiting["user_code"]
+
+
+@contextmanager
+def page_of(browser: Browser, size: tuple[int, int], scheme: str, url: str) -> Iterator[Page]:
+    """Open a window of that size on the emulator."""
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if scheme == "dark" else "light",
+        base_url=url,
+        reduced_motion="reduce",
+    )
+    yield context.new_page()
+    context.close()
+
+
+def save(page: Page, name: str) -> None:
+    """Write the window as it is."""
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    print(f"{name}.png", (IMAGES / f"{name}.png").stat().st_size // 1024, "kB")
+
+
+def sign_in(page: Page, path: str, name: str = "sean") -> None:
+    """Open a page that asks who you are, and say so."""
+    page.goto(path)
+    page.get_by_label("Username").fill(name)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def shoot(browser: Browser, url: str, code: str) -> None:
+    """Walk through the pages."""
+    asking = {"response_type": "code", "client_id": "tv", "redirect_uri": CALLBACK, "state": "s"}
+    ask = f"/oauth/authorize?{urlencode(asking)}"
+    with page_of(browser, DESK, "light", url) as page:
+        page.goto("/")
+        save(page, "control-room-light")
+    with page_of(browser, DESK, "dark", url) as page:
+        page.goto("/")
+        save(page, "control-room-dark")
+    with page_of(browser, PHONE, "dark", url) as page:
+        page.goto("/")
+        save(page, "control-room-phone")
+    with page_of(browser, PHONE, "light", url) as page:
+        page.goto(ask)
+        page.get_by_label("Username").wait_for()
+        save(page, "sign-in")
+        sign_in(page, ask)
+        page.get_by_role("button", name="Deny").wait_for()
+        save(page, "authorize")
+    with page_of(browser, PHONE, "dark", url) as page:
+        sign_in(page, f"/activate/{code}")
+        page.get_by_label("Code shown").wait_for()
+        save(page, "activate")
+        page.get_by_role("button", name="Continue").click()
+        page.get_by_role("button", name="Deny").wait_for()
+        save(page, "confirm")
+        page.get_by_role("button", name="Allow").click()
+        page.get_by_role("heading", name="Device connected").wait_for()
+        save(page, "success")
+
+
+def main() -> int:
+    """Write all pictures."""
+    IMAGES.mkdir(exist_ok=True)
+    desk = Desk()
+    code = desk.live_in()
+    with sync_playwright() as playwright, desk.emulator.serving(port=8088) as url:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        shoot(browser, url, code)
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,424 @@
+"""What a strict server does and a lenient one forgives, and what the facts add for each profile."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from emulator_desk import (
+    CALLBACK,
+    CHALLENGE,
+    FORM,
+    JSON,
+    ORIGIN,
+    VERIFIER,
+    Desk,
+    body,
+    error,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trakt_auth.emulator import Application, Emulator
+from trakt_auth.emulator.edge import is_default_agent
+from trakt_auth.emulator.table import Table, same_hash, seal
+
+OAUTH = ["/oauth/token", "/oauth/revoke", "/oauth/device/code", "/oauth/device/token"]
+
+
+# -- bodies ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "description"),
+    [
+        (b'{"client_id":"emulator","client_id":"x"}', "'client_id' is given more than once"),
+        (b'{"client_id":"emulator","x":1,"x":1}', "'x' is given more than once"),
+        (b'{"client_id":"emulator","x":NaN}', "the body is not valid JSON"),
+        (b'{"client_id":"emulator","x":-Infinity}', "the body is not valid JSON"),
+        ('{"client_id":"emulator"}'.encode("utf-16"), "the body is not valid JSON"),
+        ('{"client_id":"emulator"}'.encode("utf-32"), "the body is not valid JSON"),
+        (b'\xef\xbb\xbf{"client_id":"emulator"}', "the body is not valid JSON"),
+        (b'{"client_id":"emulator","x":"\\udc00"}', "the body is not valid JSON"),
+        (b'{"client_id":["emulator"]}', "'client_id' is not a string"),
+    ],
+)
+@pytest.mark.parametrize("path", OAUTH)
+def test_json_is_read_strictly(desk: Desk, path: str, content: bytes, description: str) -> None:
+    answer = desk.send("POST", path, body=content, headers=JSON)
+    assert error(answer) == (400, "invalid_request", description)
+
+
+def test_unknown_parameters_are_ignored(desk: Desk) -> None:
+    assert (
+        desk.oauth("device/code", anything={"at": ["all", 1, None, True]}, more=1.5).status == 200
+    )
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    path=st.sampled_from(OAUTH),
+    content=st.binary(max_size=300)
+    | st.text(max_size=60).flatmap(
+        lambda text: st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-7", "latin-1"]).map(
+            lambda codec: json.dumps({"client_id": text}).encode(codec, "replace")
+        )
+    ),
+    media_type=st.sampled_from(
+        [
+            "application/json",
+            "application/json; charset=utf-16",
+            "APPLICATION/JSON",
+            "application/x-www-form-urlencoded",
+            "application/x-www-form-urlencoded;charset=utf-7",
+            "multipart/form-data; boundary=x",
+            "text/json",
+            ";",
+            "",
+        ]
+    ),
+    headers=st.dictionaries(
+        st.sampled_from(["Authorization", "Content-Encoding", "Accept", "Host", "Cookie", "Expect"])
+        | st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=255), max_size=8),
+        st.text(alphabet=st.characters(max_codepoint=255), max_size=30),
+        max_size=4,
+    ),
+    profile=st.sampled_from(["current", "legacy"]),
+)
+def test_whatever_comes_is_refused_in_oauth_words(
+    path: str, content: bytes, media_type: str, headers: dict[str, str], profile: str
+) -> None:
+    desk = Desk(profile=profile)
+    answer = desk.send("POST", path, body=content, headers={**headers, "Content-Type": media_type})
+    assert error(answer)[0] in {400, 401, 413}
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    path=st.sampled_from(OAUTH),
+    fields=st.dictionaries(
+        st.sampled_from(
+            ["client_secret", "grant_type", "code", "refresh_token", "redirect_uri", "token"]
+        ),
+        st.sampled_from(["authorization_code", "refresh_token", "emulator-secret", CALLBACK])
+        | st.text(max_size=2000),
+    ),
+    form=st.booleans(),
+)
+def test_no_text_is_too_odd_for_a_parameter(path: str, fields: dict[str, str], form: bool) -> None:
+    given = {"client_id": "emulator", **fields}
+    encoded = urlencode(given) if form else json.dumps(given)
+    answer = Desk().send("POST", path, body=encoded.encode(), headers=FORM if form else JSON)
+    assert 200 <= answer.status < 500
+    if answer.body and answer.status >= 400:
+        assert error(answer)[0] == answer.status
+
+
+# -- bytes on a socket ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with Emulator().serving() as address:
+        yield address
+
+
+def talk(url: str, sent: bytes) -> bytes:
+    """Send bytes and nothing more; return all that comes back before the connection ends."""
+    at = urlsplit(url)
+    with socket.create_connection((at.hostname or "", at.port or 0), timeout=30) as connection:
+        received = b""
+        try:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            while more := connection.recv(65536):
+                received += more
+        except ConnectionError:  # a server need not read nonsense to its end
+            pass
+        return received
+
+
+def statuses(received: bytes) -> set[int]:
+    found = re.findall(rb"(?:^|\n)HTTP/1\.1 (\d{3}) ", received)
+    return {int(status) for status in found}
+
+
+POST = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"\x00\x01\x02\r\n\r\n", {400}),
+        (b"GET / HTTP/9.9\r\n\r\n", {400}),
+        (b"POST /oauth/token HTTP/1.1\r\n\r\n", {400}),
+        (b"POST /oauth/token HTTP/1.0\r\n\r\n", {400}),
+        (POST + b"Content-Length: -1\r\n\r\n", {400}),
+        (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", {400}),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", {400}),
+        (POST + b"Content-Type: \xff\xfe\r\nContent-Length: 0\r\n\r\n", {400}),
+        (POST + b"Content-Length: 100\r\n\r\nnot all of it", set[int]()),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", set[int]()),
+        (b"POST /oauth/" + b"a" * 80_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", {404}),
+    ],
+)
+def test_broken_http_is_no_error_of_the_server(
+    url: str, sent: bytes, expected: set[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert statuses(talk(url, sent)) == expected
+    assert statuses(talk(url, b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")) == {200}
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    head=st.sampled_from([b"", POST, POST + b"Content-Type: application/json\r\n"]),
+    content=st.binary(max_size=200),
+    counted=st.booleans(),
+)
+def test_no_bytes_make_the_server_fail(
+    url: str, head: bytes, content: bytes, counted: bool
+) -> None:
+    length = b"Content-Length: %d\r\n\r\n" % len(content) if counted else b""
+    assert all(status < 500 for status in statuses(talk(url, head + length + content)))
+
+
+# -- the profiles ---------------------------------------------------------------------------------
+
+
+def test_case_of_a_redirect_uri_counts_since_july_2026() -> None:
+    for profile, expected in (("current", 400), ("legacy", 200)):
+        desk = Desk(profile=profile)
+        other = CALLBACK.replace("callback", "Callback")
+        assert desk.exchange(desk.code(), redirect_uri=other).status == expected
+        assert desk.refresh(desk.sign_in(), redirect_uri=other).status == expected
+        assert desk.refresh(desk.sign_in(), redirect_uri=CALLBACK + "/").status == 400
+
+
+def test_the_old_server_takes_a_form_for_a_revocation_and_does_nothing() -> None:
+    for profile in ("current", "legacy"):
+        desk = Desk(profile=profile)
+        token = desk.sign_in()
+        sent = urlencode({"client_id": "emulator", "token": token["access_token"]}).encode()
+        answer = desk.send("POST", "/oauth/revoke", body=sent, headers=FORM)
+        assert (answer.status, answer.body) == (200, b"")
+        assert desk.alive(token) == (profile == "legacy")
+        assert desk.oauth("revoke", token=token["access_token"]).status == 200
+        assert not desk.alive(token)
+
+
+def test_the_old_server_challenges_with_every_401() -> None:
+    answer = Desk(profile="legacy").oauth("device/code", client_secret="wrong")
+    assert answer.status == 401
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith('Bearer realm="Doorkeeper", error="invalid_client"')
+    assert "www-authenticate" not in Desk().oauth("device/code", client_secret="wrong").headers
+
+
+def test_the_server_describes_itself(desk: Desk) -> None:
+    described = body(desk.send("GET", "/.well-known/openid-configuration"))
+    assert described["issuer"] == ORIGIN
+    assert described["code_challenge_methods_supported"] == ["S256"]
+    assert described["token_endpoint_auth_methods_supported"] == ["none"]
+    assert "device_authorization_endpoint" not in described, "it would not be RFC 8628's"
+    old = Desk(profile="legacy").send("GET", "/.well-known/openid-configuration")
+    assert error(old)[0] == 404
+
+
+@pytest.mark.parametrize("cause", ["key", "unapproved"])
+def test_only_the_edge_leaves_no_trace(desk: Desk, cause: str) -> None:
+    desk.emulator.arm("forbidden", cause=cause)
+    assert "x-request-id" in desk.api(desk.sign_in()).headers
+    desk.emulator.arm("forbidden", cause="blocked")
+    blocked = desk.api(desk.sign_in())
+    assert (blocked.body, blocked.media_type) == (b"Forbidden", "text/plain")
+    desk.emulator.arm("cloudflare_403", every_agent=True)
+    assert "x-request-id" not in desk.api(desk.sign_in()).headers
+
+
+@pytest.mark.parametrize(
+    ("agent", "default"),
+    [
+        ("", True),
+        ("  ", True),
+        ("python-requests/2.32", True),
+        ("Python-urllib/3.11", True),
+        ("python-httpx2/2.1", True),
+        ("node", True),
+        ("node-fetch/1.0 (+https://github.com/x)", True),
+        ("Ruby", True),
+        ("okhttp/4.12", True),
+        ("nodecast/2.0", False),
+        ("rubyplayer 1", False),
+        ("javanese-subtitles/3", False),
+        ("python-trakt-sync/1.0", False),
+        ("my-player/1.2", False),
+    ],
+)
+def test_which_agents_name_no_application(agent: str, *, default: bool) -> None:
+    assert is_default_agent(agent) is default
+
+
+# -- secrets --------------------------------------------------------------------------------------
+
+
+def held(root: object) -> str:
+    """Return the text of everything that an object holds, directly or not, code aside."""
+    seen: set[int] = set()
+    texts: list[str] = []
+    queue = [root]
+    while queue:
+        one = queue.pop()
+        if id(one) in seen or isinstance(one, type) or callable(one):
+            continue
+        seen.add(id(one))
+        if isinstance(one, str | bytes):
+            texts.append(one if isinstance(one, str) else one.decode("latin-1"))
+        queue += gc.get_referents(one)
+    return "\n".join(texts)
+
+
+def test_nothing_secret_is_kept_in_the_clear() -> None:
+    desk = Desk(replay="grace")
+    desk.emulator.register_application("tv", "a-very-secret-secret")
+    device = desk.start_device()
+    code = desk.code(code_challenge=CHALLENGE, code_challenge_method="S256")
+    first = body(desk.exchange(code, code_verifier=VERIFIER))
+    second = body(desk.refresh(first))
+    desk.oauth("device/code", client_id="tv", client_secret="a-very-secret-secret")
+    desk.poll(device)
+    memory = held(desk.emulator._site)
+    assert "sean" in memory, "this looks where things are"
+    secrets = [device["device_code"], code, VERIFIER, "a-very-secret-secret", "emulator-secret"]
+    for token in (first, second):
+        secrets += [token["access_token"], token["refresh_token"]]
+    for secret in secrets:
+        assert secret not in memory
+    again = body(desk.refresh(first))
+    assert again["refresh_token"] == second["refresh_token"], "the token itself breaks the seal"
+
+
+def test_a_seal_is_opened_by_its_secret_only() -> None:
+    sealed = seal(b"pair of tokens", "spent")
+    assert sealed != b"pair of tokens"
+    assert seal(sealed, "spent") == b"pair of tokens"
+    assert seal(sealed, "other") != b"pair of tokens"
+
+
+def test_an_application_keeps_a_hash_of_its_secret() -> None:
+    application = Application(client_id="tv", client_secret="hush")
+    assert "hush" not in repr(application)
+    assert application.secret_hash is not None
+    assert same_hash("hush", application.secret_hash)
+    assert Application(client_id="tv").secret_hash is None
+    assert application != Application(client_id="tv", client_secret="other")
+
+
+# -- nothing leaks, nothing is scanned ------------------------------------------------------------
+
+
+class Watched(dict[Any, Any]):
+    """A dictionary that must not be gone through from end to end."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("a request went through everything")
+
+    values = items = keys = __iter__
+
+
+def test_no_request_goes_through_all_tokens_or_codes() -> None:
+    desk = Desk(replay="family")
+    everybody = [desk.sign_in() for _ in range(20)]
+    devices = [desk.start_device() for _ in range(20)]
+    site = desk.emulator._site
+    tables: list[Any] = [
+        site.grants._access,
+        site.grants._refresh,
+        site.codes._devices,
+        site.codes._user_codes,
+        site.codes._authorizations,
+        site.sessions,
+    ]
+    for table in tables:
+        table._items = Watched(table._items)
+    account = site.accounts["sean"]
+    account.grants = {name: Watched(grants) for name, grants in account.grants.items()}
+    assert desk.alive(everybody[0])
+    newer = body(desk.refresh(everybody[1]))
+    assert desk.oauth("revoke", token=newer["access_token"]).status == 200
+    assert desk.exchange(desk.code()).status == 200
+    desk.emulator.approve_device(devices[0]["user_code"])
+    assert desk.poll(devices[0]).status == 200
+    assert desk.poll(devices[1]).status == 400
+    with pytest.raises(AssertionError, match="went through"):
+        site.grants._access.values()
+
+
+def test_what_has_ended_is_forgotten() -> None:
+    desk = Desk(access_token_lifetime=100, refresh_token_lifetime=1000, remember_spent=1000)
+    for turn in range(30):
+        token = desk.sign_in(f"user {turn % 3}")
+        for _ in range(4):
+            token = body(desk.refresh(token))
+        if turn % 2:
+            desk.oauth("revoke", token=token["access_token"])
+        desk.start_device()
+        desk.code()
+    desk.wait(1000 + 86_400)
+    desk.send("GET", "/oauth/token")
+    site = desk.emulator._site
+    grants, codes = site.grants, site.codes
+    tables: list[Any] = [grants._access, grants._refresh, grants._answers, grants._past]
+    tables += [codes._devices, codes._user_codes, codes._authorizations]
+    assert [len(table) for table in tables] == [0] * len(tables)
+    assert [account.grants for account in site.accounts.values()] == [{}] * len(site.accounts)
+    assert grants._access.listed == grants._refresh.listed == 0
+
+
+def test_an_endless_login_needs_no_more_room() -> None:
+    desk = Desk(rotation_ends_access=True, remember_spent=50)
+    token = desk.sign_in()
+    for _ in range(600):
+        token = body(desk.refresh(token))
+    grants = desk.emulator._site.grants
+    (grant,) = desk.emulator._site.accounts["sean"].grants["emulator"].values()
+    assert len(grants._past) == 50
+    assert (len(grant.access), len(grant.line)) == (1, 51)
+    assert grants._access.listed < 200, "the moments of dropped tokens are dropped, too"
+
+
+def test_ending_a_login_may_forget_its_own_oldest_tokens() -> None:
+    desk = Desk(remember_spent=1)
+    token = desk.sign_in()
+    for _ in range(3):
+        token = body(desk.refresh(token))
+    assert desk.oauth("revoke", token=token["refresh_token"]).status == 200
+    assert not desk.alive(token)
+    assert error(desk.refresh(token))[1] == "invalid_grant"
+
+
+def test_a_table_drops_stale_moments() -> None:
+    table: Table[str, int] = Table()
+    for number in range(1000):
+        table.put(str(number), number, until=10)
+        table.drop(str(number - 5))
+    assert (len(table), table.listed < 100) == (5, True)
+    assert table.expire(10) == [995, 996, 997, 998, 999]
+    assert table.listed == 0
+
+
+def test_a_table_drops_thousands_at_once() -> None:
+    table: Table[str, int] = Table()
+    for number in range(5000):
+        table.put(str(number), number, until=number)
+    assert sorted(table.expire(3999)) == list(range(4000))
+    assert (len(table), table.listed) == (1000, 1000)
+    assert table.expire(4000) == [4000]
+    assert table.get("4001") == 4001
