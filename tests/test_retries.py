@@ -88,6 +88,13 @@ def test_closing_tries_once_more_and_says_what_is_left(caplog):
     ]
 
 
+def test_closing_is_quiet_when_another_process_will_find_it(caplog):
+    made = Retries(lambda _: False, durable=True)
+    made.add("ann")
+    made.close()
+    assert caplog.records == []
+
+
 def test_closing_with_nothing_to_do(caplog):
     Retries(lambda _: True).close()
     assert caplog.records == []

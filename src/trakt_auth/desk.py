@@ -82,7 +82,7 @@ class Desk:
             replay_unknown=replay_unknown,
         )
         self._hands = self._make_hands()
-        self._retries = retries.Retries(self._offer)
+        self._retries = retries.Retries(self._offer, durable=spare is not None)
         self._guard = threading.Lock()
         self._known: dict[str, tuple[Token, datetime]] = {}
         self._marks: dict[str, int] = {}

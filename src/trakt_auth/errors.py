@@ -291,9 +291,9 @@ class LockTimeout(StoreError):
 
 
 class TokenNotSaved(StoreError):
-    """The token is valid but could not be kept; it is in `token`, so that nothing is lost."""
+    """The token is valid but the store could not take it; it is in `token`, and put aside."""
 
-    default_hint = "Make the store writable, then hand the error's token to `client.adopt`."
+    default_hint = "Make the store writable: the token is put aside, and saved at the next use."
 
     def __init__(self, message: str, *, token: Token, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

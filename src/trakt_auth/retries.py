@@ -15,10 +15,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries, doubled aft
 
 
 class Retries:
-    """The accounts whose newest pair is not saved; `offer` says whether the store has it now."""
+    """The accounts whose newest pair is not saved; `offer` says whether the store has it now.
 
-    def __init__(self, offer: Callable[[str], bool]) -> None:
-        self._offer = offer
+    With `durable` a pair that is still unsaved at the end lies where another process finds it.
+    """
+
+    def __init__(self, offer: Callable[[str], bool], *, durable: bool = False) -> None:
+        self._offer, self._durable = offer, durable
         self._guard = threading.Lock()
         self._waiting: set[str] = set()
         self._thread: threading.Thread | None = None
@@ -39,12 +42,14 @@ class Retries:
         return account in self._waiting
 
     def close(self) -> None:
-        """Try one last time; what is left is logged."""
+        """Try one last time; what is lost is logged."""
         self._stop.set()
         with self._guard:
             thread = self._thread
         if thread is not None:
             thread.join()
+        if self._durable:
+            return
         import logging
 
         for account in self._all():

@@ -27,6 +27,7 @@ def desk(trakt, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("TRAKT_API_URL", url)
         file = tmp_path / "kept" / "tokens.json"
         monkeypatch.setenv("TRAKT_AUTH_STORE", f"file:{file}")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
         desk = Desk(trakt, url, file, capsys, monkeypatch)
         yield desk
     for ran in desk.ran:

@@ -80,6 +80,7 @@ def test_json(desk):
         "expires_in",
         "refresh_due_at",
         "last_refresh",
+        "unsaved",
     ]
     assert account["state"] == "signed_in"
     assert account["refreshable"] is True

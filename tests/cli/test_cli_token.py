@@ -224,14 +224,6 @@ def test_logout_without_a_network(desk):
     assert desk("token").status == 3
 
 
-def test_a_token_that_cannot_be_saved_is_told_in_the_words_of_the_command(desk):
-    from trakt_auth.errors import TokenNotSaved
-
-    token = desk.sign_in()
-    assert app._failed(TokenNotSaved("The disk is full", token=token)) == 1
-    assert "trakt-auth login" in desk.capsys.readouterr().err
-
-
 def test_off_the_main_thread(desk):
     statuses = []
     thread = threading.Thread(target=lambda: statuses.append(desk("token").status))

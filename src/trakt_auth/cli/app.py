@@ -22,7 +22,6 @@ from trakt_auth.errors import (
     AccessDenied,
     LoginRequired,
     ServerError,
-    TokenNotSaved,
     TraktAuthError,
     TransportError,
     UsageError,
@@ -79,8 +78,6 @@ def _failed(error: TraktAuthError) -> int:
 
 
 def _hint(error: TraktAuthError) -> str:
-    if isinstance(error, TokenNotSaved):  # what the library advises needs a program
-        return "Make the store writable, then sign in again: run `trakt-auth login`."
     if isinstance(error, LoginRequired) and error.account != DEFAULT_ACCOUNT:
         name = shlex.quote(error.account)
         return error.hint.replace("trakt-auth login", f"trakt-auth login --account {name}")

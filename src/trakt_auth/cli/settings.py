@@ -149,6 +149,22 @@ class Settings:
 
         return open_store(self.store_url(), keys=self.keys())
 
+    def open_spare(self) -> TokenStore:
+        """Open the file for tokens that the store could not take; nothing is read yet.
+
+        Raises: UsageError.
+        """
+        from hashlib import sha256
+
+        from platformdirs import user_state_dir
+
+        from trakt_auth.stores import open_store
+
+        # One for each store: what was put aside for one must not turn up in another.
+        name = sha256(self.store_shown().encode(errors="surrogatepass")).hexdigest()[:16]
+        folder = user_state_dir("trakt-auth", appauthor=False)
+        return open_store(f"file:{folder}/unsaved-{name}.json", keys=self.keys())
+
     @contextmanager
     def client(self) -> Generator[Client, None, None]:
         """Lend a client for these settings, and close it and its store.
@@ -159,7 +175,12 @@ class Settings:
 
         store = self.open_store()
         try:
-            with Client(self.application(), store=store, endpoints=self.endpoints()) as client:
+            with Client(
+                self.application(),
+                store=store,
+                spare=self.open_spare(),
+                endpoints=self.endpoints(),
+            ) as client:
                 yield client
         finally:
             store.close()

@@ -45,11 +45,14 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
     client_id = settings.application().client_id
     (_, reason), keys = settings.store_choice(), settings.keys()
     store = settings.open_store()
-    names = store.accounts(client_id) if settings.account is None else [settings.account]
+    with settings.client() as client:
+        unsaved = client.unsaved()
+    known = {*store.accounts(client_id), *unsaved}
     accounts: list[dict[str, Any]] = []
-    for name in names:
+    for name in sorted(known) if settings.account is None else [settings.account]:
         stored = store.load(AccountKey(client_id, name))
-        accounts.append(_account(name, Record.from_stored(stored) if stored else None, now))
+        record = Record.from_stored(stored) if stored else None
+        accounts.append(_account(name, record, now) | {"unsaved": name in unsaved})
     pause = store.load(AccountKey(client_id, ""))
     until = pause_from(pause) if pause else None
     store.close()

@@ -59,6 +59,8 @@ def _rows(account: dict[str, Any], now: datetime) -> list[str]:
         rows.append(_row("refresh", f"{due}, {_when(account['refresh_due_at'])}"))
     if not account["refreshable"] and account["expires_at"]:
         rows.append(_row("refresh", "not possible: there is no refresh token"))
+    if account["unsaved"]:
+        rows.append(_row("unsaved", "a newer token is put aside until the store takes it"))
     return rows + _last(account["last_refresh"])
 
 

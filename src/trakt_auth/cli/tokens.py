@@ -34,7 +34,7 @@ def logout(settings: Settings) -> int:
     account = settings.account_name
     with settings.client() as client:
         key = AccountKey(client.application.client_id, account)
-        if settings.open_store().load(key) is None:
+        if settings.open_store().load(key) is None and account not in client.unsaved():
             say(f"Account {clean(account)!r} is not signed in; there is nothing to do.")
             return DONE
         client.revoke(account=account)

@@ -64,7 +64,9 @@ def read_ask(site: Site, query: dict[str, list[str]]) -> Ask:
         raise BadAsk("The client_id of this request is missing or belongs to no application.")
     redirect_uri = given.get("redirect_uri")
     # Facts section 4: an exact, case-sensitive match; no exception for loopback ports.
-    if redirect_uri is None or redirect_uri not in application.redirect_uris:
+    if redirect_uri is None or not application.redirects_to(
+        redirect_uri, exactly=not site.options.legacy
+    ):
         raise BadAsk(
             "The redirect_uri of this request is missing, malformed or not registered for the "
             "application. It must be the same, letter by letter, as one of those registered."

@@ -1,0 +1,79 @@
+"""A token that the store could not take outlives the command, and is shown until it is saved."""
+
+import json
+
+import pytest
+
+from trakt_auth import StoreUnavailable
+from trakt_auth.records import AccountKey, Record
+from trakt_auth.stores.file import FileStore
+
+KEY = AccountKey("emulator", "default")
+
+
+@pytest.fixture
+def broken(desk, monkeypatch):
+    """Let the main file fail from the answer on, until it is mended."""
+    desk.sign_in()
+    monkeypatch.setattr("trakt_auth.keeping.SAVE_PAUSES", ())
+    really, failing = FileStore.save, []
+
+    def save(self, *args, **kwargs):
+        if failing and self.path == str(desk.file):
+            raise StoreUnavailable(f"The token file {self.path} cannot be written: no space left")
+        return really(self, *args, **kwargs)
+
+    monkeypatch.setattr(FileStore, "save", save)
+    respond, first = desk.trakt.respond, [1]
+
+    def answered(request, **options):
+        try:
+            return respond(request, **options)
+        finally:
+            if "/oauth/token" in request.url and first:
+                failing.append(first.pop())
+
+    monkeypatch.setattr(desk.trakt, "respond", answered)
+    return failing
+
+
+def test_a_pair_is_put_aside_shown_and_saved_by_the_next_command(desk, broken, tmp_path):
+    before = desk.file.read_bytes()
+    ran = desk("refresh")
+    assert ran.status == 1
+    assert "could not be saved" in ran.err
+    assert "put aside, and saved at the next use" in ran.err
+    (aside,) = (tmp_path / "state").glob("*/unsaved-*.json")
+    assert aside.stat().st_mode & 0o777 == 0o600
+
+    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert account["unsaved"] is True
+    assert "put aside until the store takes it" in desk("status").out
+    assert "waits to be saved" in desk("doctor", "--offline").out
+    assert (
+        desk("refresh").status != 0
+    )  # the newest is served, and not spent while it cannot be kept
+
+    broken.clear()
+    assert desk("refresh").status == 0
+    assert desk.file.read_bytes() != before
+    assert Record.from_stored(FileStore(str(desk.file)).load(KEY)).attempt is None
+    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert account["unsaved"] is False
+    assert desk.trakt.state()["tokens"]["most_arrivals_of_one_refresh_token"] == 1
+
+
+def test_signing_out_forgets_what_was_put_aside(desk, broken):
+    assert desk("refresh").status == 1
+    broken.clear()
+    assert desk("logout").status == 0
+    (report,) = [json.loads(desk("status", "--json").out)]
+    assert report["accounts"] == []
+    assert desk("token").status == 3
+
+
+def test_each_store_has_its_own(desk, broken, tmp_path):
+    """What was put aside for one store never turns up in another."""
+    assert desk("refresh").status == 1
+    report = json.loads(desk("--store", f"file:{tmp_path}/other", "status", "--json").out)
+    assert report["accounts"] == []
