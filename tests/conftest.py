@@ -1,5 +1,7 @@
 """What many tests share: an emulator on a socket, and one way to drive both clients."""
 
+import sys
+
 import anyio
 import pytest
 
@@ -8,6 +10,17 @@ from postgres_server import postgres, postgres_url  # noqa: F401 - fixtures
 from redis_server import redis_server, redis_url  # noqa: F401 - fixtures
 from trakt_auth import AsyncClient, Client, Endpoints
 from trakt_auth.emulator import Clock, Emulator
+
+
+def _only_here(event, arguments):
+    """Nothing in a test may reach another machine, least of all Trakt."""
+    if event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1")):
+            raise RuntimeError(f"A test would have connected to {address[0]}")
+
+
+sys.addaudithook(_only_here)
 
 
 @pytest.fixture

@@ -90,6 +90,39 @@ def test_the_readme_example_says_hello_twice(url, person, capsys, emulator):
     assert emulator.state()["tokens"]["rotations"] == 1
 
 
+def test_the_readme_moves_from_a_file_to_postgresql(
+    url, person, capsys, postgres, tmp_path, monkeypatch
+):
+    from trakt_auth.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (example,) = blocks(ROOT / "README.md", "python")
+    exec(example.replace(PRINTED, url), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["Enter", "Hello,"]
+    (moving,) = [block for block in blocks(ROOT / "README.md", "sh") if "moved.json" in block]
+    with postgres.schema() as there:
+        ran = 0
+        for line in moving.replace("postgresql://me@db.example/app", there).splitlines():
+            words = shlex.split(line, comments=True)
+            match words[0]:
+                case "export":
+                    monkeypatch.setenv(*words[1].split("=", 1))
+                case "rm":
+                    for name in words[1:]:
+                        (tmp_path / name).unlink()
+                case "trakt-auth":
+                    assert main(words[1:]) == 0
+                    ran += 1
+                case _:
+                    assert line == 'pip install "trakt-auth[postgres]"'
+        assert ran == 2
+        capsys.readouterr()
+        exec(example.replace(PRINTED, url).replace("file:hello-tokens.json", there), {})
+    assert capsys.readouterr().out.startswith("Hello, ")  # nobody had to sign in again
+    assert not (tmp_path / "hello-tokens.json").exists()
+
+
 def test_the_tutorials_commands(tmp_path):
     from trakt_auth.emulator import Emulator
 

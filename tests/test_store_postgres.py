@@ -24,7 +24,7 @@ import trakt_auth
 from postgres_server import Server, running
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreError, StoreUnavailable, UsageError
 from trakt_auth.records import AccountKey, Stored
-from trakt_auth.stores import open_store, postgres_pool, postgres_schema
+from trakt_auth.stores import doubts, open_store, postgres_pool, postgres_schema
 from trakt_auth.stores import postgres as postgres_store
 from trakt_auth.stores.postgres import PostgresStore
 
@@ -569,13 +569,13 @@ def test_somebody_elses_record_is_not_taken_for_ones_own(
 def test_lost_answers_are_not_remembered_for_ever(
     behind: PostgresStore, cut: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_store, "DOUBTS", 2)
+    monkeypatch.setattr(doubts, "MOST", 2)
     first = put(behind, "one")
     for number in range(4):
         cut.at(b"UPDATE trakt_auth_records", answered=False)
         with pytest.raises(StoreUnavailable):
             put(behind, str(number), replacing=first)
-    assert len(behind._doubts) == 2
+    assert len(behind._doubts._names) == 2
 
 
 # -- servers that go away ------------------------------------------------------------------------
@@ -661,15 +661,14 @@ def test_a_server_that_is_frozen(
         store = again(f"{url}&connect_timeout=1")
         put(store, "x")
         monkeypatch.setattr(postgres_pool.Connection, "patience", 0.2)
-        stopped = own.children()
-        for number in stopped:
-            os.kill(number, signal.SIGSTOP)
+        with store._pool.use() as connection:
+            backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
         try:
             with pytest.raises(StoreUnavailable, match="does not answer"):
                 store.load(KEY)
         finally:
-            for number in stopped:
-                os.kill(number, signal.SIGCONT)
+            os.kill(backend, signal.SIGCONT)
         assert payload(store) == "x"
         store.close()
 
@@ -835,14 +834,16 @@ def backend():
 
 ours = backend()
 # As if another thread were in the middle of it: nobody in the child will ever let go.
-with store._pool._pool._tasks.mutex:
-    child = os.fork()
+middle = store._pool._pool._tasks.mutex
+middle.acquire()
+child = os.fork()
 if not child:
     assert backend() != ours
     store.save(KEY, "child", expires_at=None, replacing=version)
     postgres_pool._abandoned.clear()  # the interpreter may do so at its end
     gc.collect()
     sys.exit()  # not _exit: what is left behind must not hurt the parent's connections
+middle.release()
 _, status = os.waitpid(child, 0)
 assert status == 0, status
 assert store.load(KEY).payload == "child"

@@ -7,6 +7,7 @@ Users, the keeper and tests import this file; `AsyncClient` takes the store itse
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -73,7 +74,21 @@ class AsyncLock:
 
     async def acquire(self) -> bool:
         """Take it if it is free, without waiting."""
-        return await _in_thread(self._lock.acquire)
+        from anyio import CancelScope
+
+        taken: list[bool] = []
+
+        def take() -> bool:
+            taken.append(self._lock.acquire())
+            return taken[0]
+
+        try:
+            return await _in_thread(take)
+        except BaseException:
+            if True in taken:  # nobody hears of it any more
+                with CancelScope(shield=True):
+                    await self.release()
+            raise
 
     def remaining(self) -> float:
         """Return for how many seconds it is surely ours."""
@@ -85,8 +100,20 @@ class AsyncLock:
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    from anyio import CapacityLimiter
+    from anyio import CapacityLimiter, create_task_group
     from anyio.to_thread import run_sync
 
-    # A limiter of its own: the shared one may be used up by threads that wait for a lock.
-    return await run_sync(work, limiter=CapacityLimiter(1))
+    done: Future[T] = Future()
+
+    def thread() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            done.set_exception(error)
+
+    # A limiter of its own: the shared one may be used up by threads that wait for a lock. And a
+    # group, which waits for the thread however its task is cancelled; asyncio's own way of doing
+    # that goes through `run_sync`.
+    async with create_task_group() as group:
+        group.start_soon(partial(run_sync, thread, limiter=CapacityLimiter(1)))
+    return done.result()

@@ -49,6 +49,7 @@ class Lease:
     def __init__(self, engine: LeaseEngine, key: AccountKey, seconds: float) -> None:
         self._engine, self._key, self._seconds = engine, key, seconds
         self._guard = threading.Lock()
+        self._name = secrets.token_hex(16)
         self._owner: str | None = None
         self._until = -math.inf
         self._over = threading.Event()
@@ -61,26 +62,31 @@ class Lease:
         """
         if self._owner is not None:
             return False
-        owner, asked = secrets.token_hex(16), uptime()
+        # The same until it is taken: an answer that was lost may have granted it already.
+        owner, asked = self._name, uptime()
         if not self._engine.take_lease(self._key, owner, self._seconds):
             return False
+        self._name, over = secrets.token_hex(16), threading.Event()
         self._owner, self._until = owner, asked + self._seconds
-        self._over, self._process = threading.Event(), os.getpid()
-        threading.Thread(
-            target=self._keep, args=(owner, self._over), name="trakt-auth-lease", daemon=True
-        ).start()
+        self._over, self._process = over, os.getpid()
+        with suppress(RuntimeError):  # no thread to be had: it lapses sooner, and we know when
+            threading.Thread(
+                target=self._keep, args=(owner, over), name="trakt-auth-lease", daemon=True
+            ).start()
         return True
 
     def remaining(self) -> float:
         """Return for how many seconds it is surely ours; below 0 when it has lapsed."""
-        return self._until - uptime()
+        return self._until - uptime() if self._process == os.getpid() else -math.inf
 
     def release(self) -> None:
         """Give it back; what cannot be given back lapses by itself."""
+        if self._process != os.getpid():
+            return  # the parent's; and in this copy a thread that is not here may hold the guard
         with self._guard:
             owner, self._owner, self._until = self._owner, None, -math.inf
             self._over.set()
-        if owner is not None and self._process == os.getpid():
+        if owner is not None:
             with suppress(StoreError):
                 self._engine.end_lease(self._key, owner)
 
@@ -91,7 +97,7 @@ class Lease:
                 if not self.renew(owner):
                     return
                 pause = self._seconds / RENEWALS
-            except StoreError:  # neither ours nor theirs: as long as it has not lapsed, ask again
+            except StoreError:  # neither ours nor theirs, and it goes on to lapse: ask again soon
                 pause = self._seconds / RENEWALS / 10
 
     def renew(self, owner: str) -> bool:

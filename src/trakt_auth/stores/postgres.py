@@ -1,13 +1,12 @@
 """Tokens in PostgreSQL: many machines, many processes, many accounts.
 
 Layer 4, and the SQL of records and leases. No token is looked into, no connection opened here.
-`open_store` imports this file; it imports `postgres_pool`, `postgres_schema`, `leases` and lower.
+`open_store` imports this file; it imports `doubts`, `leases`, the other two `postgres_` files and
+lower layers.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from weakref import finalize
@@ -17,6 +16,7 @@ from psycopg import ClientCursor
 import trakt_auth.stores.postgres_schema as schema
 from trakt_auth.errors import StoreConflict, StoreCorrupt
 from trakt_auth.records import LEASE, AccountKey, Stored
+from trakt_auth.stores.doubts import Doubts
 from trakt_auth.stores.leases import Lease
 from trakt_auth.stores.postgres_pool import Pool
 
@@ -24,7 +24,6 @@ __all__ = ["PostgresStore"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-DOUBTS = 1000  # lost answers to remember; each is forgotten as soon as its save is tried again
 
 # Sent before a statement, for its transaction alone: a pooler may stand between us and the server.
 # A server that is set to answer before a commit is on the disk could lose a rotated token.
@@ -85,7 +84,7 @@ class PostgresStore:
 
     def __init__(self, url: str) -> None:
         self._pool = Pool(url, schema.prepare)
-        self._doubts: dict[bytes, bytes] = {}
+        self._doubts = Doubts()
         # At the end of the program too, while the pool's threads can still be joined.
         self._finalizer = finalize(self, Pool.close, self._pool)
 
@@ -121,21 +120,13 @@ class PostgresStore:
         Raises: StoreConflict, StoreUnavailable.
         """
         names, values = _names(key), (_micros(expires_at), _bytes(payload))
-        this = hashlib.sha256(repr((names, values, replacing)).encode()).digest()
-        doubt = self._doubts.pop(this, None)
-        written = doubt or os.urandom(16)
-        try:
+        with self._doubts.name(names, values, replacing) as (written, doubtful):
             if replacing is None:
                 row = self._write(PUT, *names, *values, written)
             else:
                 row = self._write(SWAP, *values, written, *names, replacing)
-            if row is None and doubt is not None:
+            if row is None and doubtful:
                 row = self._write(OURS, *names, written)
-        except BaseException:
-            self._doubts[this] = written
-            for oldest in list(self._doubts)[:-DOUBTS]:
-                self._doubts.pop(oldest, None)
-            raise
         if row is None:
             raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
         return int(row[0])

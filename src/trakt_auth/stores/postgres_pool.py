@@ -156,8 +156,9 @@ class Pool:
 
     def close(self) -> None:
         """Close all connections; those in use follow when they come back."""
-        if self._pool is not None:
-            self._drop(self._pool)
+        pool = self._pool  # once: another thread may drop it meanwhile
+        if pool is not None:
+            self._drop(pool)
 
     def abandon(self) -> None:
         """Let go, in a forked child, of what only the parent may use or even close."""
