@@ -75,7 +75,9 @@ class OwnStore:
 def sync_use() -> None:
     app = Application("id", user_agent="t/1", client_secret=None, redirect_uri="https://x/cb")
     for store in (None, "memory:", open_store("file:x"), OwnStore()):
-        Client(app, store=store, spare=store, endpoints=Endpoints.at("http://127.0.0.1:1"), timeout=5)
+        Client(
+            app, store=store, spare=store, endpoints=Endpoints.at("http://127.0.0.1:1"), timeout=5
+        )
     with Client(app) as client:
         assert_type(client, Client)
         device = client.start_device()
