@@ -268,12 +268,8 @@ class World:
                 return self.now()
             case Load(key):
                 return self.store.load(key)
-            case Recall(key):
-                stored = self.spare[worker].load(key)
-                return stored if stored and stored.payload else None
-            case PutAside(key, payload, replacing):
-                self.spare[worker].save(key, payload or "", expires_at=None, replacing=replacing)
-                return None
+            case Recall() | PutAside():
+                return self._aside(self.spare[worker], step)
             case Sleep(seconds):
                 worker.waited += seconds
                 return None
@@ -287,6 +283,13 @@ class World:
             case Send(request):
                 return self._send(worker, request, lose_answer, never_sent)
         raise AssertionError(step)
+
+    def _aside(self, spare, step):
+        if isinstance(step, PutAside):
+            spare.save(step.key, step.payload or "", expires_at=None, replacing=step.replacing)
+            return None
+        stored = spare.load(step.key)
+        return stored if stored and stored.payload else None
 
     def _hold(self, worker, key, wait):
         holder = self.holder.get(key)
