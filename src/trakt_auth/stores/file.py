@@ -189,11 +189,9 @@ def _json(text: str) -> str | dict[str, str]:
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - see _parse
-    if isinstance(value, dict):
-        return bytes.fromhex(value["hex"]).decode(errors="surrogatepass")
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    if isinstance(value, str):
+        return value
+    return bytes.fromhex(value["hex"]).decode(errors="surrogatepass")
 
 
 def _dump(content: _Content) -> bytes:
