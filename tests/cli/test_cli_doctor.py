@@ -218,7 +218,11 @@ def test_a_store_with_leases(desk, taken):
     if taken:
         desk.monkeypatch.setattr("trakt_auth.stores.memory.MemoryLock.acquire", lambda self: False)
     desk.monkeypatch.setattr(Settings, "open_store", lambda _: store)
-    told = list(checks_store.storage(Settings(store="postgresql://me:hush@host/db"), "emulator"))
+    url = "postgresql://me:hush@host/db"
+    # Nobody has signed in, so there may be no tables, and none are made.
+    empty = list(checks_store.storage(Settings(store=url), "another"))
+    assert [one.name for one in empty] == ["store"]
+    told = list(checks_store.storage(Settings(store=url), "emulator"))
     assert [one.name for one in told] == ["store", "store locks"]
     assert told[1].mark is (checks.Mark.FAIL if taken else checks.Mark.OK)
     assert "hush" not in told[0].said
@@ -283,13 +287,21 @@ def test_a_pause(desk):
     assert "asked too often" in find(examined(desk, "--offline", status=0), "pause", "warn")
 
 
+def test_a_pause_that_cannot_be_read(desk):
+    with desk.client() as client:
+        client._store.save(AccountKey("emulator", ""), "{}", expires_at=None, replacing=None)
+    assert bad(examined(desk, status=1)) == ["store"]
+
+
 def test_a_token_that_waits_to_be_saved(desk):
     from trakt_auth.client import Client
 
-    desk.sign_in()
+    desk.sign_in("work", ago=2)
     desk.monkeypatch.setattr(Client, "unsaved", lambda self: ["work"])
     found = examined(desk, "--offline", status=0)
     assert "waits to be saved" in find(found, "login work", "warn")
+    desk.file.unlink()
+    assert "waits to be saved" in find(examined(desk, "--offline"), "login work", "warn")
 
 
 def test_a_record_that_cannot_be_read(desk):

@@ -10,6 +10,7 @@ import pytest
 
 from trakt_auth.cli import move_out
 from trakt_auth.records import AccountKey, Attempt, Outcome, Record
+from trakt_auth.stores.file import FileStore
 
 
 def exported(desk, *arguments):
@@ -169,6 +170,28 @@ def test_not_while_somebody_refreshes(desk):
         lock.release()
     assert (ran.status, ran.out) == (1, "")
     assert "being refreshed by another program" in ran.err
+
+
+def test_not_while_a_newer_token_waits_to_be_saved(desk):
+    desk.sign_in()
+    desk.monkeypatch.setattr("trakt_auth.client.Client.unsaved", lambda self: ["default"])
+    ran = desk("export")
+    assert (ran.status, ran.out) == (1, "")
+    assert "could not be saved yet" in ran.err
+
+
+def test_a_login_that_ends_meanwhile(desk):
+    desk.sign_in()
+    found = []
+
+    def load(self, key):
+        found.append(real(self, key))
+        return found[-1] if len(found) == 1 else None
+
+    real = FileStore.load
+    desk.monkeypatch.setattr(FileStore, "load", load)
+    assert desk("export", "--account", "default").status == 3
+    assert found[0] is not None
 
 
 def test_an_expired_login_moves_and_is_refreshed_there(desk, tmp_path):

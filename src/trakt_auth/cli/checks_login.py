@@ -35,13 +35,8 @@ def logins(settings: Settings, store: TokenStore, client_id: str, now: datetime)
     """
     yield from _pause(store, client_id, now)
     with settings.client() as client:
-        for name in client.unsaved():
-            yield off(
-                _title(name),
-                "A newer token waits to be saved.",
-                "Make the store writable; it is saved at the next use.",
-            )
-    names = list(store.accounts(client_id))
+        unsaved = client.unsaved()
+    names = sorted({*store.accounts(client_id), *unsaved})
     if settings.account is not None:
         chosen = [settings.account]
     else:
@@ -49,6 +44,10 @@ def logins(settings: Settings, store: TokenStore, client_id: str, now: datetime)
         if not names:
             yield off("login", "Nobody has signed in here yet.", SIGN_IN)
     for name in chosen:
+        if name in unsaved:  # what the store has is older
+            said = "A newer token was put aside, and waits to be saved."
+            yield off(_title(name), said, "Make the store writable, then run: trakt-auth token")
+            continue
         try:
             yield from _login(store, AccountKey(client_id, name), now)
         except StoreError as error:

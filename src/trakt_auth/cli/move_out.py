@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -16,7 +17,7 @@ from secrets import token_hex
 from trakt_auth.cli.formats import WRITERS
 from trakt_auth.cli.output import DONE, clean, delivered, say
 from trakt_auth.cli.settings import Settings
-from trakt_auth.errors import LockTimeout, LoginRequired, TraktAuthError
+from trakt_auth.errors import LockTimeout, LoginRequired, StoreUnavailable, TraktAuthError
 from trakt_auth.judgement import NO_REFRESH_TOKEN, lost_at
 from trakt_auth.ports import TokenStore
 from trakt_auth.records import AccountKey, Outcome, Record
@@ -40,6 +41,7 @@ def move_out(settings: Settings, *, file: str, kind: str, replace: bool) -> int:
     store = settings.open_store()
     tokens = _tokens(store, application.client_id, settings, many=kind == "trakt-auth")
     store.close()
+    _check_saved(settings, tokens)
     content = WRITERS[kind](tokens, application.client_id, application.client_secret)
     text = json.dumps(content, indent=1) + "\n"
     if file == "-":
@@ -103,6 +105,17 @@ def _record(store: TokenStore, key: AccountKey) -> Record:
     if stored is None:
         raise LoginRequired(account=key.account, reason=NOBODY)
     return Record.from_stored(stored)
+
+
+def _check_saved(settings: Settings, tokens: Mapping[str, Token]) -> None:
+    """Refuse to export a pair that has a successor which the store could not take yet."""
+    with settings.client() as client:
+        waiting = sorted(tokens.keys() & set(client.unsaved()))
+    if waiting:
+        raise StoreUnavailable(
+            f"The newest token of account {waiting[0]!r} could not be saved yet",
+            hint="Make the store writable, then run: trakt-auth token",
+        )
 
 
 def _check_target(file: str, *, replace: bool) -> None:
