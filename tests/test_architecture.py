@@ -34,7 +34,14 @@ HAND = 4
 # Each third-party name, and the few files that may know it.
 THIRD_PARTY = {
     "aiohttp": {"adapters/for_aiohttp.py"},
-    "anyio": {"async_client.py", "clock.py", "flights.py", "runner.py", "testing/clock.py"},
+    "anyio": {
+        "async_client.py",
+        "clock.py",
+        "flights.py",
+        "runner.py",
+        "stores/asynchronous.py",
+        "testing/clock.py",
+    },
     "click": {"cli/commands.py"},
     "cryptography": {"stores/encryption.py"},
     "filelock": {"stores/locks.py"},
@@ -168,7 +175,8 @@ def test_hands_know_neither_each_other_nor_flows(path: Path) -> None:
 @PATHS
 def test_stores_do_not_know_each_other(path: Path) -> None:
     shared = {f"trakt_auth.stores.{name}" for name in (
-        "connections", "disk", "keychain", "leases", "locks", "postgres_pool", "postgres_schema",
+        "connections", "disk", "doubts", "keychain", "leases", "locks", "postgres_pool",
+        "postgres_schema",
     )}  # fmt: skip
     if home_of(path) == "stores" and path.name != "__init__.py":
         known = {found.module for found, other in own_imports(path) if other == "stores"}
@@ -390,6 +398,10 @@ HEAVY = (
     "ssl",
     "socket",
     "sqlite3",
+    "psycopg",
+    "redis",
+    "keyring",
+    "cryptography",
 )
 
 

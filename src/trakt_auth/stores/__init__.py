@@ -6,12 +6,14 @@ this file; a store's own libraries are imported only when it is opened.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from trakt_auth.errors import UsageError
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from trakt_auth.ports import TokenStore
 
@@ -32,66 +34,61 @@ def open_store(url: str, *, keys: Sequence[str] = ()) -> TokenStore:
     store = _opened(url)
     if not keys:
         return store
-    try:
+    with _needing("Encryption", "cryptography", "encryption"):
         from trakt_auth.stores.encryption import EncryptedStore
 
         return EncryptedStore(store, keys)
-    except ImportError as error:
-        raise UsageError(
-            f"Encryption needs cryptography, which cannot be imported: {error.name}",
-            hint="Install it: pip install 'trakt-auth[encryption]'",
-        ) from None
 
 
 def _opened(url: str) -> TokenStore:
     scheme, colon, rest = url.partition(":")
+    path = rest.removeprefix("//")
     match scheme.lower():
         case "memory" if colon and not rest:
             from trakt_auth.stores.memory import MemoryStore
 
             return MemoryStore()
-        case "file" if rest.removeprefix("//") and "\0" not in rest:
+        case "file" if path and "\0" not in path:
             from trakt_auth.stores.file import FileStore
 
-            return FileStore(rest.removeprefix("//"))
+            return FileStore(path)
         case "keyring" if colon and rest.isprintable():
-            from importlib.util import find_spec
+            with _needing("A keyring store", "keyring", "keyring"):
+                from trakt_auth.stores.keyring import SERVICE, KeyringStore
 
-            from trakt_auth.stores.keyring import SERVICE, KeyringStore
-
-            if find_spec("keyring") is None:
-                raise UsageError(
-                    "A keyring store needs keyring, which is not installed",
-                    hint="Install it: pip install 'trakt-auth[keyring]'",
-                )
-            return KeyringStore(rest or SERVICE)
+                return KeyringStore(rest or SERVICE)
         # ":memory:" is SQLite's word for no file at all; it would become a file of that name.
-        case "sqlite" if rest.removeprefix("//") not in ("", ":memory:") and "\0" not in rest:
+        case "sqlite" if path not in ("", ":memory:") and "\0" not in path:
             from trakt_auth.stores.sqlite import SqliteStore
 
-            return SqliteStore(rest.removeprefix("//"))
+            return SqliteStore(path)
         case "postgresql" | "postgres" if rest.startswith("//"):
-            try:
+            with _needing("A PostgreSQL store", "psycopg", "postgres"):
                 from trakt_auth.stores.postgres import PostgresStore
-            except ImportError as error:
-                raise UsageError(
-                    f"A PostgreSQL store needs psycopg, which cannot be imported: {error.name}",
-                    hint="Install it: pip install 'trakt-auth[postgres]'",
-                ) from None
 
-            return PostgresStore(f"postgresql:{rest}")
+                return PostgresStore(f"postgresql:{rest}")
         case "redis" | "rediss" if rest.startswith("//"):
-            try:
+            with _needing("A Redis store", "redis", "redis"):
                 from trakt_auth.stores.redis import RedisStore
-            except ImportError as error:
-                raise UsageError(
-                    f"A Redis store needs redis, which cannot be imported: {error.name}",
-                    hint="Install it: pip install 'trakt-auth[redis]'",
-                ) from None
 
-            return RedisStore(f"{scheme.lower()}:{rest}")
+                return RedisStore(f"{scheme.lower()}:{rest}")
         case _:
             raise UsageError(f"{_shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
+
+
+@contextmanager
+def _needing(what: str, library: str, extra: str) -> Generator[None]:
+    from importlib.util import find_spec
+
+    try:
+        if find_spec(library) is None:  # some are imported late
+            raise ImportError(name=library)
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{what} needs {library}, which cannot be imported: {error.name}",
+            hint=f"Install it: pip install 'trakt-auth[{extra}]'",
+        ) from None
 
 
 def _shown(url: str) -> str:
