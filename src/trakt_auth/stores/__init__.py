@@ -6,7 +6,7 @@ this file; a store's own libraries are imported only when it is opened.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from trakt_auth.errors import UsageError
 
@@ -80,15 +80,15 @@ def _opened(url: str) -> TokenStore:
 def _needing(what: str, library: str, extra: str) -> Generator[None]:
     from importlib.util import find_spec
 
-    try:
-        if find_spec(library) is None:  # some are imported late
-            raise ImportError(name=library)
-        yield
-    except ImportError as error:
-        raise UsageError(
-            f"{what} needs {library}, which cannot be imported: {error.name}",
-            hint=f"Install it: pip install 'trakt-auth[{extra}]'",
-        ) from None
+    missing = find_spec(library) is None  # some are imported late
+    with suppress(ImportError):
+        if not missing:
+            yield
+            return
+    raise UsageError(
+        f"{what} needs {library}, which cannot be imported",
+        hint=f"Install it: pip install 'trakt-auth[{extra}]'",
+    )
 
 
 def _shown(url: str) -> str:
