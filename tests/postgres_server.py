@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -101,7 +101,8 @@ class Server:
         assert self._process is not None
         children = self.children()
         for number in (self._process.pid, *children):
-            os.kill(number, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a connection may be ending just now
+                os.kill(number, signal.SIGKILL)
         self._process.wait(PATIENCE)
         while any(Path(f"/proc/{number}").exists() for number in children):
             time.sleep(0.01)

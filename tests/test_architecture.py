@@ -61,6 +61,7 @@ THIRD_PARTY = {
     "pytest": {"testing/plugin.py"},
     "psycopg": {"stores/postgres.py", "stores/postgres_pool.py"},
     "psycopg_pool": {"stores/postgres_pool.py"},
+    "redis": {"stores/redis_server.py"},
     "requests": {"adapters/for_requests.py"},
     "rich": {"cli/screen.py"},
     "segno": {"cli/qr.py"},

@@ -168,10 +168,11 @@ async def landed_async(flight: Flight, flights: Flights) -> Any:  # noqa: ANN401
 
 def _waker() -> Callable[[Callable[[], object]], object]:
     """Return how another thread can call into this event loop without ever blocking."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    # Another thread may be in the middle of importing it; then it does not run us.
+    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
+    if getattr(lowlevel, "in_trio_run", bool)():
         wake: Callable[[Callable[[], object]], object]
-        wake = trio.lowlevel.current_trio_token().run_sync_soon
+        wake = lowlevel.current_trio_token().run_sync_soon  # type: ignore[union-attr]
         return wake
     import asyncio
 

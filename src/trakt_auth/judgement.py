@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from trakt_auth.errors import (
+    LockTimeout,
     LoginRequired,
     ServerError,
     TraktAuthError,
@@ -146,7 +147,10 @@ def after_failure(begun: Attempt, error: TraktAuthError, at: datetime) -> Attemp
         outcome=Outcome.UNKNOWN if unknown else Outcome.FAILED,
         started_at=begun.started_at,
         failures=begun.failures + 1,
-        retry_at=at + pause_after(error, begun.failures),
+        # A lease that ended too soon says nothing about Trakt: the next one may try at once.
+        retry_at=None
+        if isinstance(error, LockTimeout)
+        else at + pause_after(error, begun.failures),
         lost_at=begun.lost_at or (begun.started_at if unknown else None),
         reason=str(error),
     )

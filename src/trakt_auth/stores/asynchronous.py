@@ -7,7 +7,8 @@ Users, the keeper and tests import this file; `AsyncClient` takes the store itse
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -18,6 +19,8 @@ from trakt_auth.records import LEASE, AccountKey, Stored
 __all__ = ["AsyncLock", "AsyncStore"]
 
 T = TypeVar("T")
+
+PAUSE = 0.005  # seconds between two looks at a call whose task was cancelled
 
 
 class AsyncStore:
@@ -74,8 +77,6 @@ class AsyncLock:
 
     async def acquire(self) -> bool:
         """Take it if it is free, without waiting."""
-        from anyio import CancelScope
-
         taken: list[bool] = []
 
         def take() -> bool:
@@ -85,9 +86,8 @@ class AsyncLock:
         try:
             return await _in_thread(take)
         except BaseException:
-            if True in taken:  # nobody hears of it any more
-                with CancelScope(shield=True):
-                    await self.release()
+            if True in taken:  # and nobody will ever hear of it
+                await _landed(ThreadPoolExecutor(1).submit(self._lock.release))
             raise
 
     def remaining(self) -> float:
@@ -100,20 +100,32 @@ class AsyncLock:
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    from anyio import CapacityLimiter, create_task_group
+    from anyio import CapacityLimiter
     from anyio.to_thread import run_sync
 
     done: Future[T] = Future()
 
     def thread() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            done.set_exception(error)
+        if done.set_running_or_notify_cancel():
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                done.set_exception(error)
 
-    # A limiter of its own: the shared one may be used up by threads that wait for a lock. And a
-    # group, which waits for the thread however its task is cancelled; asyncio's own way of doing
-    # that goes through `run_sync`.
-    async with create_task_group() as group:
-        group.start_soon(partial(run_sync, thread, limiter=CapacityLimiter(1)))
+    try:
+        # A limiter of its own: the shared one may be used up by threads that wait for a lock.
+        await run_sync(thread, limiter=CapacityLimiter(1))
+    except BaseException:
+        if not done.cancel():  # asyncio's own way of cancelling does not wait for the thread
+            await _landed(done)
+        raise
     return done.result()
+
+
+async def _landed(done: Future[T]) -> None:
+    from anyio import CancelScope, get_cancelled_exc_class, sleep
+
+    with CancelScope(shield=True):
+        while not done.done():
+            with suppress(get_cancelled_exc_class()):  # again; the first one is on its way
+                await sleep(PAUSE)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import math
 import os
 import secrets
-import threading
 import time
 from contextlib import suppress
+from threading import Event, Lock, Thread
 from typing import Protocol
 
 from trakt_auth.errors import StoreError
@@ -48,11 +48,11 @@ class Lease:
 
     def __init__(self, engine: LeaseEngine, key: AccountKey, seconds: float) -> None:
         self._engine, self._key, self._seconds = engine, key, seconds
-        self._guard = threading.Lock()
+        self._guard = Lock()
         self._name = secrets.token_hex(16)
         self._owner: str | None = None
         self._until = -math.inf
-        self._over = threading.Event()
+        self._over = Event()
         self._process = os.getpid()
 
     def acquire(self) -> bool:
@@ -66,11 +66,11 @@ class Lease:
         owner, asked = self._name, uptime()
         if not self._engine.take_lease(self._key, owner, self._seconds):
             return False
-        self._name, over = secrets.token_hex(16), threading.Event()
+        self._name, over = secrets.token_hex(16), Event()
         self._owner, self._until = owner, asked + self._seconds
         self._over, self._process = over, os.getpid()
         with suppress(RuntimeError):  # no thread to be had: it lapses sooner, and we know when
-            threading.Thread(
+            Thread(
                 target=self._keep, args=(owner, over), name="trakt-auth-lease", daemon=True
             ).start()
         return True
@@ -90,7 +90,7 @@ class Lease:
             with suppress(StoreError):
                 self._engine.end_lease(self._key, owner)
 
-    def _keep(self, owner: str, over: threading.Event) -> None:
+    def _keep(self, owner: str, over: Event) -> None:
         pause = self._seconds / RENEWALS
         while not over.wait(pause):
             try:
