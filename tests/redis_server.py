@@ -24,9 +24,11 @@ class Server:
 
     def __init__(self, folder: Path, *settings: str) -> None:
         self.folder, self._settings = folder, settings
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        # Bound, but never listening: nobody else is given the port, also while the server is down.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.port = self._port.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +60,11 @@ class Server:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(PATIENCE)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # it refuses to end while it cannot write
+            self.kill()
+        self._port.close()
 
 
 def program() -> str:

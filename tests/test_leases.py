@@ -288,6 +288,29 @@ def test_an_answer_that_was_lost_blocks_nobody(lease: Lease, engine: Engine) -> 
     assert lease.acquire()
 
 
+def test_of_two_threads_that_ask_at_once_one_has_it(
+    lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, second = engine.take_lease, []
+
+    def meanwhile(key: AccountKey, owner: str, seconds: float) -> bool:
+        second.append(lease.acquire())
+        return take(key, owner, seconds)
+
+    monkeypatch.setattr(engine, "take_lease", meanwhile)
+    assert lease.acquire()
+    assert second == [False]
+    monkeypatch.undo()
+
+
+def test_a_try_that_failed_is_not_the_last(lease: Lease, engine: Engine) -> None:
+    engine.away = True
+    with pytest.raises(StoreUnavailable):
+        lease.acquire()
+    engine.away = False
+    assert lease.acquire()
+
+
 def test_an_engine_that_is_away_is_neither_busy_nor_free(lease: Lease, engine: Engine) -> None:
     engine.away = True
     with pytest.raises(StoreUnavailable, match="is away"):

@@ -7,7 +7,13 @@ import anyio
 import pytest
 
 from trakt_auth.clock import SystemClock
-from trakt_auth.errors import Cancelled, LockTimeout, StoreConflict, StoreUnavailable
+from trakt_auth.errors import (
+    Cancelled,
+    LockTimeout,
+    StoreConflict,
+    StoreUnavailable,
+    UsageError,
+)
 from trakt_auth.flights import Flights, landed
 from trakt_auth.runner import Hands, run, run_async
 from trakt_auth.steps import (
@@ -383,6 +389,44 @@ def test_who_waits_for_a_lock_in_vain_gives_up_and_sends_nothing(backend):
     assert gone.wait(20)
     shared.flights.close()
     assert sent == []
+
+
+def test_closing_waits_for_a_thread_that_the_pool_does_not_know():
+    """Ctrl-C in the moment in which the pool starts a thread leaves it running, unknown."""
+    flights, go, up, done = Flights(), threading.Event(), threading.Event(), []
+
+    def work(_):
+        up.set()
+        assert go.wait(20)
+        done.append("landed")
+
+    flights.start(work, key=None, join=True)
+    assert up.wait(20)
+    flights._pool._threads.clear()
+    closing = threading.Thread(target=flights.close)
+    closing.start()
+    assert not done
+    go.set()
+    closing.join(20)
+    assert done == ["landed"]
+
+
+def test_what_was_not_begun_before_closing_is_not_begun():
+    flights, began = Flights(), []
+
+    class Interrupted:
+        """A pool whose threads start late."""
+
+        def submit(self, fly):
+            self.fly = fly
+
+    flights._pool = pool = Interrupted()
+    flights.start(lambda _: began.append("too late"), key=KEY, join=True)
+    flights._pool = None
+    flights.close()
+    with pytest.raises(UsageError, match="closed"):
+        pool.fly()
+    assert began == []
 
 
 def test_what_was_put_aside_is_recalled_until_it_is_settled():

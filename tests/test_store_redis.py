@@ -666,9 +666,32 @@ def test_versions_grow_when_the_clock_does_not(redis_server: Server, store: Redi
 
 
 def test_versions_grow_when_the_counter_is_lost(redis_server: Server, store: RedisStore) -> None:
+    ahead = 4_000_000_000_123_457
+    redis_server.command("SET", VERSION, ahead)
     first = put(store, "x")
     redis_server.command("DEL", VERSION)
-    assert put(store, "y", replacing=first) > first
+    assert put(store, "y", replacing=first) == first + 1
+
+
+def test_versions_are_of_the_servers_time_when_all_is_lost(
+    redis_server: Server, store: RedisStore
+) -> None:
+    first = put(store, "x")
+    redis_server.command("FLUSHALL")
+    assert put(store, "y") > first
+    with pytest.raises(StoreConflict):
+        put(store, "late", replacing=first)
+
+
+@pytest.mark.parametrize("garbage", ["rubbish", "", "inf", "-inf", "nan", "1e300", "0x1p60"])
+def test_a_counter_that_is_not_ours(redis_server: Server, store: RedisStore, garbage: str) -> None:
+    first = put(store, "x")
+    redis_server.command("SET", VERSION, garbage)
+    second = put(store, "y", replacing=first)
+    assert first < second < 2**53
+    redis_server.command("HSET", RECORD, "version", garbage)
+    assert put(store, "z") > second
+    assert payload(store) == "z"
 
 
 # -- what is there -------------------------------------------------------------------------------

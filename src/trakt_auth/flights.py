@@ -44,7 +44,8 @@ class Flights:
         self._reset()
 
     def _reset(self) -> None:
-        self._guard = threading.Lock()
+        self._guard = threading.Condition(threading.Lock())
+        self._flying: set[Flight] = set()
         self._up: dict[Hashable, Flight] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
@@ -70,18 +71,21 @@ class Flights:
             self._reset()  # the parent's threads did not come along into this fork
 
         def fly() -> Any:  # noqa: ANN401 - whatever the work returns
+            with self._guard:
+                self._open()
+                self._flying.add(flight)
             try:
                 return work(partial(self._unwanted, flight))
             finally:
                 with self._guard:
                     self._forget(flight)
                 landing()
+                with self._guard:
+                    self._flying.discard(flight)
+                    self._guard.notify_all()
 
         with self._guard:
-            if self._closed:
-                raise UsageError(
-                    "The client is closed", hint="Make the call inside the client's `with` block."
-                )
+            self._open()
             if key in self._up:
                 flight = self._up[key]
                 flight.waiting += join
@@ -94,6 +98,12 @@ class Flights:
             if key is not None:
                 self._up[key] = flight
             return flight
+
+    def _open(self) -> None:
+        if self._closed:
+            raise UsageError(
+                "The client is closed", hint="Make the call inside the client's `with` block."
+            )
 
     def leave(self, flight: Flight) -> None:
         """Say that one caller waits no longer."""
@@ -125,6 +135,8 @@ class Flights:
             pool, self._pool = self._pool, None
         if pool is not None and self._process == os.getpid():
             pool.shutdown(wait=True)
+            with self._guard:  # a thread whose start was interrupted is unknown to the pool
+                self._guard.wait_for(lambda: not self._flying)
 
 
 def landed(flight: Flight, flights: Flights, cancel: threading.Event | None) -> Any:  # noqa: ANN401

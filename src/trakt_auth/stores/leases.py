@@ -48,7 +48,7 @@ class Lease:
 
     def __init__(self, engine: LeaseEngine, key: AccountKey, seconds: float) -> None:
         self._engine, self._key, self._seconds = engine, key, seconds
-        self._guard = Lock()
+        self._guard, self._asking = Lock(), Lock()
         self._name = secrets.token_hex(16)
         self._owner: str | None = None
         self._until = -math.inf
@@ -60,8 +60,15 @@ class Lease:
 
         Raises: StoreUnavailable.
         """
-        if self._owner is not None:
+        # The engine would grant it to both of two threads, since they have one name.
+        if not self._asking.acquire(blocking=False):
             return False
+        try:
+            return self._owner is None and self._take()
+        finally:
+            self._asking.release()
+
+    def _take(self) -> bool:
         # The same until it is taken: an answer that was lost may have granted it already.
         owner, asked = self._name, uptime()
         if not self._engine.take_lease(self._key, owner, self._seconds):

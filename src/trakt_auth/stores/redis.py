@@ -38,8 +38,10 @@ if there[2] == ARGV[6] then return there[1] end
 if ARGV[5] ~= '' and there[1] ~= ARGV[5] then return false end
 local time = redis.call('TIME')
 local version = time[1] * 1000000 + time[2]
-local last = tonumber(redis.call('GET', KEYS[5]) or '0')
-if version <= last then version = last + 1 end
+for _, text in ipairs({redis.call('GET', KEYS[5]) or '', there[1] or ''}) do
+  local last = tonumber(text)
+  if last and last < 2^53 and version <= last then version = last + 1 end
+end
 version = string.format('%.0f', version)
 if ARGV[2] ~= '' then
   redis.call('SADD', KEYS[2], ARGV[2])
