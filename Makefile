@@ -38,6 +38,8 @@ screenshots: $(DEV_VENV)/.installed browser  ## draw the pictures of the docs an
 
 bench: $(BENCH_VENV)/.installed  ## figures, side by side with other libraries
 	$(BENCH_VENV)/bin/python benchmarks/run.py
+	$(BENCH_VENV)/bin/python benchmarks/emulator.py
+	$(BENCH_VENV)/bin/python benchmarks/reliability.py
 
 lock: $(DEV_VENV)/.installed  ## renew the locks from the ranges in pyproject.toml
 	$(DEV_VENV)/bin/python $(PIP) uv
