@@ -139,7 +139,7 @@ def test_kill_9_at_random_moments(place, emulator, store):
 
 @pytest.mark.parametrize("store", ["file", "postgresql"])
 def test_signals_lose_no_pair(place, emulator, store):
-    with place(store) as here:
+    with place(store, lease=10 * LEASE) as here:
         tally = signals(emulator, here, times=16, seed=3)
     assert (tally.blows, tally.kept, tally.half) == (16, 16, 0)
     assert tally.finished < 16

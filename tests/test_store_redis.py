@@ -337,6 +337,8 @@ def test_the_password_is_used_and_never_shown(
     store = again(right)
     put(store, "tok-3n")
     assert payload(store) == "tok-3n"
+    # Tools that report errors show the variables of every frame, also of the library's.
+    assert "geh@im" not in str(vars(store._server._client.connection_pool))
     shown = "".join(
         [repr(store), str(vars(store)), str(vars(store._server)), repr(store.lock(KEY))]
     )
@@ -876,6 +878,17 @@ def test_connections_end_with_the_store(own: Server) -> None:
         del store
         gc.collect()
         eventually(lambda: clients(own) == 0)
+
+
+def test_an_error_that_is_kept_keeps_no_connection(own: Server) -> None:
+    store = RedisStore(own.url)
+    own.command("SET", RECORD, "something else")
+    with pytest.raises(StoreCorrupt) as caught:
+        store.load(KEY)
+    assert clients(own) >= 1
+    store.close()
+    eventually(lambda: clients(own) == 0)
+    assert caught.value.__traceback__ is not None
 
 
 def test_closing_in_the_middle_of_work_hurts_nobody(store: RedisStore) -> None:

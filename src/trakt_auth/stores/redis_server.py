@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha1
+from queue import Empty
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakSet
 
 from redis import BlockingConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
+from redis.credentials import UsernamePasswordCredentialProvider
 from redis.retry import Retry
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable, UsageError
@@ -101,8 +103,15 @@ class Server:
 
     def close(self) -> None:
         """Close the connections that nobody uses; a later call opens new ones."""
-        pool, self._client = self._client.connection_pool, self._open()
-        pool.disconnect(inuse_connections=False)
+        pool, self._client = self._client.connection_pool.pool, self._open()
+        idle: list[Any] = []
+        with suppress(Empty):
+            while True:
+                idle.append(pool.get_nowait())
+        for connection in idle:
+            if connection is not None:  # a place for one
+                connection.disconnect()
+            pool.put_nowait(connection)  # for a call that has only just begun
 
     def abandon(self) -> None:
         """Let go, in a forked child, of what only the parent may use."""
@@ -175,7 +184,7 @@ def _parts(url: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _client(url: str) -> Any:  # noqa: ANN401 - the library is typed in part
-    pool: Any = BlockingConnectionPool
+    pool_class: Any = BlockingConnectionPool
     defaults = {
         "decode_responses": False,
         "max_connections": SIZE,
@@ -186,7 +195,12 @@ def _client(url: str) -> Any:  # noqa: ANN401 - the library is typed in part
         "socket_timeout": WAIT,
         "timeout": WAIT,
     }
-    return Redis(connection_pool=pool.from_url(url, **defaults))
+    pool = pool_class.from_url(url, **defaults)
+    settings = pool.connection_kwargs
+    user, password = settings.pop("username", None), settings.pop("password", None)
+    if user or password:  # some versions of the library show a password in the pool's repr
+        settings["credential_provider"] = UsernamePasswordCredentialProvider(user, password)
+    return Redis(connection_pool=pool)
 
 
 # -- forks ---------------------------------------------------------------------------------------
