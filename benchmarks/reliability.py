@@ -25,6 +25,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import keychains
 import postgres_server
 import proving
 import redis_server
@@ -61,6 +62,7 @@ def place(kind: str, url: str, lease: float | None = None) -> Iterator[Place]:
                     "PYTHON_KEYRING_BACKEND": "keychains.Shared",
                     "PYTHONPATH": str(Path(__file__).parents[1] / "tests"),
                 }
+                stack.enter_context(keychains.installed(keychains.Shared()))
                 store = "keyring:"
             case _:
                 store = f"{kind}:{folder}/tokens"
@@ -77,8 +79,10 @@ def trakt() -> Iterator[tuple[Emulator, str]]:
 
 def storm(kinds: tuple[str, ...] = STORES) -> None:
     """4 processes ask at once for a token that has expired, a new one in each round."""
-    table = Table("store", "callers", "rounds", "calls", "refreshes", "failed", "tokens twice", "s")
     for kind in kinds:
+        table = Table(
+            "store", "callers", "rounds", "calls", "refreshes", "failed", "came twice", "seconds"
+        )
         for crowd, count, hold, rounds in (
             ("threads", 50, 0.0, ROUNDS),
             ("coroutines", 250, 0.0, ROUNDS // 4),
@@ -98,7 +102,7 @@ def storm(kinds: tuple[str, ...] = STORES) -> None:
                 *(kind, f"4 x {count} {crowd}{held}", str(rounds), f"{found.calls:,}"),
                 *(str(found.refreshes), str(failed), str(found.arrivals - 1), f"{took:.0f}"),
             )
-    CONSOLE.print(table)
+        CONSOLE.print(table)
 
 
 def kill(kinds: tuple[str, ...] = KEEPS) -> None:
@@ -118,12 +122,12 @@ def tallies(
         "blows", "finished", "kept", "lost", "unexplained", "corrupt", "stuck", "spent_twice",
         "half",
     )  # fmt: skip
-    table = Table("store", *names, title=what)
     for kind in kinds:
+        table = Table("store", *names, title=what)
         with trakt() as (emulator, url), place(kind, url, lease) as here:
             found = work(emulator, here, times=times, seed=1)
         table.add_row(kind, *(str(getattr(found, name)) for name in names))
-    CONSOLE.print(table)
+        CONSOLE.print(table)
 
 
 # -- other libraries -------------------------------------------------------------------------------

@@ -59,12 +59,14 @@ class Server:
         self._process.wait(PATIENCE)
 
     def stop(self) -> None:
+        self._port.close()
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:  # it refuses to end while it cannot write
             self.kill()
-        self._port.close()
 
 
 def program() -> str:
@@ -76,8 +78,8 @@ def program() -> str:
 @contextmanager
 def running(folder: Path, *settings: str) -> Iterator[Server]:
     server = Server(folder, *settings)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -801,9 +801,10 @@ def test_a_name_that_is_not_ours(redis_server: Server, store: RedisStore) -> Non
 def cluster(folder: Path) -> Iterator[Server]:
     server = Server(folder, "--cluster-enabled", "yes")
     while server.port > 55_000:  # its nodes would speak on a port 10000 above
+        server.stop()
         server = Server(folder, "--cluster-enabled", "yes")
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()
@@ -889,6 +890,15 @@ def test_an_error_that_is_kept_keeps_no_connection(own: Server) -> None:
     store.close()
     eventually(lambda: clients(own) == 0)
     assert caught.value.__traceback__ is not None
+
+
+def test_a_call_that_has_just_begun_goes_on_after_closing(store: RedisStore) -> None:
+    put(store, "x")
+    begun = store._server._client
+    begun.connection_pool.timeout = 0.1
+    store.close()
+    assert begun.ping()
+    begun.connection_pool.disconnect()
 
 
 def test_closing_in_the_middle_of_work_hurts_nobody(store: RedisStore) -> None:

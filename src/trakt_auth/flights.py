@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Flight", "Flights", "landed", "landed_async"]
 
 MOST_THREADS = 64
+CLOSE_CHECK = 0.01  # seconds between two looks at what still flies
 CANCEL_CHECK = 0.05  # seconds between two looks at a caller's cancel event
 
 
@@ -44,7 +46,8 @@ class Flights:
         self._reset()
 
     def _reset(self) -> None:
-        self._guard = threading.Condition(threading.Lock())
+        # A plain lock: Ctrl-C inside a Condition's `with` can leave it locked for ever.
+        self._guard = threading.Lock()
         self._flying: set[Flight] = set()
         self._up: dict[Hashable, Flight] = {}
         self._pool: ThreadPoolExecutor | None = None
@@ -82,7 +85,6 @@ class Flights:
                 landing()
                 with self._guard:
                     self._flying.discard(flight)
-                    self._guard.notify_all()
 
         with self._guard:
             self._open()
@@ -135,8 +137,8 @@ class Flights:
             pool, self._pool = self._pool, None
         if pool is not None and self._process == os.getpid():
             pool.shutdown(wait=True)
-            with self._guard:  # a thread whose start was interrupted is unknown to the pool
-                self._guard.wait_for(lambda: not self._flying)
+            while self._flying:  # a thread whose start was interrupted is unknown to the pool
+                time.sleep(CLOSE_CHECK)
 
 
 def landed(flight: Flight, flights: Flights, cancel: threading.Event | None) -> Any:  # noqa: ANN401
