@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import signal
+import statistics
 import threading
 import time
 from collections import Counter
@@ -377,8 +378,20 @@ def nursery(place: Place) -> Iterator[Callable[[str, object, float], int]]:
         process.join(PATIENCE)
 
 
-STEPS = 40  # more than a refresh has
-LONGEST = 0.04  # seconds; a refresh takes less
+STEPS = 24  # a refresh has about so many befores and afters
+NEVER = 1_000_000
+
+
+def _usual(emulator: Emulator, place: Place, strike: Callable[..., int]) -> float:
+    """Return how many seconds a child takes that nobody strikes; its blows fall within."""
+    took = []
+    for number in range(5):
+        account = f"spared {number}"
+        sign_in(emulator, place, account, age=EXPIRED)
+        start = time.perf_counter()
+        assert strike(account, "step", NEVER) == 0
+        took.append(time.perf_counter() - start)
+    return statistics.median(took) * 1.1
 
 
 def kills(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
@@ -386,6 +399,7 @@ def kills(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
     chance, tally = random.Random(seed), Tally()
     settings = place.settings()
     with nursery(place) as strike, Client(APP, **settings) as survivor:
+        longest = _usual(emulator, place, strike)
         for number in range(times):
             account, stale = f"killed {number}", number % 2 == 0
             sign_in(emulator, place, account, age=STALE if stale else EXPIRED)
@@ -393,7 +407,7 @@ def kills(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
             if number % 4 < 2:
                 code = strike(account, "step", chance.randrange(STEPS))
             else:
-                code = strike(account, signal.SIGKILL, chance.uniform(0, LONGEST))
+                code = strike(account, signal.SIGKILL, chance.uniform(0, longest))
             tally.blows += 1
             tally.finished += code == 0
             rotated = rotations(emulator) - before
@@ -428,11 +442,12 @@ def signals(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally
     """Interrupt or terminate a refresh at random moments: the pair is always kept."""
     chance, tally = random.Random(seed), Tally()
     with nursery(place) as strike, Client(APP, **place.settings()) as survivor:
+        longest = _usual(emulator, place, strike)
         for number in range(times):
             account = f"interrupted {number}"
             sign_in(emulator, place, account, age=EXPIRED)
             how = signal.SIGINT if number % 2 else signal.SIGTERM
-            code = strike(account, how, chance.uniform(0, LONGEST))
+            code = strike(account, how, chance.uniform(0, longest))
             tally.blows += 1
             tally.finished += code == 0
             stored = survivor._store.load(survivor._context.key(account))
