@@ -5,11 +5,12 @@ import socket
 import anyio
 import pytest
 
-from driving import APP, Driver, SharedClock, token_of
+from driving import APP, Driver, token_of
 from postgres_server import postgres, postgres_url  # noqa: F401 - fixtures
 from redis_server import redis_server, redis_url  # noqa: F401 - fixtures
 from trakt_auth import AsyncClient, Client, Endpoints
 from trakt_auth.emulator import Clock, Emulator
+from trakt_auth.testing import VirtualClock
 
 
 def _only_here(connect):
@@ -42,7 +43,7 @@ def url(emulator):
 
 @pytest.fixture
 def clock(emulator):
-    return SharedClock(emulator.clock)
+    return VirtualClock(emulator.clock)
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])

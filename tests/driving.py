@@ -1,39 +1,12 @@
 """One way to drive both clients, on the emulator's clock."""
 
 import inspect
-from datetime import UTC, datetime, timedelta
-
-import anyio
+from datetime import datetime, timedelta
 
 from trakt_auth import Application, Token
-from trakt_auth.errors import Cancelled
-from trakt_auth.steps import Moment
 
 REDIRECT_URI = "http://127.0.0.1:8765/callback"
 APP = Application("emulator", user_agent="trakt-auth-tests/1", redirect_uri=REDIRECT_URI)
-
-
-class SharedClock:
-    """The client's clock is the emulator's; sleeping moves it, so no test waits."""
-
-    def __init__(self, clock):
-        self.clock = clock
-        self.slept = []
-
-    def now(self):
-        seconds = self.clock.now()
-        return Moment(wall=datetime.fromtimestamp(seconds, UTC), monotonic=seconds)
-
-    def sleep(self, seconds, cancel=None):
-        if cancel is not None and cancel.is_set():
-            raise Cancelled("called off")
-        self.slept.append(seconds)
-        self.clock.advance(max(seconds, 0))
-
-    async def sleep_async(self, seconds):
-        self.slept.append(seconds)
-        self.clock.advance(max(seconds, 0))
-        await anyio.lowlevel.checkpoint()
 
 
 class Driver:

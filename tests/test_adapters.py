@@ -19,7 +19,7 @@ import httpx2
 import pytest
 import requests
 
-from driving import APP, Driver, SharedClock, most_arrivals, refreshes, token_of
+from driving import APP, Driver, most_arrivals, refreshes, token_of
 from trakt_auth import (
     AsyncClient,
     Client,
@@ -34,6 +34,7 @@ from trakt_auth.adapters import for_aiohttp, for_httpx, for_httpx2, for_requests
 from trakt_auth.adapters.bearer import Bearer, origin
 from trakt_auth.emulator import Clock, Reply
 from trakt_auth.emulator.server import serving
+from trakt_auth.testing import VirtualClock
 from trakt_auth.wire import HttpResponse
 
 LIFE = 604800
@@ -281,7 +282,7 @@ def test_no_other_answer_leads_to_a_refresh(play, api, split, emulator, issue, s
 
 
 def test_a_crowd_with_the_same_rejected_token_sends_one_refresh(play, url, emulator, issue):
-    behind = SharedClock(Clock.frozen())  # the client believes its token until Trakt refuses it
+    behind = VirtualClock(Clock.frozen())  # the client believes its token until Trakt refuses it
 
     async def scenario(trakt, send):
         await trakt.adopt(issue())
@@ -331,7 +332,7 @@ def test_neither_clock_has_to_be_right(play, url, emulator, issue):
         assert outcomes(emulator) == [200, 401, 200]
         assert refreshes(emulator) == 2
 
-    play(scenario, clock=SharedClock(own))
+    play(scenario, clock=VirtualClock(own))
 
 
 # -- bodies --------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def test_hands_know_neither_each_other_nor_flows(path: Path) -> None:
 @PATHS
 def test_stores_do_not_know_each_other(path: Path) -> None:
     shared = {f"trakt_auth.stores.{name}" for name in (
-        "connections", "disk", "doubts", "keychain", "leases", "locks", "postgres_pool",
+        "connections", "disk", "doubts", "encoding", "keychain", "leases", "locks", "postgres_pool",
         "postgres_schema", "redis_server", "redis_server",
     )}  # fmt: skip
     if home_of(path) == "stores" and path.name != "__init__.py":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import SharedClock
+from trakt_auth.testing import VirtualClock
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -52,7 +52,7 @@ def person(emulator, clock, capsys, monkeypatch, tmp_path):
     from trakt_auth.desk import clocks
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(clocks, "SystemClock", lambda: SharedClock(emulator.clock))
+    monkeypatch.setattr(clocks, "SystemClock", lambda: VirtualClock(emulator.clock))
     person = Person(emulator, capsys)
     monkeypatch.setattr(builtins, "input", person.input)
     monkeypatch.setattr(CallbackReceiver, "wait", lambda *_, **__: person.read())

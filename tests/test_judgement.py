@@ -367,6 +367,27 @@ def test_why_refused() -> None:
     assert "2026-11-23 12:00:00 UTC was lost" in why
 
 
+def test_why_over() -> None:
+    def record(
+        left: timedelta, *, attempt: Attempt | None = None, renewable: bool = True
+    ) -> Record:
+        token = Token(
+            access_token="a1",
+            refresh_token="r1" if renewable else None,
+            created_at=NOW - WEEK,
+            expires_at=NOW + left,
+        )
+        return Record(token=token, attempt=attempt)
+
+    refused = Attempt(outcome=Outcome.REFUSED, started_at=NOW, reason="signed out elsewhere")
+    assert judgement.why_over(record(HOUR), NOW) is None
+    assert judgement.why_over(record(-HOUR), NOW) is None  # a refresh brings it back
+    assert judgement.why_over(record(-HOUR, attempt=BEGUN), NOW) is None
+    assert judgement.why_over(record(HOUR, renewable=False), NOW) is None
+    assert judgement.why_over(record(-HOUR, renewable=False), NOW) == judgement.NO_REFRESH_TOKEN
+    assert judgement.why_over(record(HOUR, attempt=refused), NOW) == "signed out elsewhere"
+
+
 # -- pauses --------------------------------------------------------------------------------------
 
 DOWN = Unavailable("503", status=503)

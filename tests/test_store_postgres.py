@@ -22,6 +22,7 @@ import pytest
 
 import trakt_auth
 from postgres_server import Server, running
+from threads import in_threads
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreError, StoreUnavailable, UsageError
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.stores import doubts, open_store, postgres_pool, postgres_schema
@@ -79,27 +80,6 @@ def calls_of(store: PostgresStore) -> list[Callable[[], object]]:
         lambda: store.lock(KEY).acquire(),
         store.migrate,
     ]
-
-
-def in_threads(works: list[Callable[[], object]]) -> list[BaseException]:
-    """Run all at once; return what was raised."""
-    raised: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        start.wait(10)
-        try:
-            work()
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    return raised
 
 
 # -- URLs ----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from redis.crc import key_slot
 
 import trakt_auth
 from redis_server import Server, running
+from threads import in_threads
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreError, StoreUnavailable, UsageError
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.stores import open_store, redis_server
@@ -119,27 +120,6 @@ def refused(
         assert caught.value.__suppress_context__
         shown += [*traceback.format_exception(caught.value), caught.value.hint]
     return "".join(shown)
-
-
-def in_threads(works: list[Callable[[], object]]) -> list[BaseException]:
-    """Run all at once; return what was raised."""
-    raised: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        start.wait(10)
-        try:
-            work()
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    return raised
 
 
 def sha(script: str) -> bytes:

@@ -10,7 +10,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engines import ENGINES, LEASED, Open, opened
+from threads import in_threads
 from trakt_auth.errors import (
     LockTimeout,
     StoreConflict,
@@ -288,7 +288,7 @@ def test_giving_back_twice_takes_nothing_from_the_next(again: Open) -> None:
 def test_a_lock_may_be_given_back_by_another_thread(again: Open) -> None:
     lock = again().lock(KEY)
     assert lock.acquire()
-    in_threads([lock.release])
+    assert in_threads([lock.release]) == []
     after = again().lock(KEY)
     assert after.acquire()
     after.release()
@@ -305,33 +305,6 @@ def test_what_is_left_of_a_lock(store: TokenStore, leased: bool) -> None:
 
 
 # -- threads -------------------------------------------------------------------------------------
-
-
-def in_threads(works: list[Callable[[], object]]) -> None:
-    """Run all at once; raise what one of them raised."""
-    raised: list[BaseException] = []
-    start = threading.Barrier(len(works))
-
-    def run(work: Callable[[], object]) -> None:
-        start.wait(10)
-        try:
-            work()
-        except BaseException as error:
-            raised.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # the usual 5 ms would hide most races
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-            assert not thread.is_alive()
-    finally:
-        sys.setswitchinterval(interval)
-    if raised:
-        raise raised[0]
 
 
 def increment(store: TokenStore) -> int:
@@ -391,7 +364,7 @@ def test_threads_write_different_accounts_at_once(again: Open) -> None:
         return run
 
     names = [f"user-{number}" for number in range(8)]
-    in_threads([work(name) for name in names])
+    assert in_threads([work(name) for name in names]) == []
     assert list(again().accounts("client")) == names
 
 
@@ -825,7 +798,7 @@ def test_a_writer_that_never_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -
         filelock.FileLock(f"{path}.lock", thread_local=False),
         pytest.raises(LockTimeout, match="locked for"),
     ):
-        in_threads([lambda: put(FileStore(str(path)), "x")])
+        raise in_threads([lambda: put(FileStore(str(path)), "x")])[0]
     assert put(FileStore(str(path)), "x")
 
 

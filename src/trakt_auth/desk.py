@@ -1,6 +1,7 @@
 """What the sync and the async client have in common: settings, hands, the tokens last seen.
 
-Layer 5. No flow is written here and nothing is sent. `client` alone imports this file.
+Layer 5. No flow is written here and nothing is sent.
+`client` and the command's `doctor` import this file.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ else:
     keeping, retries = Late("trakt_auth.keeping"), Late("trakt_auth.retries")
     renewal, runner = Late("trakt_auth.renewal"), Late("trakt_auth.runner")
 
-__all__ = ["Desk", "named"]
+__all__ = ["Desk", "buildable", "named"]
 
 OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
 UNSAVED = timedelta(seconds=30)  # for which an unsaved token is served without asking the store
@@ -228,7 +229,7 @@ class Desk:
         from trakt_auth.adapters.for_httpx2 import api_client
 
         client: Any = self  # the methods that make it a source of tokens are the subclass's
-        with self._guard, _buildable():
+        with self._guard, buildable():
             if account not in self._apis:
                 self._apis[account] = api_client(
                     make,
@@ -243,7 +244,8 @@ class Desk:
 
 
 @contextmanager
-def _buildable() -> Generator[None]:
+def buildable() -> Generator[None]:
+    """Turn what keeps an HTTP client from being made into a UsageError."""
     # What the environment asks for (a proxy, certificates) may not be there; nothing was sent.
     try:
         yield
@@ -263,7 +265,7 @@ class _LateTransport:
         self._made: HttpTransport | None = None
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        with self._guard, _buildable():
+        with self._guard, buildable():
             if self._made is None:
                 from trakt_auth.transport import HttpTransport
 
@@ -283,7 +285,7 @@ class _LateAsyncTransport:
         self._made: AsyncHttpTransport | None = None
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        with _buildable():
+        with buildable():
             if self._made is None:
                 from trakt_auth.transport import AsyncHttpTransport
 

@@ -30,6 +30,7 @@ __all__ = [
     "judge",
     "lost_at",
     "pause_after",
+    "why_over",
     "why_refused",
 ]
 
@@ -128,6 +129,15 @@ def _too_early(
         f"The last refresh failed ({attempt.reason}); the next try is in {wait:.0f} seconds",
         retry_after=wait,
     )
+
+
+def why_over(record: Record, at: datetime) -> str | None:
+    """Return why a login is over for good at a moment, None while it is not."""
+    if record.attempt is not None and record.attempt.outcome is Outcome.REFUSED:
+        return record.attempt.reason
+    if record.token.refresh_token is None and record.token.state(at) is TokenState.EXPIRED:
+        return NO_REFRESH_TOKEN
+    return None
 
 
 def lost_at(attempt: Attempt, *, locked: bool) -> datetime | None:

@@ -15,7 +15,7 @@ from trakt_auth.cli.output import clean
 from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.status_text import span
 from trakt_auth.errors import StoreError
-from trakt_auth.judgement import LONGEST_RETRY_AFTER, NO_REFRESH_TOKEN
+from trakt_auth.judgement import LONGEST_RETRY_AFTER, why_over
 from trakt_auth.ports import TokenStore
 from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_from
 from trakt_auth.tokens import Token, TokenState
@@ -87,13 +87,11 @@ def _login(store: TokenStore, key: AccountKey, now: datetime) -> Iterator[Check]
         return
     record = Record.from_stored(stored)
     token, attempt = record.token, record.attempt
+    over = why_over(record, now)
+    if over is not None:
+        yield _dead(name, f"{_sentence(over)}.", key.account)
+        return
     expired = token.state(now, account=key.account) is TokenState.EXPIRED
-    if attempt is not None and attempt.outcome is Outcome.REFUSED:
-        yield _dead(name, f"{_sentence(attempt.reason)}.", key.account)
-        return
-    if token.refresh_token is None and expired:
-        yield _dead(name, f"{_sentence(NO_REFRESH_TOKEN)}.", key.account)
-        return
     yield _age(name, token, now, key.account, expired=expired)
     if attempt is not None:
         yield _last_refresh(store, key, token, attempt, now)

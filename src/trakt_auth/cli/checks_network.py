@@ -18,6 +18,7 @@ import trakt_auth.protocol as protocol
 import trakt_auth.refusals as refusals
 from trakt_auth.cli.checks import Check, failed, fine, of_error, off
 from trakt_auth.cli.status_text import span
+from trakt_auth.desk import buildable
 from trakt_auth.errors import (
     Blocked,
     InvalidClient,
@@ -25,6 +26,7 @@ from trakt_auth.errors import (
     RateLimited,
     TransportError,
     Unavailable,
+    UsageError,
 )
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.wire import HttpRequest, HttpResponse
@@ -72,11 +74,10 @@ def network(
 ) -> Iterator[Check]:
     """Ask both servers; with a token, find out whether the API takes it."""
     try:
-        answers = _Answers()
-    except (ImportError, OSError, ValueError) as error:
-        said = f"The HTTP client cannot be made: {error}."
-        advice = "Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE."
-        yield failed("network", said, advice)
+        with buildable():
+            answers = _Answers()
+    except UsageError as error:
+        yield of_error("network", error)
         return
     try:
         yield from _sign_in_server(answers, application, endpoints)

@@ -17,9 +17,9 @@ from trakt_auth.cli.output import DONE, clean, say
 from trakt_auth.cli.settings import Settings
 from trakt_auth.client import Client
 from trakt_auth.errors import LoginRequired, StoreCorrupt, StoreError, TraktAuthError, UsageError
-from trakt_auth.judgement import NO_REFRESH_TOKEN
+from trakt_auth.judgement import NO_REFRESH_TOKEN, why_over
 from trakt_auth.ports import TokenStore
-from trakt_auth.records import AccountKey, Outcome, Record
+from trakt_auth.records import AccountKey, Record
 from trakt_auth.tokens import TokenState
 
 __all__ = ["move_in"]
@@ -142,7 +142,7 @@ def _wanted(
         say(f"Account {clean(name)!r} holds this very token already; it stays as it is.")
         return False
     ended = login.token.state(now) is TokenState.EXPIRED
-    if _given_up(record, now) or (replace and not ended):
+    if why_over(record, now) is not None or (replace and not ended):
         return True
     way = (
         "sign out here first (`trakt-auth logout`): the file's token has to be refreshed before "
@@ -155,12 +155,6 @@ def _wanted(
         f"(of {moment(record.token.created_at)}, valid until {moment(record.token.expires_at)})",
         hint=f"Import under another name with --account, or {way}",
     )
-
-
-def _given_up(record: Record, now: datetime) -> bool:
-    if record.attempt is not None and record.attempt.outcome is Outcome.REFUSED:
-        return True
-    return record.token.refresh_token is None and record.token.state(now) is TokenState.EXPIRED
 
 
 def _adopt(client: Client, logins: Mapping[str, Login], store: str) -> None:

@@ -18,10 +18,10 @@ from trakt_auth.cli.formats import WRITERS
 from trakt_auth.cli.output import DONE, clean, delivered, say
 from trakt_auth.cli.settings import Settings
 from trakt_auth.errors import LockTimeout, LoginRequired, StoreUnavailable, TraktAuthError
-from trakt_auth.judgement import NO_REFRESH_TOKEN, lost_at
+from trakt_auth.judgement import lost_at, why_over
 from trakt_auth.ports import TokenStore
-from trakt_auth.records import AccountKey, Outcome, Record
-from trakt_auth.tokens import Token, TokenState
+from trakt_auth.records import AccountKey, Record
+from trakt_auth.tokens import Token
 
 __all__ = ["move_out"]
 
@@ -78,12 +78,10 @@ def _tokens(
 
 def _token(store: TokenStore, key: AccountKey, now: datetime) -> Token:
     record = _record(store, key)
-    attempt = record.attempt
-    if attempt is not None and attempt.outcome is Outcome.REFUSED:
-        raise LoginRequired(account=key.account, reason=attempt.reason)
-    if record.token.refresh_token is None and record.token.state(now) is TokenState.EXPIRED:
-        raise LoginRequired(account=key.account, reason=NO_REFRESH_TOKEN)
-    if attempt is not None and lost_at(attempt, locked=True):
+    over = why_over(record, now)
+    if over is not None:
+        raise LoginRequired(account=key.account, reason=over)
+    if record.attempt is not None and lost_at(record.attempt, locked=True):
         say(
             f"Account {clean(key.account)!r}: the answer to its last refresh was lost, so its "
             "refresh token may be spent."

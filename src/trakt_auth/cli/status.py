@@ -13,8 +13,8 @@ from typing import Any
 from trakt_auth.cli.output import DONE, delivered
 from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.status_text import table
-from trakt_auth.judgement import NO_REFRESH_TOKEN
-from trakt_auth.records import AccountKey, Outcome, Record, pause_from
+from trakt_auth.judgement import why_over
+from trakt_auth.records import AccountKey, Record, pause_from
 from trakt_auth.stores.encryption import key_id
 from trakt_auth.tokens import TokenState
 
@@ -86,12 +86,10 @@ def _account(name: str, record: Record | None, now: datetime) -> dict[str, Any]:
 def _state(name: str, record: Record | None, now: datetime) -> tuple[str, str | None]:
     if record is None:
         return "login_required", NOBODY
-    state = record.token.state(now, account=name)
-    if record.attempt is not None and record.attempt.outcome is Outcome.REFUSED:
-        return "login_required", record.attempt.reason
-    if record.token.refresh_token is None and state is TokenState.EXPIRED:
-        return "login_required", NO_REFRESH_TOKEN
-    return STATES[state], None
+    over = why_over(record, now)
+    if over is not None:
+        return "login_required", over
+    return STATES[record.token.state(now, account=name)], None
 
 
 def _last_refresh(record: Record | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ lower layers.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 from weakref import finalize
 
@@ -17,13 +17,12 @@ import trakt_auth.stores.postgres_schema as schema
 from trakt_auth.errors import StoreConflict, StoreCorrupt
 from trakt_auth.records import LEASE, AccountKey, Stored
 from trakt_auth.stores.doubts import Doubts
+from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.leases import Lease
 from trakt_auth.stores.postgres_pool import Pool
 
 __all__ = ["PostgresStore"]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 # Sent before a statement, for its transaction alone: a pooler may stand between us and the server.
 # A server that is set to answer before a commit is on the disk could lose a rotated token.
@@ -101,7 +100,7 @@ class PostgresStore:
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
-        rows = self._read(LOAD, *_names(key))
+        rows = self._read(LOAD, *key_bytes(key))
         return _stored(key, *rows[0]) if rows else None
 
     def save(
@@ -119,7 +118,7 @@ class PostgresStore:
 
         Raises: StoreConflict, StoreUnavailable.
         """
-        names, values = _names(key), (_micros(expires_at), _bytes(payload))
+        names, values = key_bytes(key), (_end(expires_at), to_bytes(payload))
         with self._doubts.name(names, values, replacing) as (written, doubtful):
             if replacing is None:
                 row = self._write(PUT, *names, *values, written)
@@ -136,7 +135,7 @@ class PostgresStore:
 
         Raises: StoreUnavailable.
         """
-        self._write(DELETE, *_names(key))
+        self._write(DELETE, *key_bytes(key))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
         """Return a lock that has not been taken yet."""
@@ -147,14 +146,14 @@ class PostgresStore:
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
-        return [_name(row[0]) for row in self._read(ACCOUNTS, _bytes(client_id))]
+        return [_name(row[0]) for row in self._read(ACCOUNTS, to_bytes(client_id))]
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
         """Return the accounts whose token ends before a moment, the first to end first.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
-        rows = self._read(DUE, _bytes(client_id), _micros(before), limit)
+        rows = self._read(DUE, to_bytes(client_id), to_micros(before), limit)
         return [_name(row[0]) for row in rows]
 
     def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
@@ -162,7 +161,7 @@ class PostgresStore:
 
         Raises: StoreUnavailable.
         """
-        names = _names(key)
+        names = key_bytes(key)
         return self._write(TAKE, *names, owner, seconds, *names, seconds) is not None
 
     def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
@@ -170,14 +169,14 @@ class PostgresStore:
 
         Raises: StoreUnavailable.
         """
-        return self._write(RENEW, seconds, *_names(key), owner) is not None
+        return self._write(RENEW, seconds, *key_bytes(key), owner) is not None
 
     def end_lease(self, key: AccountKey, owner: str) -> None:
         """Free the account if it is still the owner's.
 
         Raises: StoreUnavailable.
         """
-        self._write(END, *_names(key), owner)
+        self._write(END, *key_bytes(key), owner)
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
@@ -198,8 +197,8 @@ class PostgresStore:
 
 def _stored(key: AccountKey, payload: bytes, version: int, end: int | None) -> Stored:
     try:
-        expires_at = None if end is None else EPOCH + end * MICROSECOND
-        return Stored(payload=_text(payload), version=version, expires_at=expires_at)
+        expires_at = None if end is None else from_micros(end)
+        return Stored(payload=to_text(payload), version=version, expires_at=expires_at)
     except (ValueError, OverflowError):
         # Not chained: the cause would carry the payload.
         raise StoreCorrupt(
@@ -208,24 +207,12 @@ def _stored(key: AccountKey, payload: bytes, version: int, end: int | None) -> S
         ) from None
 
 
-def _names(key: AccountKey) -> tuple[bytes, bytes]:
-    return _bytes(key.client_id), _bytes(key.account)
-
-
-def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else (moment - EPOCH) // MICROSECOND
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
-
-
-def _text(blob: bytes) -> str:
-    return blob.decode(errors="surrogatepass")
+def _end(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
 
 
 def _name(blob: bytes) -> str:
     try:
-        return _text(blob)
+        return to_text(blob)
     except ValueError:
         raise StoreCorrupt("The name of an account in PostgreSQL is not readable") from None

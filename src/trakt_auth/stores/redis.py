@@ -1,7 +1,7 @@
 """Tokens in Redis: many machines that have it already.
 
 Layer 4, and the keys and scripts of records and leases. No token is looked into.
-`open_store` imports this file; it imports `redis_server`, `doubts`, `leases` and lower layers.
+`open_store` imports this file; it imports `redis_server`, `doubts`, `encoding`, `leases`.
 
 All keys of an application share a hash tag, so that they lie in one slot of a cluster and one
 script can use them. A version is the server's time in microseconds, or one more than the last: it
@@ -11,20 +11,19 @@ grows even when a replica that lagged behind takes over.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
 from trakt_auth.records import LEASE, AccountKey, Stored
 from trakt_auth.stores.doubts import Doubts
+from trakt_auth.stores.encoding import from_micros, to_bytes, to_micros, to_text
 from trakt_auth.stores.leases import Lease
 from trakt_auth.stores.redis_server import Server
 
 __all__ = ["RedisStore"]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 FORMAT = "1"
 
 # KEYS: format, names, ends, record, last version. Numbers are doubles in these scripts, which
@@ -112,8 +111,8 @@ class RedisStore:
         """
         values = [
             FORMAT,
-            _bytes(key.account),
-            _bytes(payload),
+            to_bytes(key.account),
+            to_bytes(payload),
             _micros(expires_at),
             "" if replacing is None else replacing,
         ]
@@ -131,7 +130,7 @@ class RedisStore:
         Raises: StoreUnavailable, StoreCorrupt.
         """
         keys = [*_lists(key), _record(key)]
-        _check(self._server.run(DELETE, keys, FORMAT, _bytes(key.account)) is None)
+        _check(self._server.run(DELETE, keys, FORMAT, to_bytes(key.account)) is None)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
         """Return a lock that has not been taken yet."""
@@ -187,7 +186,7 @@ class RedisStore:
 
 def _key(client_id: str, what: str) -> bytes:
     # The braces are the hash tag; the application's own name could hold some as well.
-    tag = sha256(_bytes(client_id)).hexdigest()[:32]
+    tag = sha256(to_bytes(client_id)).hexdigest()[:32]
     return f"trakt-auth:{{{tag}}}:{what}".encode()
 
 
@@ -196,11 +195,11 @@ def _lists(key: AccountKey) -> list[bytes]:
 
 
 def _record(key: AccountKey) -> bytes:
-    return _key(key.client_id, "record:") + _bytes(key.account)
+    return _key(key.client_id, "record:") + to_bytes(key.account)
 
 
 def _lock(key: AccountKey) -> bytes:
-    return _key(key.client_id, "lock:") + _bytes(key.account)
+    return _key(key.client_id, "lock:") + to_bytes(key.account)
 
 
 def _stored(key: AccountKey, payload: bytes, version: bytes, end: bytes) -> Stored:
@@ -208,7 +207,7 @@ def _stored(key: AccountKey, payload: bytes, version: bytes, end: bytes) -> Stor
         return Stored(
             payload=_text(payload),
             version=int(version),
-            expires_at=EPOCH + int(end) * MICROSECOND if end else None,
+            expires_at=from_micros(int(end)) if end else None,
         )
     except (StoreCorrupt, TypeError, ValueError, OverflowError):
         # Not chained: the cause would carry the payload.
@@ -227,19 +226,15 @@ def _check(readable: bool) -> None:  # noqa: FBT001
 
 
 def _micros(moment: datetime | None) -> str:
-    return "" if moment is None else str((moment - EPOCH) // MICROSECOND)
+    return "" if moment is None else str(to_micros(moment))
 
 
 def _millis(seconds: float) -> int:
     return max(math.ceil(seconds * 1000), 1)
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
-
-
 def _text(blob: bytes) -> str:
     try:
-        return blob.decode(errors="surrogatepass")
+        return to_text(blob)
     except ValueError:
         raise StoreCorrupt("The name of an account in Redis is not readable") from None

@@ -1,7 +1,7 @@
 """Tokens in one private SQLite database: one machine, many processes, many accounts.
 
 Layer 4, and the records' SQL. No token is looked into, no connection opened here.
-`open_store` imports this file; it imports `connections`, `disk`, `locks` and lower layers.
+`open_store` imports this file; it imports `connections`, `disk`, `encoding`, `locks`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from weakref import finalize
 
@@ -18,12 +18,10 @@ import trakt_auth.stores.connections as connections
 from trakt_auth.errors import StoreConflict, StoreCorrupt
 from trakt_auth.records import LEASE, AccountKey, Stored
 from trakt_auth.stores.disk import move_aside
+from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
 
 __all__ = ["SqliteStore"]
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 class SqliteStore:
@@ -47,7 +45,7 @@ class SqliteStore:
         """
         sql = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND account = ?"
         with self._reader.use() as database:
-            row = database and database.execute(sql, _names(key)).fetchone()
+            row = database and database.execute(sql, key_bytes(key)).fetchone()
             return self._stored(*row) if row else None
 
     def save(
@@ -64,8 +62,8 @@ class SqliteStore:
 
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        end = None if expires_at is None else _micros(expires_at)
-        values = (*_names(key), end, _bytes(payload))
+        end = None if expires_at is None else to_micros(expires_at)
+        values = (*key_bytes(key), end, to_bytes(payload))
         try:
             version = self._put(values, replacing)
         except StoreCorrupt:
@@ -87,7 +85,7 @@ class SqliteStore:
             if database:
                 with _transaction(database):
                     database.execute(
-                        "DELETE FROM records WHERE client_id = ? AND account = ?", _names(key)
+                        "DELETE FROM records WHERE client_id = ? AND account = ?", key_bytes(key)
                     )
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
@@ -100,7 +98,7 @@ class SqliteStore:
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         sql = "SELECT account FROM records WHERE client_id = ? AND account != x''"
-        return sorted(self._accounts(sql, _bytes(client_id)))
+        return sorted(self._accounts(sql, to_bytes(client_id)))
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
         """Return the accounts whose token ends before a moment, the first to end first.
@@ -111,13 +109,13 @@ class SqliteStore:
             "SELECT account FROM records WHERE client_id = ? AND expires_at < ? AND account != x''"
             " ORDER BY expires_at, account LIMIT ?"
         )
-        return self._accounts(sql, _bytes(client_id), _micros(before), limit)
+        return self._accounts(sql, to_bytes(client_id), to_micros(before), limit)
 
     def _accounts(self, sql: str, *values: bytes | int) -> list[str]:
         with self._reader.use() as database:
             rows = database.execute(sql, values) if database else ()
             try:
-                return [_text(account) for (account,) in rows]
+                return [to_text(account) for (account,) in rows]
             except (AttributeError, ValueError):
                 raise connections.corrupt(self.path) from None
 
@@ -129,8 +127,8 @@ class SqliteStore:
 
     def _stored(self, payload: bytes, version: int, end: int | None) -> Stored:
         try:
-            expires_at = None if end is None else EPOCH + end * MICROSECOND
-            return Stored(payload=_text(payload), version=int(version), expires_at=expires_at)
+            expires_at = None if end is None else from_micros(end)
+            return Stored(payload=to_text(payload), version=int(version), expires_at=expires_at)
         except (AttributeError, TypeError, ValueError, OverflowError):
             # Not chained: the cause would carry the payload.
             raise connections.corrupt(self.path) from None
@@ -183,19 +181,3 @@ def _transaction(database: sqlite3.Connection) -> Generator[None, None, None]:
             # If this fails as well, the connection is closed, which does the same.
             with suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
-
-
-def _names(key: AccountKey) -> tuple[bytes, bytes]:
-    return _bytes(key.client_id), _bytes(key.account)
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogatepass")
-
-
-def _text(blob: bytes) -> str:
-    return blob.decode(errors="surrogatepass")
