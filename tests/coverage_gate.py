@@ -10,7 +10,7 @@ CORE = """
     errors events models codec late tokens authorization
     wire refusals protocol records judgement
     steps flows keeping renewal
-    ports flights runner
+    ports storing flights runner
 """
 WHOLE = {f"src/trakt_auth/{name}.py" for name in CORE.split()}
 OTHER = 95.0

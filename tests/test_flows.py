@@ -17,6 +17,7 @@ from trakt_auth.errors import (
     LockTimeout,
     OAuthError,
     StateMismatch,
+    StoreCorrupt,
     StoreUnavailable,
     TokenNotSaved,
     TransportError,
@@ -278,26 +279,27 @@ class TestRevoke:
         return Script(flows.revoke(CONTEXT, account="default"))
 
     def forgotten(self, script):
-        save, event = script.seen[-2:]
+        event = script.seen[-1]
+        (save,) = [step for step in script.seen if isinstance(step, Save)]
         return save.payload is None and event.event == TokenRevoked(account="default")
 
-    def test_tells_trakt_and_forgets(self):
+    def test_forgets_and_tells_trakt(self):
         script = self.revoke()
         ok = (Send, answer(200))
-        script.run((Hold, True), (Load, self.KEPT), ok, ok, (Save, 0), (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Save, 0), ok, ok, (Notify, None))
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
         assert self.forgotten(script)
 
     def test_forgets_even_if_trakt_cannot_be_reached(self):
         script = self.revoke()
-        script.run((Hold, True), (Load, self.KEPT), (Send, DOWN), (Save, 0), (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Send, DOWN), (Notify, None))
         assert self.forgotten(script)
 
     @pytest.mark.parametrize("fault", [Unavailable("down"), answer(401), answer(503)])
     def test_a_refusal_of_one_token_does_not_spare_the_other(self, fault):
         script = self.revoke()
         both = [(Send, fault), (Send, answer(200))]
-        script.run((Hold, True), (Load, self.KEPT), *both, (Save, 0), (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Save, 0), *both, (Notify, None))
         assert self.forgotten(script)
 
     def test_a_record_that_cannot_be_read_can_be_forgotten(self):
@@ -309,8 +311,14 @@ class TestRevoke:
     def test_forgets_even_while_somebody_else_holds_the_account(self):
         script = self.revoke()
         busy, ok = LockTimeout("busy"), (Send, answer(200))
-        script.run((Hold, busy), (Load, self.KEPT), ok, ok, (Save, 0), (Notify, None))
+        script.run((Hold, busy), (Load, self.KEPT), (Save, 0), ok, ok, (Notify, None))
         assert self.forgotten(script)
+
+    def test_tells_trakt_even_if_nothing_can_be_forgotten(self):
+        script, ok = self.revoke(), (Send, answer(200))
+        with pytest.raises(StoreUnavailable):
+            script.run((Hold, True), (Load, self.KEPT), (Save, StoreUnavailable("away")), ok, ok)
+        assert [body["token"] for body in sent(script)] == ["r1", "a1"]
 
     def test_without_a_login_there_is_nothing_to_do(self):
         self.revoke().run((Hold, True), (Load, None))
@@ -319,18 +327,35 @@ class TestRevoke:
     def test_a_pair_that_was_put_aside_is_revoked_and_forgotten_too(self, kept):
         script, ok = self.revoke(), (Send, answer(200))
         aside = stored(Record(token=token(2)), version=7)
-        rest = [ok, ok, (PutAside, None), (Save, 0)] if kept else [(PutAside, None)]
-        script.run((Hold, True), (Recall, aside), (Load, kept), ok, ok, *rest, (Notify, None))
+        forgets = [(PutAside, None), (Load, kept), *([(Save, 0)] if kept else [])]
+        tells = [ok, ok, ok, ok] if kept else [ok, ok]
+        script.run((Hold, True), (Recall, aside), *forgets, *tells, (Notify, None))
         assert [body["token"] for body in sent(script)][:2] == ["r2", "a2"]
         (put,) = [step for step in script.seen if isinstance(step, PutAside)]
         assert (put.payload, put.replacing) == (None, 7)
+
+    def test_what_was_put_aside_and_cannot_be_read_is_forgotten_too(self):
+        script, ok = self.revoke(), (Send, answer(200))
+        forgets = [(Recall, StoreCorrupt("x")), (PutAside, None), (Load, self.KEPT), (Save, 0)]
+        script.run((Hold, True), *forgets, ok, ok, (Notify, None))
+        script = self.revoke()
+        damaged = (Recall, Stored(payload="{", version=7))
+        script.run((Hold, True), damaged, *forgets[1:], ok, ok, (Notify, None))
+        (put,) = [step for step in script.seen if isinstance(step, PutAside)]
+        assert put.replacing == 7
+
+    def test_a_spare_store_that_is_away_does_not_keep_the_rest(self):
+        script, ok, away = self.revoke(), (Send, answer(200)), StoreUnavailable("away")
+        with pytest.raises(StoreUnavailable):
+            script.run((Hold, True), (Recall, away), (Load, self.KEPT), (Save, 0), ok, ok)
+        assert [body["token"] for body in sent(script)] == ["r1", "a1"]
 
     def test_a_token_without_refresh_token(self):
         from dataclasses import replace
 
         kept = stored(Record(token=replace(token(), refresh_token=None)))
         self.revoke().run(
-            (Hold, True), (Load, kept), (Send, answer(200)), (Save, 0), (Notify, None)
+            (Hold, True), (Load, kept), (Save, 0), (Send, answer(200)), (Notify, None)
         )
 
 

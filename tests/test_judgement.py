@@ -367,6 +367,15 @@ def test_why_refused() -> None:
     assert "2026-11-23 12:00:00 UTC was lost" in why
 
 
+def test_a_refresh_without_refresh_token_says_what_is_true() -> None:
+    for left, says in ((HOUR, "serves until it ends"), (-HOUR, "has ended")):
+        token = Token(access_token="a1", created_at=NOW - WEEK, expires_at=NOW + left)
+        wish = Wish(account="default", rejected="a1", told=True)
+        with pytest.raises(LoginRequired) as caught:
+            judge(Record(token=token), wish, NOW)
+        assert says in caught.value.reason
+
+
 def test_why_over() -> None:
     def record(
         left: timedelta, *, attempt: Attempt | None = None, renewable: bool = True

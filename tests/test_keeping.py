@@ -1,5 +1,6 @@
 """A pair that the store cannot take: put aside, offered again, never in the way of a newer one."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,9 +15,9 @@ from trakt_auth.errors import (
     TokenNotSaved,
 )
 from trakt_auth.events import TokenObtained, TokenRefreshed, TokenUnsaved
-from trakt_auth.records import Record, Stored, fingerprint
+from trakt_auth.records import NOTHING, Attempt, Outcome, Record, Stored, fingerprint
 from trakt_auth.steps import Alone, Hold, Load, Notify, PutAside, Recall, Save, Send, Sleep
-from world import CONTEXT, KEY, Script, granted, token
+from world import CONTEXT, KEY, Script, answer, granted, token
 
 OLD = token(1, age=timedelta(days=8))
 NEW = token(2)
@@ -73,7 +74,7 @@ def test_a_sign_in_that_was_never_saved_needs_no_record():
         *((Recall, kept(SIGNED_IN)), (Load, None), (Save, 6), (Notify, None), (PutAside, None))
     )
     assert record.token == NEW
-    assert [step.replacing for step in script.seen if isinstance(step, Save)] == [None]
+    assert [step.replacing for step in script.seen if isinstance(step, Save)] == [NOTHING]
 
 
 @pytest.mark.parametrize("latest", [token(3), replace(NEW, access_token="a9")])
@@ -118,6 +119,56 @@ def test_an_unreadable_thing_aside_is_passed_by():
     assert record.token == NEW
 
 
+def test_a_spare_store_that_cannot_be_read_blocks_nothing():
+    healthy = kept(Record(token=NEW))
+    for trouble in (StoreCorrupt("x"), DOWN):
+        assert read().run((Recall, trouble), (Load, healthy)).token == NEW
+        assert Script(keeping.look(KEY)).run((Recall, trouble), (Load, healthy)).token == NEW
+    with pytest.raises(LoginRequired):
+        read().run((Recall, StoreCorrupt("x")), (Load, None))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BEGUN, Outcome.UNKNOWN])
+def test_nothing_is_spent_while_its_new_pair_may_lie_in_a_spare_that_is_away(outcome):
+    lost = OLD.created_at if outcome is Outcome.UNKNOWN else None
+    attempt = Attempt(outcome=outcome, started_at=OLD.created_at, lost_at=lost)
+    waiting = kept(Record(token=OLD, attempt=attempt))
+    for there in (waiting, None):
+        with pytest.raises(StoreUnavailable, match="away"):
+            read().run((Recall, DOWN), (Load, there))
+    assert read().run((Recall, StoreCorrupt("x")), (Load, waiting)).attempt == attempt
+
+
+def test_a_sign_in_aside_counts_from_when_it_was_put_there():
+    """A token that was moved in from elsewhere can be older than what it replaces."""
+    moved_in = Record(token=OLD, aside_at=NEW.created_at + timedelta(1))
+    script = read()
+    saved = ((Save, 6), (Notify, None), (PutAside, None))
+    assert script.run((Recall, kept(moved_in)), (Load, kept(SIGNED_IN)), *saved).token == OLD
+    assert Record.from_stored(kept(moved_in)) == replace(moved_in, version=5)
+    before = Record(token=OLD, aside_at=NEW.created_at - timedelta(1))
+    steps = ((Recall, kept(before)), (Load, kept(SIGNED_IN)), (PutAside, None))
+    assert read().run(*steps).token == NEW
+    refused = Attempt(outcome=Outcome.REFUSED, started_at=NEW.created_at)
+    over = kept(Record(token=NEW, attempt=refused))
+    assert read().run((Recall, kept(before)), (Load, over), *saved).token == OLD
+
+
+def test_a_pair_with_the_old_refresh_token_is_saved_all_the_same():
+    """Without rotation the refresh token says nothing about which pair is kept."""
+    script = Script(renewal.fresh_token(CONTEXT, account="default"))
+    one = kept(Record(token=OLD), 1)
+    body = json.loads(granted(2).body) | {"refresh_token": "r1"}
+    touched = kept(Record(token=OLD), 8)
+    result = script.run(
+        *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
+        *((Send, answer(200, body)), (Save, StoreConflict("x")), (Load, touched)),
+        *((Save, 9), (Notify, None)),
+    )
+    assert (result.access_token, result.refresh_token) == ("a2", "r1")
+    assert [step for step in script.seen if isinstance(step, Save)][-1].replacing == 8
+
+
 def test_somebody_else_is_faster_every_time():
     one = [(Load, kept(Record(token=OLD))), (Save, StoreConflict("x"))]
     assert read().run(
@@ -150,7 +201,7 @@ def test_offering_tells_whether_it_is_done():
     assert offer((Recall, aside), *saved, (Recall, None)) is True
     assert offer((Recall, aside), (Load, None), (PutAside, None), (Recall, None)) is True
     assert offer((Recall, aside), (Load, DOWN), (Recall, aside)) is False
-    assert offer((Recall, DOWN), (Recall, DOWN)) is False
+    assert offer((Recall, DOWN), (Load, None), (Recall, DOWN)) is False
 
 
 @pytest.mark.parametrize("spare", [None, DOWN])

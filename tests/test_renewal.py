@@ -1,5 +1,6 @@
 """Transcripts of staying signed in: what each answer does to the token, the journal, the caller."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -156,7 +157,7 @@ class TestStale:
         response, _, unknown = NOT_ABOUT_THE_GRANT[name]
         script = fresh()
         one = record(STALE)
-        pause = [(Save, 9)] if name.startswith("429") else []
+        pause = [(Load, None), (Save, 9)] if name.startswith("429") else []
         result = script.run(
             *((Load, one), (Hold, True), (Load, one), (Load, None)),
             *((Save, 2), (Send, response), (Save, 3), *pause),
@@ -189,7 +190,7 @@ class TestStale:
         script = fresh()
         result = script.run(
             *((Load, one), (Hold, True), (Load, one), (Load, None)),
-            (Save, StoreUnavailable("read-only")),
+            *((Save, StoreUnavailable("read-only")), (Load, one)),
         )
         assert result == STALE
         assert not any(isinstance(step, Send) for step in script.seen)
@@ -215,6 +216,17 @@ class TestStale:
         full = StoreUnavailable("full")
         assert fresh().run((Load, one), (Hold, True), (Load, one), (Save, full)) == STALE
 
+    def test_an_access_token_that_stays_the_same_is_refreshed_once(self):
+        """Whoever asks for another one has got what there is; asking again would never end."""
+        one = kept(Record(token=FRESH))
+        same = replace(FRESH, refresh_token="r2")
+        body = json.loads(granted(2).body) | {"access_token": "a1"}
+        result = told().run(
+            *((Load, one), (Load, one), (Hold, True), (Load, one), (Load, None)),
+            *((Save, 2), (Send, answer(200, body)), (Save, 3), (Notify, None)),
+        )
+        assert (result.access_token, result.refresh_token) == ("a1", same.refresh_token)
+
 
 class TestExpired:
     @pytest.mark.parametrize("name", NOT_ABOUT_THE_GRANT)
@@ -222,7 +234,7 @@ class TestExpired:
         response, error, unknown = NOT_ABOUT_THE_GRANT[name]
         script = fresh()
         one = record(EXPIRED)
-        pause = [(Save, 9)] if name.startswith("429") else []
+        pause = [(Load, None), (Save, 9)] if name.startswith("429") else []
         with pytest.raises(error):
             script.run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None)),
@@ -285,12 +297,79 @@ class TestExpired:
             script.run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
                 (Send, answer(429, None, **{"retry-after": "143"})),
-                *((Save, 3), (Save, 4)),
+                *((Save, 3), (Load, None), (Save, 4)),
             )
         assert caught.value.retry_after == 143
         (pause,) = saves(script, CONTEXT.key(""))
         until = pause_from(Stored(payload=pause.payload, version=1))
         assert until == START + timedelta(seconds=143)
+
+    def test_a_pause_that_cannot_be_read_is_none(self):
+        one, damaged = record(EXPIRED), Stored(payload="{", version=7)
+        script = fresh()
+        sends = [(Load, one), (Hold, True), (Load, one), (Load, damaged), (Save, 2)]
+        with pytest.raises(RateLimited):
+            script.run(*sends, (Send, answer(429)), (Save, 3), (Load, damaged), (Save, 8))
+        (pause,) = saves(script, CONTEXT.key(""))
+        assert pause.replacing is None  # written anew
+
+    @pytest.mark.parametrize(("asked", "written"), [(10, False), (500, True)])
+    def test_the_longest_pause_counts(self, asked, written):
+        one, script = record(EXPIRED), fresh()
+        other = Stored(payload=pause_to(START + timedelta(seconds=100)), version=7)
+        save = [(Save, StoreConflict("x")), (Load, other), (Save, 8)] if written else []
+        with pytest.raises(RateLimited):
+            script.run(
+                *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
+                (Send, answer(429, None, **{"retry-after": str(asked)})),
+                *((Save, 3), (Load, other), *save),
+            )
+        pauses = saves(script, CONTEXT.key(""))
+        assert [pause.replacing for pause in pauses] == ([7, 7] if written else [])
+
+    def test_a_pause_that_others_write_all_the_time_is_theirs(self):
+        one, script = record(EXPIRED), fresh()
+        busy = [(Load, None), (Save, StoreConflict("x"))] * keeping.CONFLICTS
+        with pytest.raises(RateLimited):
+            script.run(
+                *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
+                *((Send, answer(429)), (Save, 3), *busy),
+            )
+
+    def test_one_account_with_many_failures_does_not_pause_the_others_for_long(self):
+        one, script = record(EXPIRED, outcome=Outcome.FAILED, failures=12), fresh()
+        with pytest.raises(RateLimited):
+            script.run(
+                *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
+                *((Send, answer(429)), (Save, 3), (Load, None), (Save, 4)),
+            )
+        (pause,) = saves(script, CONTEXT.key(""))
+        assert pause_from(Stored(payload=pause.payload, version=1)) == START + timedelta(seconds=2)
+
+    @pytest.mark.parametrize("outcome", [None, Outcome.FAILED])
+    def test_a_note_whose_answer_was_lost_is_taken_back(self, outcome):
+        """The store has the note, and nothing was sent: no refresh is in doubt."""
+        one = record(EXPIRED, outcome=outcome) if outcome else record(EXPIRED)
+        script, away = fresh(), StoreUnavailable("away")
+        begun = Attempt(outcome=Outcome.BEGUN, started_at=START)
+        noted = kept(Record(token=EXPIRED, attempt=begun), 2)
+        with pytest.raises(StoreUnavailable):
+            script.run(
+                *((Load, one), (Hold, True), (Load, one), (Load, None)),
+                *((Save, away), (Load, noted), (Save, 3)),
+            )
+        back = saves(script)[1]
+        assert back.replacing == 2
+        assert journal(back) == Record.from_stored(one).attempt
+
+    def test_a_note_that_was_not_written_is_not_taken_back(self):
+        one, away = record(EXPIRED), StoreUnavailable("away")
+        for after in (one, away):
+            with pytest.raises(StoreUnavailable):
+                fresh().run(
+                    *((Load, one), (Hold, True), (Load, one), (Load, None)),
+                    *((Save, away), (Load, after)),
+                )
 
     def test_a_pause_is_told_with_what_is_left_of_it(self):
         one = record(EXPIRED)
@@ -339,7 +418,7 @@ class TestExpired:
         with pytest.raises(RateLimited):
             fresh().run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
-                *((Send, answer(429)), (Save, full), (Save, full)),
+                *((Send, answer(429)), (Save, full), (Load, None), (Save, full)),
             )
 
 

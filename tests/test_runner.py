@@ -1,11 +1,16 @@
 """The runner: what each step does, what a foreign failure becomes, and who waits for whom."""
 
+import subprocess
+import sys
 import threading
+import time
+import traceback
 from datetime import timedelta
 
 import anyio
 import pytest
 
+from trakt_auth.client import Client
 from trakt_auth.clock import SystemClock
 from trakt_auth.errors import (
     Cancelled,
@@ -15,6 +20,7 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.flights import Flights, landed
+from trakt_auth.records import SEALED, Stored
 from trakt_auth.runner import Hands, run, run_async
 from trakt_auth.steps import (
     Moment,
@@ -236,11 +242,11 @@ def test_one_flight_for_a_key_and_its_failure_is_shared():
     assert flights.start(work, key=KEY, join=True) is first
     assert flights.start(work, key=KEY, join=False) is None
     other = flights.start(lambda _: "other", key=None, join=True)
-    assert other.future.result(20) == "other"
+    assert other.result() == "other"
     go.set()
     with pytest.raises(StoreConflict):
         landed(first, flights, None)
-    assert flights.start(lambda _: "next", key=KEY, join=False).future.result(20) == "next"
+    assert flights.start(lambda _: "next", key=KEY, join=False).result() == "next"
     flights.close()
     flights.close()
 
@@ -282,14 +288,14 @@ def test_a_stale_caller_waits_for_no_thread(monkeypatch):
     assert up.wait(20)
     assert flights.start(lambda _: "two", key="two", join=False) is None
     go.set()
-    busy.future.result(20)
+    busy.result()
 
 
 def test_a_fork_starts_with_nothing_under_way():
     flights = Flights()
     flights._up[KEY] = flights.start(lambda _: "the parent's", key=None, join=True)
     flights._process = -1
-    assert flights.start(lambda _: "ours", key=KEY, join=False).future.result(20) == "ours"
+    assert flights.start(lambda _: "ours", key=KEY, join=False).result() == "ours"
 
 
 def test_a_busy_account_is_none_at_once():
@@ -343,7 +349,7 @@ def test_a_section_is_unwanted_when_all_have_left():
     second = told.flights.start(told.work, key=KEY, join=True)  # nobody joins the unwanted one
     assert second is not first
     told.go.set()
-    assert landed(second, told.flights, None) == first.future.result(20) == "done"
+    assert landed(second, told.flights, None) == first.result() == "done"
     assert sorted(told.answers) == [False, True]
     assert told.flights._up == {}
 
@@ -391,8 +397,7 @@ def test_who_waits_for_a_lock_in_vain_gives_up_and_sends_nothing(backend):
     assert sent == []
 
 
-def test_closing_waits_for_a_thread_that_the_pool_does_not_know():
-    """Ctrl-C in the moment in which the pool starts a thread leaves it running, unknown."""
+def test_closing_waits_for_what_has_begun():
     flights, go, up, done = Flights(), threading.Event(), threading.Event(), []
 
     def work(_):
@@ -402,7 +407,6 @@ def test_closing_waits_for_a_thread_that_the_pool_does_not_know():
 
     flights.start(work, key=None, join=True)
     assert up.wait(20)
-    flights._pool._threads.clear()
     closing = threading.Thread(target=flights.close)
     closing.start()
     assert not done
@@ -411,22 +415,127 @@ def test_closing_waits_for_a_thread_that_the_pool_does_not_know():
     assert done == ["landed"]
 
 
-def test_what_was_not_begun_before_closing_is_not_begun():
+def test_what_has_not_begun_before_closing_is_not_begun(monkeypatch):
+    """Ctrl-C in the moment in which a thread is started, and the program ends."""
+    started = []
+    monkeypatch.setattr("trakt_auth.flights.start_new_thread", lambda run, _: started.append(run))
     flights, began = Flights(), []
-
-    class Interrupted:
-        """A pool whose threads start late."""
-
-        def submit(self, fly):
-            self.fly = fly
-
-    flights._pool = pool = Interrupted()
-    flights.start(lambda _: began.append("too late"), key=KEY, join=True)
-    flights._pool = None
+    flight = flights.start(lambda _: began.append("too late"), key=KEY, join=True)
     flights.close()
+    started[0]()
     with pytest.raises(UsageError, match="closed"):
-        pool.fly()
+        landed(flight, flights, None)
+    with pytest.raises(UsageError, match="closed"):
+        flights.start(lambda _: began.append("too late"), key=KEY, join=True)
     assert began == []
+
+
+def test_who_was_interrupted_before_a_thread_was_started_keeps_nobody_waiting(monkeypatch):
+    class Interrupted(BaseException):
+        pass
+
+    def interrupted(*_):
+        raise Interrupted
+
+    flights = Flights()
+    with monkeypatch.context() as patch:
+        patch.setattr("trakt_auth.flights.start_new_thread", interrupted)
+        with pytest.raises(Interrupted):
+            flights.start(lambda _: "theirs", key=KEY, join=True)
+    flight = flights.start(lambda _: "ours", key=KEY, join=True)
+    assert landed(flight, flights, None) == "theirs"
+
+
+def test_no_thread_to_be_had(monkeypatch):
+    flights, go, up = Flights(), threading.Event(), threading.Event()
+
+    def none(*_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trakt_auth.flights.start_new_thread", none)
+        alone = flights.start(lambda _: 1, key=KEY, join=True)
+        with pytest.raises(StoreUnavailable, match="No thread") as caught:
+            landed(alone, flights, None)
+        assert "ulimit -u" in caught.value.hint
+    busy = flights.start(lambda _: (up.set(), go.wait(20)), key=None, join=True)
+    assert up.wait(20)
+    with monkeypatch.context() as patch:
+        patch.setattr("trakt_auth.flights.start_new_thread", none)
+        behind = flights.start(lambda _: "behind", key=KEY, join=True)
+    go.set()
+    assert landed(behind, flights, None) == "behind"
+    assert landed(busy, flights, None)
+
+
+def test_no_more_threads_than_are_allowed(monkeypatch):
+    monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 2)
+    flights, guard, working, most = Flights(), threading.Lock(), [], []
+
+    def work(number):
+        with guard:
+            working.append(number)
+            most.append(len(working))
+        time.sleep(0)
+        with guard:
+            working.remove(number)
+        return number
+
+    many = [
+        flights.start(lambda _, n=number: work(n), key=number, join=True) for number in range(50)
+    ]
+    assert [landed(flight, flights, None) for flight in many] == list(range(50))
+    assert max(most) <= 2
+    late = threading.Thread(target=flights._work)  # one that was started while all were busy
+    monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 0)
+    late.start()
+    late.join(20)
+    assert not late.is_alive()
+
+
+def test_whoever_comes_after_the_end_is_told_at_once():
+    flights, told = Flights(), []
+    flight = flights.start(lambda _: 1, key=None, join=True)
+    flight.wait()
+    flight.when_over(lambda: told.append("over"))
+    assert told == ["over"]
+
+
+def test_the_end_of_the_program_waits(capfd):
+    code = """
+import threading
+from trakt_auth.flights import Flights
+up, flights = threading.Event(), Flights()
+def work(_):
+    up.set()
+    threading.main_thread().join()
+    print("landed", flush=True)
+flights.start(work, key=None, join=True)
+up.wait()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert capfd.readouterr().out == "landed\n"
+
+
+def test_the_main_thread_reads_on_another():
+    class Store(MemoryStore):
+        def load(self, key):
+            threads.append(threading.current_thread())
+            return super().load(key)
+
+    threads = []
+    shared = hands(store=Store())
+
+    def flow():
+        yield from recall(KEY)
+        return (yield from load(KEY))
+
+    assert run(flow(), shared) is None
+    assert threads[0] is not threading.main_thread()
+    other = threading.Thread(target=lambda: run(flow(), shared))
+    other.start()
+    other.join(20)
+    assert threads[1] is other
 
 
 def test_what_was_put_aside_is_recalled_until_it_is_settled():
@@ -466,3 +575,64 @@ def test_a_step_shows_no_secret():
     assert "topsecret" not in repr(step)
     assert "secret" not in repr(REQUEST)
     assert APP.client_id in repr(KEY)
+
+
+class Broken:
+    """A store against the rules."""
+
+    def __getattr__(self, name):
+        def broken(*_, **__):
+            raise RuntimeError("payload: topsecret")
+
+        return broken
+
+
+def test_a_store_that_breaks_the_rules_breaks_nothing_else(caplog):
+    class Sticky(Lease):
+        def release(self):
+            raise RuntimeError("no")
+
+    class Store(MemoryStore):
+        def lock(self, key, *, lease):
+            return Sticky(remaining=1e9)
+
+    for flow in (load(KEY), hold(KEY, wait=0), recall(KEY)):
+        with pytest.raises(StoreUnavailable, match="RuntimeError") as caught:
+            run(flow, hands(store=Broken(), spare=Broken()))
+        assert "topsecret" not in "".join(traceback.format_exception(caught.value))
+    assert run(hold(KEY, wait=0), hands(store=Store())) is True
+    assert "could not be given back" in caplog.text
+    with Client(APP, store=Broken()) as client, pytest.raises(StoreUnavailable):
+        client.accounts()
+
+
+def test_a_sign_in_takes_the_place_of_what_was_looked_at():
+    """Somebody seals the record in between: what only a key could open is not overwritten."""
+    sealed = Stored(payload=f"{SEALED}1:abc:x", version=7)
+
+    class Store(MemoryStore):
+        def save(self, key, payload, *, expires_at, replacing):
+            tried.append(replacing)
+            if len(tried) == 1:
+                super().save(key, sealed.payload, expires_at=None, replacing=None)
+                raise StoreConflict("somebody was faster")
+            return super().save(key, payload, expires_at=expires_at, replacing=replacing)
+
+    tried = []
+    store = Store()
+    with pytest.raises(StoreUnavailable, match="key"):
+        run(save(KEY, "mine", replacing=None), hands(store=store))
+    assert tried == [0]
+    assert store.load(KEY).payload == sealed.payload
+
+
+def test_a_store_that_does_not_know_version_0_can_still_be_signed_in_to():
+    class Store(MemoryStore):
+        def save(self, key, payload, *, expires_at, replacing):
+            if replacing == 0:
+                raise StoreConflict("there is no version 0")
+            return super().save(key, payload, expires_at=expires_at, replacing=replacing)
+
+    store = Store()
+    run(save(KEY, "mine", replacing=None), hands(store=store))
+    assert store.load(KEY).payload == "mine"

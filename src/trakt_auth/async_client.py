@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     import trakt_auth.flows as flows
     import trakt_auth.renewal as renewal
     import trakt_auth.runner as runner
+    import trakt_auth.storing as storing
     from trakt_auth.runner import OnPoll
 else:
     flows, renewal = Late("trakt_auth.flows"), Late("trakt_auth.renewal")
-    runner = Late("trakt_auth.runner")
+    runner, storing = Late("trakt_auth.runner"), Late("trakt_auth.storing")
 
 __all__ = ["AsyncClient"]
 
@@ -106,7 +107,8 @@ class AsyncClient(Desk):
         """Return the names of the accounts in the store; see `Client.accounts`."""
         from anyio.to_thread import run_sync
 
-        return list(await run_sync(self._store.accounts, self.application.client_id))
+        client_id = self.application.client_id
+        return list(await run_sync(storing.own, self._store.accounts, client_id))
 
     async def unsaved(self) -> list[str]:
         """Return the accounts whose newest token is not saved yet; see `Client.unsaved`."""

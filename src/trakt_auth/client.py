@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     import trakt_auth.flows as flows
     import trakt_auth.renewal as renewal
     import trakt_auth.runner as runner
+    import trakt_auth.storing as storing
     from trakt_auth.runner import OnPoll
 else:
     flows, renewal = Late("trakt_auth.flows"), Late("trakt_auth.renewal")
-    runner = Late("trakt_auth.runner")
+    runner, storing = Late("trakt_auth.runner"), Late("trakt_auth.storing")
 
 __all__ = ["Client"]
 
@@ -219,7 +220,7 @@ class Client(Desk):
 
         Raises: StoreError.
         """
-        return list(self._store.accounts(self.application.client_id))
+        return list(storing.own(self._store.accounts, self.application.client_id))
 
     def unsaved(self) -> list[str]:
         """Return the accounts whose newest token the store could not take yet, sorted.

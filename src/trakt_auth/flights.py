@@ -1,42 +1,81 @@
 """Sections that are never abandoned, at most one at a time for an account in this process.
 
-Layer 3. Threads and futures, nothing of OAuth. The runner alone imports this file.
+Layer 3. Threads, nothing of OAuth. The runner alone imports this file.
 
 A plain thread is out of reach for everything that can happen to a caller: KeyboardInterrupt
 goes to the main thread, cancellation to tasks, and a closing event loop to what runs in it; the
 interpreter waits for these threads before it exits.
+
+Ctrl-C can fall between any two instructions of the main thread. `with` on a plain lock gives it
+back all the same; whoever waits by a Condition (Event, Future, Thread.start) can leave it taken,
+and then the thread that saves the tokens waits for ever. So the main thread meets plain locks only.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 import time
+from _thread import start_new_thread
+from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
+from weakref import WeakSet
 
-from trakt_auth.errors import Cancelled, UsageError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+from trakt_auth.errors import Cancelled, StoreUnavailable, TraktAuthError, UsageError
 
 __all__ = ["Flight", "Flights", "landed", "landed_async"]
 
+Work: TypeAlias = Callable[[Callable[[], bool]], Any]
+
 MOST_THREADS = 64
-CLOSE_CHECK = 0.01  # seconds between two looks at what still flies
 CANCEL_CHECK = 0.05  # seconds between two looks at a caller's cancel event
 
 
 class Flight:
-    """One protected section under way, and how many callers wait for it."""
+    """One protected section: how many callers wait for it, and how it ended."""
 
     def __init__(self, key: Hashable | None) -> None:
         self.key = key
         self.waiting = 1
-        self.future: Future[Any]
+        self.over = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._guard, self._flying = threading.Lock(), threading.Lock()
+        self._flying.acquire()  # until it has landed; then each who waits takes it and passes it on
+        self._wakers: list[Callable[[], object]] = []
+
+    def end(self, value: Any = None, error: BaseException | None = None) -> None:  # noqa: ANN401
+        """Give the result, once, to all who wait."""
+        with self._guard:
+            self._value, self._error, self.over = value, error, True
+        self._flying.release()
+        for wake in self._wakers:
+            wake()
+
+    def when_over(self, wake: Callable[[], object]) -> None:
+        """Call `wake` at the end, on the thread that reached it; at once if that has come."""
+        with self._guard:
+            if not self.over:
+                self._wakers.append(wake)
+                return
+        wake()
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        with self._flying:
+            pass
+
+    def result(self) -> Any:  # noqa: ANN401 - whatever the work returns
+        """Wait for the end, and return or raise what it brought."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
 
 
 class Flights:
@@ -44,19 +83,20 @@ class Flights:
 
     def __init__(self) -> None:
         self._reset()
+        _all.add(self)
 
     def _reset(self) -> None:
-        # A plain lock: Ctrl-C inside a Condition's `with` can leave it locked for ever.
         self._guard = threading.Lock()
-        self._flying: set[Flight] = set()
         self._up: dict[Hashable, Flight] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._queue: deque[tuple[Flight, Work, Callable[[], object]]] = deque()
+        self._flying: set[Flight] = set()
+        self._threads = 0
         self._process = os.getpid()
         self._closed = False
 
     def start(
         self,
-        work: Callable[[Callable[[], bool]], Any],
+        work: Work,
         *,
         key: Hashable | None,
         join: bool,
@@ -72,40 +112,68 @@ class Flights:
         """
         if self._process != os.getpid():
             self._reset()  # the parent's threads did not come along into this fork
-
-        def fly() -> Any:  # noqa: ANN401 - whatever the work returns
-            with self._guard:
-                self._open()
-                self._flying.add(flight)
-            try:
-                return work(partial(self._unwanted, flight))
-            finally:
-                with self._guard:
-                    self._forget(flight)
-                landing()
-                with self._guard:
-                    self._flying.discard(flight)
-
         with self._guard:
-            self._open()
-            if key in self._up:
-                flight = self._up[key]
-                flight.waiting += join
-                return flight if join else None
-            if not join and len(self._up) >= MOST_THREADS:
+            if self._closed:
+                raise _closed()
+            flight = self._up.get(key)
+            if flight is None:
+                if not join and len(self._up) >= MOST_THREADS:
+                    return None
+                flight = Flight(key)
+                self._queue.append((flight, work, landing))
+                if key is not None:
+                    self._up[key] = flight
+            elif join:
+                flight.waiting += 1
+            else:
                 return None
-            flight = Flight(key)
-            # `fly` cannot take itself off the list before it is on it: it needs the guard.
-            flight.future = self._threads().submit(fly)
-            if key is not None:
-                self._up[key] = flight
+            self._find_thread()
             return flight
 
-    def _open(self) -> None:
-        if self._closed:
-            raise UsageError(
-                "The client is closed", hint="Make the call inside the client's `with` block."
-            )
+    def _find_thread(self) -> None:
+        # Also for what somebody has queued who was interrupted before he came to this line.
+        if not self._queue or self._threads >= MOST_THREADS:
+            return
+        try:
+            start_new_thread(self._start_thread, ())
+        except RuntimeError:
+            if not self._threads:  # else it will have its turn
+                self._call_off(_no_thread)
+
+    def _start_thread(self) -> None:  # pragma: no cover - on a thread that is not traced
+        # Thread.start waits by a Condition; here nobody can interrupt it.
+        threading.Thread(target=self._work, name="trakt-auth").start()
+
+    def _work(self) -> None:
+        with self._guard:
+            if self._threads >= MOST_THREADS:
+                return
+            self._threads += 1
+        while self._fly_next():
+            pass
+
+    def _fly_next(self) -> bool:
+        with self._guard:
+            if not self._queue:
+                self._threads -= 1
+                return False
+            flight, work, landing = self._queue.popleft()
+            self._flying.add(flight)
+        try:
+            flight.end(self._result(flight, work, landing))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            flight.end(error=error)
+        with self._guard:
+            self._flying.discard(flight)
+        return True
+
+    def _result(self, flight: Flight, work: Work, landing: Callable[[], object]) -> Any:  # noqa: ANN401
+        try:
+            return work(partial(self._unwanted, flight))
+        finally:
+            with self._guard:
+                self._forget(flight)
+            landing()
 
     def leave(self, flight: Flight) -> None:
         """Say that one caller waits no longer."""
@@ -123,59 +191,74 @@ class Flights:
         if self._up.get(flight.key) is flight:
             del self._up[flight.key]
 
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="trakt-auth")
-        return self._pool
-
     def close(self) -> None:
-        """Start no more, and wait until all have landed."""
+        """Start no more, and wait until all that have begun have landed."""
+        if self._process != os.getpid():
+            return
         with self._guard:
             self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is not None and self._process == os.getpid():
-            pool.shutdown(wait=True)
-            while self._flying:  # a thread whose start was interrupted is unknown to the pool
-                time.sleep(CLOSE_CHECK)
+            self._call_off(_closed)
+            flying = list(self._flying)
+        for flight in flying:
+            flight.wait()
+
+    def _call_off(self, why: Callable[[], TraktAuthError]) -> None:
+        for flight, _, _ in self._queue:
+            self._forget(flight)
+            flight.end(error=why())
+        self._queue.clear()
 
 
-def landed(flight: Flight, flights: Flights, cancel: threading.Event | None) -> Any:  # noqa: ANN401
+def _no_thread() -> StoreUnavailable:
+    return StoreUnavailable(
+        "No thread can be started",
+        hint="Raise the limit on this user's processes (ulimit -u), or do less at once.",
+    )
+
+
+def _closed() -> UsageError:
+    return UsageError(
+        "The client is closed", hint="Make the call inside the client's `with` block."
+    )
+
+
+def landed(flight: Flight | None, flights: Flights, cancel: threading.Event | None) -> Any:  # noqa: ANN401
     """Wait for a section's result; being interrupted or cancelled leaves it running.
 
     Raises: Cancelled, and whatever the section raised.
     """
+    if flight is None:
+        return None
     try:
-        if cancel is not None:
-            from concurrent.futures import wait
-
-            while not wait([flight.future], timeout=CANCEL_CHECK).done:
-                if cancel.is_set():
-                    raise Cancelled("The waiting was called off")
-        return flight.future.result()
+        while cancel is not None and not flight.over:
+            if cancel.is_set():
+                raise Cancelled("The waiting was called off")
+            time.sleep(CANCEL_CHECK)
+        return flight.result()
     finally:
         flights.leave(flight)
 
 
-async def landed_async(flight: Flight, flights: Flights) -> Any:  # noqa: ANN401
+async def landed_async(flight: Flight | None, flights: Flights) -> Any:  # noqa: ANN401
     """Wait for a section's result without blocking the event loop.
 
     Raises: whatever the section raised.
     """
+    if flight is None:
+        return None
     import anyio
 
     done = anyio.Event()
     wake = _waker()
 
-    def tell(_: Future[Any]) -> None:
+    def tell() -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             wake(done.set)
 
     try:
-        flight.future.add_done_callback(tell)
+        flight.when_over(tell)
         await done.wait()
-        return flight.future.result()
+        return flight.result()
     finally:
         flights.leave(flight)
 
@@ -191,3 +274,14 @@ def _waker() -> Callable[[Callable[[], object]], object]:
     import asyncio
 
     return asyncio.get_running_loop().call_soon_threadsafe
+
+
+# -- the end of the program ------------------------------------------------------------------------
+# The interpreter has waited for our threads by now, but not for one that was about to start.
+_all: WeakSet[Flights] = WeakSet()
+
+
+@atexit.register
+def _land_all() -> None:
+    for flights in list(_all):
+        flights.close()

@@ -27,6 +27,7 @@ from trakt_auth.errors import (
     LockTimeout,
     StateMismatch,
     StoreCorrupt,
+    StoreError,
     TraktAuthError,
     TransportError,
     Unavailable,
@@ -35,7 +36,7 @@ from trakt_auth.errors import (
 )
 from trakt_auth.events import TokenObtained, TokenRevoked
 from trakt_auth.keeping import keep
-from trakt_auth.records import Record
+from trakt_auth.records import AccountKey, Record
 from trakt_auth.renewal import Context, fresh_token
 from trakt_auth.steps import (
     Flow,
@@ -183,25 +184,61 @@ def adopt(context: Context, token: Token, *, account: str) -> Flow[Token]:
 
 
 def revoke(context: Context, *, account: str) -> Flow[None]:
-    """Sign out: tell Trakt as far as it can be reached, and forget the tokens here in any case."""
+    """Sign out: forget the tokens here, and tell Trakt as far as it can be reached."""
     yield from protected(_revoke(context, account))
 
 
 def _revoke(context: Context, account: str) -> Flow[None]:
+    # Forgotten first: while Trakt takes its time to answer, somebody may sign in again.
     key = context.key(account)
+    tokens: list[Token] = []
+    found, failure = False, None
+    try:
+        found = yield from protected(_forget(context, key, tokens))
+    except StoreError as error:
+        failure = error
+    for token in tokens:
+        yield from _tell_trakt(context, token)
+    if failure is not None:
+        raise failure
+    if found:
+        yield from notify(TokenRevoked(account=account))
+
+
+def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[bool]:
+    """Forget what is kept and what was put aside; tell whether there was anything.
+
+    `tokens` gets what could be read, whether or not it could be forgotten.
+    """
     # Whoever refreshes meanwhile cannot bring the record back: its version will be gone.
     with suppress(LockTimeout):
         yield from hold(key, wait=context.lock_wait)
-    aside, stored = (yield from recall(key)), (yield from load(key))
-    for known in filter(None, (aside, stored)):
-        with suppress(StoreCorrupt):  # what cannot be read can be forgotten
-            yield from _tell_trakt(context, Record.from_stored(known).token)
-    if aside is not None:
-        yield from put_aside(key, None, replacing=aside.version)
+    failure: StoreError | None = None
+    aside = False
+    try:
+        aside = yield from _forget_aside(key, tokens)
+    except StoreError as error:  # it must not keep the rest
+        failure = error
+    stored = yield from load(key)
     if stored is not None:
+        with suppress(StoreCorrupt):  # what cannot be read can be forgotten
+            tokens.append(Record.from_stored(stored).token)
         yield from save(key, None, replacing=None)
-    if aside is not None or stored is not None:
-        yield from notify(TokenRevoked(account=account))
+    if failure is not None:
+        raise failure
+    return aside or stored is not None
+
+
+def _forget_aside(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
+    version = None
+    with suppress(StoreCorrupt):
+        aside = yield from recall(key)
+        if aside is None:
+            return False
+        version = aside.version
+        tokens.append(Record.from_stored(aside).token)
+    yield from put_aside(key, None, replacing=version)
+    return True
 
 
 def _tell_trakt(context: Context, token: Token) -> Flow[None]:

@@ -40,6 +40,7 @@ LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
 LONGEST_RETRY_AFTER = timedelta(hours=1)  # more is not believed
 
 NO_REFRESH_TOKEN = "the access token has ended, and there is no refresh token"  # noqa: S105
+STILL_SERVES = "there is no refresh token; the access token serves until it ends"
 REFUSED = (
     "Trakt refused the refresh token: it was used elsewhere, revoked, or the app was disconnected "
     "(free accounts can connect only a few apps)"
@@ -96,7 +97,8 @@ def _obstacle(
     if attempt is not None and attempt.outcome is Outcome.REFUSED:
         return LoginRequired(account=wish.account, reason=attempt.reason)
     if token.refresh_token is None:
-        return LoginRequired(account=wish.account, reason=NO_REFRESH_TOKEN)
+        reason = STILL_SERVES if alive else NO_REFRESH_TOKEN
+        return LoginRequired(account=wish.account, reason=reason)
     if attempt is None:
         return None
     lost = lost_at(attempt, locked=locked)

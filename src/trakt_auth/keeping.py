@@ -21,8 +21,9 @@ from trakt_auth.errors import (
     TokenNotSaved,
 )
 from trakt_auth.events import TokenObtained, TokenRefreshed, TokenUnsaved
-from trakt_auth.records import AccountKey, Attempt, Record, fingerprint
-from trakt_auth.steps import Flow, load, notify, protected, put_aside, recall, save, sleep
+from trakt_auth.judgement import lost_at
+from trakt_auth.records import NOTHING, AccountKey, Attempt, Outcome, Record, fingerprint
+from trakt_auth.steps import Flow, load, notify, now, protected, put_aside, recall, save, sleep
 from trakt_auth.tokens import Token
 
 __all__ = ["CONFLICTS", "journal", "keep", "keep_renewed", "look", "offer", "read"]
@@ -37,9 +38,24 @@ def look(key: AccountKey) -> Flow[Record]:
 
     Raises: LoginRequired, StoreError.
     """
-    if (yield from recall(key)) is not None:
-        return (yield from protected(read(key)))
+    with suppress(StoreError):  # who is about to spend something looks again, by `read`
+        if (yield from recall(key)) is not None:
+            return (yield from protected(read(key)))
     return (yield from _stored(key))
+
+
+def _without_spare(key: AccountKey, error: StoreError) -> Flow[Record]:
+    """Go on without what was put aside, unless that may be what this record's pair was spent for.
+
+    What is damaged never comes back; what cannot be read now may.
+    """
+    if isinstance(error, StoreCorrupt):
+        return (yield from _stored(key))
+    with suppress(LoginRequired):
+        record = yield from _stored(key)
+        if record.attempt is None or lost_at(record.attempt, locked=True) is None:
+            return record
+    raise error
 
 
 def read(key: AccountKey) -> Flow[Record]:
@@ -47,12 +63,12 @@ def read(key: AccountKey) -> Flow[Record]:
 
     Raises: LoginRequired, StoreError.
     """
-    aside = yield from recall(key)
-    if aside is None:
-        return (yield from _stored(key))
     try:
-        waiting = Record.from_stored(aside)
-    except StoreCorrupt:
+        aside = yield from recall(key)
+        waiting = Record.from_stored(aside) if aside else None
+    except StoreError as error:
+        return (yield from _without_spare(key, error))
+    if aside is None or waiting is None:
         return (yield from _stored(key))
     try:
         record = yield from _bring_back(key, waiting)
@@ -92,15 +108,15 @@ def _bring_back(key: AccountKey, waiting: Record) -> Flow[Record | None]:
     """Save a pair that was put aside, unless the store has something newer; return what counts."""
     for _ in range(CONFLICTS):
         there = yield from load(key)
+        replacing: int | None = there.version if there else NOTHING
         try:
             latest = Record.from_stored(there) if there else None
         except StoreCorrupt:  # then ours is all there is
-            there = None
+            replacing = None
         else:
             if not _newer(waiting, latest):
                 return latest
         record = Record(token=waiting.token)
-        replacing = there.version if there else None
         with suppress(StoreConflict):
             version = yield from _save(key, record, replacing=replacing)
             yield from notify(_event(key, waiting))
@@ -111,9 +127,12 @@ def _bring_back(key: AccountKey, waiting: Record) -> Flow[Record | None]:
 def _newer(waiting: Record, latest: Record | None) -> bool:
     if latest is None:  # signed out since, unless this is the sign-in that was never saved
         return waiting.spent is None
-    if waiting.spent is None:
-        return waiting.token.created_at >= latest.token.created_at
-    return waiting.spent == fingerprint(latest.token.refresh_token)
+    if waiting.spent is not None:
+        return waiting.spent == fingerprint(latest.token.refresh_token)
+    if latest.attempt is not None and latest.attempt.outcome is Outcome.REFUSED:
+        return True
+    # Since when, and not how old the token is: it may have been moved in from elsewhere.
+    return (waiting.aside_at or waiting.token.created_at) >= latest.token.created_at
 
 
 def _event(key: AccountKey, waiting: Record) -> TokenObtained | TokenRefreshed:
@@ -121,7 +140,7 @@ def _event(key: AccountKey, waiting: Record) -> TokenObtained | TokenRefreshed:
     return kind(account=key.account, token=waiting.token)
 
 
-def journal(key: AccountKey, record: Record, attempt: Attempt) -> Flow[Record]:
+def journal(key: AccountKey, record: Record, attempt: Attempt | None) -> Flow[Record]:
     """Write down what is known of the last refresh; return the record as it is kept now."""
     written = replace(record, attempt=attempt)
     version = yield from _save(key, written, replacing=record.version)
@@ -158,7 +177,7 @@ def keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
                 latest = yield from _stored(key)
             except StoreError as error:
                 raise (yield from _not_saved(key, token, spent, error)) from error
-            if latest.token.refresh_token == token.refresh_token:
+            if _same(latest.token, token):
                 break  # a save that seemed to fail had not
             if latest.token.refresh_token != noted.token.refresh_token:
                 return latest.token
@@ -169,11 +188,16 @@ def keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
     return token
 
 
+def _same(one: Token, other: Token) -> bool:
+    return (one.access_token, one.refresh_token) == (other.access_token, other.refresh_token)
+
+
 def _not_saved(
     key: AccountKey, token: Token, spent: str | None, error: StoreError
 ) -> Flow[TokenNotSaved]:
+    at = (yield from now()).wall
     with suppress(StoreError):  # then the error is all that carries it
-        yield from put_aside(key, Record(token=token, spent=spent).to_payload())
+        yield from put_aside(key, Record(token=token, spent=spent, aside_at=at).to_payload())
     yield from notify(TokenUnsaved(account=key.account, token=token))
     return TokenNotSaved(
         f"The new token of account {key.account!r} could not be saved: {error}", token=token

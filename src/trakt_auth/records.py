@@ -18,6 +18,7 @@ from trakt_auth.tokens import Token
 
 __all__ = [
     "LEASE",
+    "NOTHING",
     "SEALED",
     "AccountKey",
     "Attempt",
@@ -34,6 +35,7 @@ __all__ = [
 
 FORMAT = 1
 SEALED = "trakt-auth-sealed:"  # how a payload begins that only the holder of a key can read
+NOTHING = 0  # the version of what is not there
 LEASE = 60.0  # seconds that a lock of a dead holder lives where nobody says otherwise
 
 
@@ -99,14 +101,15 @@ class Attempt:
 class Record:
     """A token, its journal, and the version under which a store keeps both.
 
-    `spent` is for a pair that was put aside: the fingerprint of the refresh token that it cost,
-    None after a sign-in.
+    Two are for a pair that was put aside: `spent`, the fingerprint of the refresh token that it
+    cost, None after a sign-in; and `aside_at`, when that was.
     """
 
     token: Token
     version: int = 0
     attempt: Attempt | None = None
     spent: str | None = None
+    aside_at: datetime | None = None
 
     def to_payload(self) -> str:
         """Write everything but the version, which is the store's."""
@@ -124,6 +127,8 @@ class Record:
         }
         if self.spent is not None:
             content["spent"] = self.spent
+        if self.aside_at is not None:
+            content["aside_at"] = _to_text(self.aside_at)
         if attempt is not None:
             content["attempt"] = {
                 "outcome": attempt.outcome.value,
@@ -158,6 +163,7 @@ class Record:
                 version=stored.version,
                 attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
                 spent=_Fields(content).optional_text("spent"),
+                aside_at=_Fields(content).optional_moment("aside_at"),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _corrupt(error) from None

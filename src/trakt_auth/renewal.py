@@ -25,6 +25,7 @@ from trakt_auth.errors import (
     LoginRequired,
     RateLimited,
     StoreConflict,
+    StoreCorrupt,
     StoreError,
     TokenNotSaved,
     TraktAuthError,
@@ -42,7 +43,7 @@ from trakt_auth.judgement import (
 )
 from trakt_auth.keeping import CONFLICTS, journal, keep_renewed, look, read
 from trakt_auth.models import Application, Endpoints
-from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_from, pause_to
+from trakt_auth.records import NOTHING, AccountKey, Attempt, Outcome, Record, pause_from, pause_to
 from trakt_auth.steps import Flow, alone, hold, load, notify, now, save, send
 from trakt_auth.tokens import Token
 
@@ -116,9 +117,9 @@ def _renewed(context: Context, wish: Wish) -> Flow[Token]:
             return record.token
         if token is None:  # somebody is at it, and this one still serves
             return record.token
-        if token.access_token != wish.rejected:
+        if token.access_token != wish.rejected or token != record.token:
             return token
-        # The refresh that we joined was asked for by somebody with another wish.
+        # What we joined was asked for by somebody with another wish, and refreshed nothing.
 
 
 def _renew(context: Context, wish: Wish, *, wait: bool) -> Flow[Token]:
@@ -154,7 +155,7 @@ def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> F
     """
     yield from _obey_pause(context, at)
     begun = _begun(record.attempt, at)
-    noted = yield from journal(key, record, begun)
+    noted = yield from _noted(key, record, begun)
     request = protocol.build_refresh_request(
         context.application, context.endpoints, refresh_token=noted.token.refresh_token or ""
     )
@@ -169,14 +170,55 @@ def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> F
     return (yield from keep_renewed(key, token, noted))
 
 
+def _noted(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]:
+    """Note that a refresh begins; if that cannot be done for sure, it has not begun."""
+    try:
+        return (yield from journal(key, record, begun))
+    except StoreConflict:
+        raise
+    except StoreError:
+        # The answer may be all that was lost, and the note would tell of a refresh that never was.
+        with suppress(StoreError, LoginRequired):
+            there = yield from read(key)
+            if there.attempt == begun:
+                yield from journal(key, there, record.attempt)
+        raise
+
+
 def _obey_pause(context: Context, at: datetime) -> Flow[None]:
-    stored = yield from load(context.key(""))
-    left = (pause_from(stored) - at).total_seconds() if stored else 0
-    # More than can be asked for means that the clock was wrong when it was written down.
-    if 0 < left <= LONGEST_RETRY_AFTER.total_seconds():
+    until, _ = yield from _pause(context, at)
+    if until > at:
+        left = (until - at).total_seconds()
         raise RateLimited(
             f"Trakt asked for a pause, and {left:.0f} seconds of it are left", retry_after=left
         )
+
+
+def _pause(context: Context, at: datetime) -> Flow[tuple[datetime, int | None]]:
+    """Return until when nobody may ask, and the version of that note."""
+    try:
+        stored = yield from load(context.key(""))
+        if stored is None:
+            return at, NOTHING
+        until = pause_from(stored)
+    except StoreCorrupt:
+        return at, None
+    # More than can be asked for means that the clock was wrong when it was written down.
+    return (until if until - at <= LONGEST_RETRY_AFTER else at), stored.version
+
+
+def _share_pause(context: Context, error: RateLimited) -> Flow[None]:
+    """Write down for everybody how long Trakt asked us to wait, unless more is written already."""
+    for _ in range(CONFLICTS):
+        at = (yield from now()).wall
+        # How often this account has failed before is no business of the others.
+        until = at + pause_after(error, 0)
+        noted, version = yield from _pause(context, at)
+        if noted >= until:
+            return
+        with suppress(StoreConflict):
+            yield from save(context.key(""), pause_to(until), replacing=version)
+            return
 
 
 def _begun(last: Attempt | None, at: datetime) -> Attempt:
@@ -204,9 +246,8 @@ def _failed(
     with suppress(StoreError):  # an open note errs on the safe side
         yield from journal(key, noted, after_failure(begun, error, at))
     if isinstance(error, RateLimited):
-        until = at + pause_after(error, begun.failures)
         with suppress(StoreError):
-            yield from save(context.key(""), pause_to(until), replacing=None)
+            yield from _share_pause(context, error)
 
 
 def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Token]:

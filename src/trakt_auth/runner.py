@@ -5,25 +5,24 @@ Layer 3. No decision about OAuth, no HTTP library, no file. The client and the k
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar, assert_never
 
+import trakt_auth.storing as storing
 from trakt_auth.authorization import DevicePoll, Granted, Pending, SlowDown
 from trakt_auth.errors import (
     Cancelled,
     LockTimeout,
-    StoreConflict,
-    StoreCorrupt,
-    StoreUnavailable,
     TraktAuthError,
 )
 from trakt_auth.events import Event
 from trakt_auth.flights import Flight, Flights, landed, landed_async
 from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
-from trakt_auth.records import AccountKey, Stored, no_key, sealed_by
+from trakt_auth.records import AccountKey, Stored
 from trakt_auth.steps import (
     Alone,
     Flow,
@@ -38,12 +37,12 @@ from trakt_auth.steps import (
     Sleep,
     Step,
 )
+from trakt_auth.storing import own
 from trakt_auth.wire import HttpRequest, HttpResponse
 
 __all__ = ["Hands", "OnPoll", "run", "run_async"]
 
 T = TypeVar("T")
-What = TypeVar("What")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
 
 SLACK = 15.0  # seconds to note, to save and to try saving again
@@ -65,6 +64,12 @@ class Hands:
     flights: Flights
     publish: Callable[[Event], object]
     send_seconds: float
+
+    def read(self, step: Load | Recall) -> Stored | None:
+        """Read from the store, or from the spare one."""
+        if isinstance(step, Load):
+            return own(self.store.load, step.key)
+        return storing.recall(self.spare, step.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +151,30 @@ class _Performer:
                 return hands.clock.sleep(seconds, self._cancel)
             case Now():
                 return hands.clock.now()
-            case Load(key):
-                return _load(hands.store, key)
+            case Load() | Recall():
+                return self._read(step)
             case Save():
-                return _save(hands.store, step)
-            case PutAside() | Recall():
-                return _aside(hands.spare, step)
+                return storing.save(hands.store, step)
+            case PutAside():
+                return storing.put_aside(hands.spare, step)
             case Hold(key, wait):
                 return self._hold(key, wait)
             case Alone():
-                flight = _start(step, hands)
-                return None if flight is None else landed(flight, hands.flights, self._cancel)
+                return landed(_start(step, hands), hands.flights, self._cancel)
             case Notify(event):
                 return _tell(event, hands, self._on_poll)
             case _ as never:
                 assert_never(never)
+
+    def _read(self, step: Load | Recall) -> Stored | None:
+        # Ctrl-C in the middle of a read could leave what a store keeps for itself (a lock, a
+        # connection) taken for ever; it reaches the main thread only.
+        if threading.current_thread() is not threading.main_thread():
+            return self._hands.read(step)
+        flights = self._hands.flights
+        flight = flights.start(lambda _: self._hands.read(step), key=None, join=True)
+        stored: Stored | None = landed(flight, flights, None)
+        return stored
 
     def _send(self, request: HttpRequest) -> HttpResponse:
         # A lock that lapses while we wait for the answer would let a second spender in.
@@ -172,10 +186,10 @@ class _Performer:
         clock = self._hands.clock
         # Longer than all that is done under it, so that only the dead lose it.
         lease = self._hands.send_seconds + SLACK
-        lock = self._hands.store.lock(key, lease=lease)
+        lock = own(self._hands.store.lock, key, lease=lease)
         deadline = clock.now().monotonic + wait
         tries = 0
-        while not lock.acquire():
+        while not own(lock.acquire):
             if wait == 0:
                 return False
             if clock.now().monotonic >= deadline:
@@ -187,9 +201,16 @@ class _Performer:
                 raise Cancelled("Nobody waits for this any more")
             clock.sleep(LOCK_PAUSES[min(tries, len(LOCK_PAUSES) - 1)], self._cancel)
             tries += 1
-        self._stack.callback(lock.release)
+        self._stack.callback(_release, lock)
         self._locks.append(lock)
         return True
+
+
+def _release(lock: Lock) -> None:
+    try:
+        lock.release()
+    except Exception:  # what was done under it is done; who waits for it has a patience
+        logging.getLogger("trakt_auth").warning("A lock could not be given back", exc_info=True)
 
 
 async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> Any:  # noqa: ANN401
@@ -201,13 +222,10 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
             return await hands.clock.sleep_async(seconds)
         case Now():
             return hands.clock.now()
-        case Load(key):
-            return await _in_thread(_load, hands.store, key)
-        case Recall():
-            return await _in_thread(_aside, hands.spare, step)
+        case Load() | Recall():
+            return await _read_async(hands, step)
         case Alone():
-            flight = _start(step, hands)
-            return None if flight is None else await landed_async(flight, hands.flights)
+            return await landed_async(_start(step, hands), hands.flights)
         case Notify(event):
             return _tell(event, hands, on_poll)
         case Save() | PutAside() | Hold():
@@ -216,14 +234,12 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
             assert_never(never)
 
 
-async def _in_thread(
-    read: Callable[[TokenStore, What], Stored | None], store: TokenStore, what: What
-) -> Stored | None:
+async def _read_async(hands: Hands, step: Load | Recall) -> Stored | None:
     from anyio import CapacityLimiter
     from anyio.to_thread import run_sync
 
     # A limiter of its own: the shared one may be used up by threads that wait for us.
-    return await run_sync(read, store, what, limiter=CapacityLimiter(1))
+    return await run_sync(hands.read, step, limiter=CapacityLimiter(1), abandon_on_cancel=True)
 
 
 def _start(step: Alone, hands: Hands) -> Flight | None:
@@ -240,63 +256,6 @@ def _start(step: Alone, hands: Hands) -> Flight | None:
         return run(step.flow, inside, unwanted=unwanted)
 
     return hands.flights.start(work, key=step.key, join=step.join, landing=landing)
-
-
-def _load(store: TokenStore, key: AccountKey) -> Stored | None:
-    try:
-        return store.load(key)
-    except TraktAuthError:
-        raise
-    except Exception as error:
-        raise _foreign(error) from error
-
-
-def _save(store: TokenStore, step: Save) -> int:
-    try:
-        if step.payload is None:
-            store.delete(step.key)
-            return 0
-        if step.replacing is None:
-            _leave_sealed(store, step.key)
-        return store.save(
-            step.key, step.payload, expires_at=step.expires_at, replacing=step.replacing
-        )
-    except TraktAuthError:
-        raise
-    except Exception as error:
-        raise _foreign(error) from error
-
-
-def _leave_sealed(store: TokenStore, key: AccountKey) -> None:
-    # A sign-in takes the place of whatever is there, but not of what only a key could open.
-    with suppress(StoreCorrupt):
-        there = store.load(key)
-        if there is not None and sealed_by(there) is not None:
-            raise no_key(there, f"account {key.account!r}")
-
-
-def _aside(spare: TokenStore, step: PutAside | Recall) -> Stored | None:
-    if isinstance(step, Recall):
-        stored = _load(spare, step.key)
-        return stored if stored and stored.payload else None
-    # Nothing is deleted: what somebody else has put there meanwhile must stay, and only a save
-    # can be conditional.
-    with suppress(StoreConflict):
-        _save(
-            spare,
-            Save(
-                key=step.key,
-                payload=step.payload or "",
-                expires_at=None,
-                replacing=step.replacing,
-            ),
-        )
-    return None
-
-
-def _foreign(error: Exception) -> StoreUnavailable:
-    # A store that breaks the rules must not cost a token; its own words may quote the payload.
-    return StoreUnavailable(f"The store failed with {type(error).__name__}")
 
 
 def _tell(event: Event | DevicePoll, hands: Hands, on_poll: OnPoll | None) -> None:

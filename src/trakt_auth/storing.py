@@ -1,0 +1,98 @@
+"""What a flow asks of stores, with the care that any store needs: nothing of a store's own raises.
+
+Layer 3. No engine is known here, no token is looked into, nothing waits.
+The runner and the clients import this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ParamSpec, TypeVar
+
+from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable, TraktAuthError
+from trakt_auth.ports import TokenStore
+from trakt_auth.records import NOTHING, AccountKey, Stored, no_key, sealed_by
+from trakt_auth.steps import PutAside, Save
+
+__all__ = ["own", "put_aside", "recall", "save"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+LOOKS = 10  # at a record that others keep writing while it is to be overwritten
+
+
+def own(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a store; what it raises against the rules becomes StoreUnavailable.
+
+    Raises: StoreError.
+    """
+    try:
+        return call(*args, **kwargs)
+    except TraktAuthError:
+        raise
+    except Exception as error:
+        # It must not cost a token; its own words may quote the payload.
+        raise StoreUnavailable(f"The store failed with {type(error).__name__}") from None
+
+
+def save(store: TokenStore, step: Save) -> int:
+    """Perform a step: keep or forget.
+
+    Raises: StoreError.
+    """
+    key, payload = step.key, step.payload
+    if payload is None:
+        own(store.delete, key)
+        return 0
+
+    def kept(replacing: int | None) -> int:
+        return own(store.save, key, payload, expires_at=step.expires_at, replacing=replacing)
+
+    if step.replacing is None:
+        for _ in range(LOOKS):
+            with suppress(StoreConflict):  # as it was looked at: nobody seals it meanwhile
+                return kept(_to_overwrite(store, key))
+    return kept(step.replacing)
+
+
+def _to_overwrite(store: TokenStore, key: AccountKey) -> int | None:
+    # A sign-in takes the place of whatever is there, but not of what only a key could open.
+    try:
+        there = own(store.load, key)
+    except StoreCorrupt:
+        return None
+    if there is None:
+        return NOTHING
+    if sealed_by(there) is not None:
+        raise no_key(there, f"account {key.account!r}")
+    return there.version
+
+
+def recall(spare: TokenStore, key: AccountKey) -> Stored | None:
+    """Read what was put aside; what is empty was let go of.
+
+    Raises: StoreError.
+    """
+    stored = own(spare.load, key)
+    return stored if stored and stored.payload else None
+
+
+def put_aside(spare: TokenStore, step: PutAside) -> None:
+    """Perform a step: put aside, or let go of it.
+
+    Raises: StoreError.
+    """
+    # Nothing is deleted: what somebody else has put there meanwhile must stay, and only a save
+    # can be conditional.
+    with suppress(StoreConflict):
+        save(
+            spare,
+            Save(
+                key=step.key,
+                payload=step.payload or "",
+                expires_at=None,
+                replacing=step.replacing,
+            ),
+        )
