@@ -7,7 +7,7 @@ DEV_VENV := .venv
 BENCH_VENV := .venv-bench
 PIP := -m pip --disable-pip-version-check -q install
 LOCK := uv pip compile -q -U --universal --generate-hashes --no-header --no-annotate \
-	--no-emit-index-url --group build
+	--no-emit-index-url
 
 .PHONY: demo test check bench lock screenshots browser clean
 
@@ -36,16 +36,17 @@ browser:  # the pages are tested in a real one
 screenshots: $(DEV_VENV)/.installed browser  ## draw the pictures of the docs anew
 	$(DEV_VENV)/bin/python docs/screenshots.py
 
-bench: $(BENCH_VENV)/.installed  ## figures, side by side with other libraries
+bench: $(BENCH_VENV)/.installed $(BENCH_VENV)/trakt-py  ## figures, side by side with other libraries
 	$(BENCH_VENV)/bin/python benchmarks/run.py
 	$(BENCH_VENV)/bin/python benchmarks/emulator.py
 	$(BENCH_VENV)/bin/python benchmarks/reliability.py
 
 lock: $(DEV_VENV)/.installed  ## renew the locks from the ranges in pyproject.toml
 	$(DEV_VENV)/bin/python $(PIP) uv
-	$(DEV_VENV)/bin/$(LOCK) --extra emulator pyproject.toml -o requirements/run.lock
-	$(DEV_VENV)/bin/$(LOCK) --extra all --group dev pyproject.toml -o requirements/dev.lock
-	$(DEV_VENV)/bin/$(LOCK) --extra all --group bench pyproject.toml -o requirements/bench.lock
+	$(DEV_VENV)/bin/$(LOCK) --group build --extra emulator pyproject.toml -o requirements/run.lock
+	$(DEV_VENV)/bin/$(LOCK) --group build --extra all --group dev pyproject.toml -o requirements/dev.lock
+	$(DEV_VENV)/bin/$(LOCK) --group build --extra all --group bench pyproject.toml -o requirements/bench.lock
+	$(DEV_VENV)/bin/$(LOCK) --group trakt-py -o requirements/trakt-py.lock
 
 clean:
 	rm -rf $(RUN_VENV) $(DEV_VENV) $(BENCH_VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -58,4 +59,8 @@ $(RUN_VENV)/.installed $(DEV_VENV)/.installed $(BENCH_VENV)/.installed:
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/bin/python $(PIP) --require-hashes --no-deps -r $<
 	@$(@D)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_VENV)/trakt-py: requirements/trakt-py.lock $(BENCH_VENV)/.installed
+	@$(BENCH_VENV)/bin/python $(PIP) --require-hashes --no-deps --upgrade --target $@ -r $<
 	@touch $@
