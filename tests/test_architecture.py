@@ -27,7 +27,7 @@ LAYERS = {
     "steps": 2, "flows": 2, "renewal": 2, "keeping": 2,
     "ports": 3, "runner": 3, "storing": 3, "flights": 3,
     "transport": 4, "callback": 4, "clock": 4, "stores": 4,
-    "desk": 5, "retries": 5, "client": 5, "async_client": 5, "adapters": 5,
+    "desk": 5, "late_transport": 5, "retries": 5, "client": 5, "async_client": 5, "adapters": 5,
     "cli": 6, "keeper": 6, "web": 6, "testing": 6,
 }  # fmt: skip
 HAND = 4

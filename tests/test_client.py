@@ -1,5 +1,9 @@
 """Both clients against the emulator over a real socket: sync, asyncio and trio."""
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -707,3 +711,51 @@ def test_in_process_without_sockets(emulator, clock, issue):
             assert (await Driver(client).get("/users/me")).status_code == 200
 
     anyio.run(asynchronous)
+
+
+@pytest.mark.parametrize("held", ["client", "transport"])
+def test_a_fork_waits_for_no_thread_of_its_parent(held, url, emulator, tmp_path):
+    """A thread of the parent holds what the child needs; in the child it is not there."""
+    code = f"""
+import json, os, sys
+from datetime import UTC, datetime
+from driving import APP, token_of
+from trakt_auth import Client, Endpoints
+client = Client(APP, store="file:{tmp_path}/tokens", endpoints=Endpoints.at({url!r}))
+client.adopt(token_of(json.load(sys.stdin), now=datetime.now(UTC)))
+api = client.api
+guard = client._guard if {held!r} == "client" else client._transport._guard
+guard.acquire()
+if os.fork() == 0:
+    client.refresh()
+    assert client.api is not api
+    print("refreshed", flush=True)
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        input=json.dumps(emulator.issue_tokens("ann")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.stdout == "refreshed\n", done.stderr
+
+
+def test_a_sign_out_beside_a_refresh_leaves_no_token_behind(url, clock, issue):
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock) as client:
+        client.adopt(issue())
+        remember = client._remember
+
+        def late(account, mark, token):
+            client._remember = remember
+            client.revoke()
+            return remember(account, mark, token)
+
+        client._remember = late
+        client.refresh()
+        with pytest.raises(LoginRequired):
+            client.token()

@@ -55,7 +55,7 @@ def sealed_by(key, text=PLAIN, where=KEY):
 
 
 @settings(deadline=None, max_examples=100)
-@given(text=NAMES, client_id=NAMES, account=NAMES.filter(bool))
+@given(text=NAMES.filter(bool), client_id=NAMES, account=NAMES.filter(bool))
 def test_what_is_sealed_opens_in_its_place_alone(text, client_id, account):
     inner, key = MemoryStore(), AccountKey(client_id, account)
     store = EncryptedStore(inner, [NEW])
@@ -392,3 +392,30 @@ def test_without_a_key_the_library_is_not_loaded(tmp_path):
         env={"PYTHONPATH": source}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "False\n"
+
+
+def test_an_empty_payload_needs_no_key_to_be_seen() -> None:
+    """What was put aside and let go of must not be in the way when the key is another one."""
+    inner = MemoryStore()
+    EncryptedStore(inner, [OLD]).save(KEY, "", expires_at=None, replacing=None)
+    for store in (inner, EncryptedStore(inner, [NEW])):
+        stored = store.load(KEY)
+        assert stored is not None
+        assert stored.payload == ""
+    assert EncryptedStore(inner, [NEW]).reseal(KEY) is False
+
+
+def test_nobody_seals_with_another_key_between_the_look_and_the_save() -> None:
+    class Store(MemoryStore):
+        def load(self, key: AccountKey) -> Stored | None:
+            found = super().load(key)
+            if not looked:
+                looked.append(key)
+                EncryptedStore(self, [OLD]).save(key, "{}", expires_at=None, replacing=0)
+            return found
+
+    looked: list[AccountKey] = []
+    inner = Store()
+    with pytest.raises(StoreUnavailable, match="key"):
+        EncryptedStore(inner, [NEW]).save(KEY, '{"mine": 1}', expires_at=None, replacing=None)
+    assert EncryptedStore(inner, [OLD]).load(KEY) is not None

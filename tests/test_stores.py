@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import filelock
@@ -124,6 +125,27 @@ def test_a_version_of_nothing_is_a_conflict(store: TokenStore) -> None:
     with pytest.raises(StoreConflict):
         put(store, "x", replacing=1)
     assert store.load(KEY) is None
+
+
+def test_version_0_is_that_of_nothing(again: Open) -> None:
+    first = put(again(), "one", replacing=0)
+    assert first > 0
+    with pytest.raises(StoreConflict):
+        put(again(), "two", replacing=0)
+    stored = again().load(KEY)
+    assert stored is not None
+    assert (stored.payload, stored.version) == ("one", first)
+    again().delete(KEY)
+    assert put(again(), "three", replacing=0) > first
+
+
+def test_of_many_who_fill_an_empty_place_one_does(again: Open) -> None:
+    stores = [again() for _ in range(8)]
+    raised = in_threads(
+        [partial(put, store, str(number), replacing=0) for number, store in enumerate(stores)]
+    )
+    assert [type(error) for error in raised] == [StoreConflict] * 7
+    assert again().load(KEY) is not None
 
 
 def test_a_deleted_record_cannot_be_brought_back(again: Open) -> None:
@@ -939,3 +961,20 @@ def test_two_processes_under_the_lock_lose_no_update(path: Path) -> None:
     stored = FileStore(str(path)).load(KEY)
     assert stored is not None
     assert stored.payload == "80"
+
+
+def test_a_file_system_without_real_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that is only a file would outlive a holder that dies."""
+    import fcntl
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    store = FileStore(str(tmp_path / "tokens"))
+    with pytest.raises(StoreUnavailable, match="Function not implemented"):
+        store.lock(KEY).acquire()
+    with pytest.raises(StoreUnavailable, match="Function not implemented"):
+        put(store, "x")

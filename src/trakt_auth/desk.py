@@ -1,19 +1,21 @@
 """What the sync and the async client have in common: settings, hands, the tokens last seen.
 
 Layer 5. No flow is written here and nothing is sent.
-`client` and the command's `doctor` import this file.
+`client` and `async_client` import this file.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from weakref import WeakSet
 
 from trakt_auth.authorization import AuthorizationRequest
 from trakt_auth.errors import StoreError, TokenNotSaved, UsageError
 from trakt_auth.late import Late
+from trakt_auth.late_transport import LateAsyncTransport, LateTransport, buildable
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.stores import open_store
 from trakt_auth.tokens import Token
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     import trakt_auth.runner as runner
     from trakt_auth.events import Event
     from trakt_auth.ports import Clock, TokenStore
-    from trakt_auth.transport import AsyncHttpTransport, HttpTransport
-    from trakt_auth.wire import HttpRequest, HttpResponse
 
     T = TypeVar("T")
 else:
@@ -43,7 +43,7 @@ else:
     keeping, retries = Late("trakt_auth.keeping"), Late("trakt_auth.retries")
     renewal, runner = Late("trakt_auth.renewal"), Late("trakt_auth.runner")
 
-__all__ = ["Desk", "buildable", "named"]
+__all__ = ["Desk", "named"]
 
 OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
 UNSAVED = timedelta(seconds=30)  # for which an unsaved token is served without asking the store
@@ -71,8 +71,8 @@ class Desk:
         self.endpoints = endpoints or Endpoints()
         self._timeout = timeout
         self._inner = transport
-        self._transport = _LateTransport(timeout, transport)
-        self._async_transport = _LateAsyncTransport(timeout, transport)
+        self._transport = LateTransport(timeout, transport)
+        self._async_transport = LateAsyncTransport(timeout, transport)
         self._owned: list[TokenStore] = []
         self._store, self._spare = self._opened(store), self._opened(spare)
         self._clock = clock or clocks.SystemClock()
@@ -83,12 +83,21 @@ class Desk:
             replay_unknown=replay_unknown,
         )
         self._hands = self._make_hands()
-        self._retries = retries.Retries(self._offer, durable=spare is not None)
-        self._guard = threading.Lock()
         self._known: dict[str, tuple[Token, datetime]] = {}
         self._marks: dict[str, int] = {}
         self._subscribers: list[Callable[[Event], object]] = []
+        self._durable = spare is not None
+        self._start_anew()
+        _desks.add(self)
+
+    def _start_anew(self) -> None:
+        # In a forked child too: its parent's threads are not here to give back what they hold, and
+        # two processes that spoke on one connection would get each other's answers.
+        self._guard = threading.Lock()
         self._apis: dict[str, Any] = {}
+        self._retries = retries.Retries(self._offer, durable=self._durable)
+        self._transport.start_anew()
+        self._async_transport.start_anew()
 
     def _opened(self, store: TokenStore | str | None) -> TokenStore:
         if store is None or isinstance(store, str):
@@ -210,13 +219,13 @@ class Desk:
                 del self._known[account]
 
     def _publish(self, event: Event) -> None:
-        with self._guard:
-            self._marks[event.account] = self._mark(event.account) + 1
-            self._known.pop(event.account, None)
         if isinstance(event, events.TokenUnsaved):
             self._retries.add(event.account)
+        with self._guard:
+            mark = self._marks[event.account] = self._mark(event.account) + 1
+            self._known.pop(event.account, None)
         if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
-            self._remember(event.account, self._mark(event.account), event.token)
+            self._remember(event.account, mark, event.token)
         for callback in tuple(self._subscribers):
             try:
                 callback(event)
@@ -243,60 +252,6 @@ class Desk:
             return api
 
 
-@contextmanager
-def buildable() -> Generator[None]:
-    """Turn what keeps an HTTP client from being made into a UsageError."""
-    # What the environment asks for (a proxy, certificates) may not be there; nothing was sent.
-    try:
-        yield
-    except (ImportError, OSError, ValueError) as error:
-        raise UsageError(
-            f"The HTTP client cannot be made: {error}",
-            hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
-        ) from None
-
-
-class _LateTransport:
-    """Makes the HTTP client at the first request: the library costs more than a fresh token."""
-
-    def __init__(self, timeout: float, inner: Any) -> None:  # noqa: ANN401 - see Desk
-        self._timeout, self._inner = timeout, inner
-        self._guard = threading.Lock()
-        self._made: HttpTransport | None = None
-
-    def send(self, request: HttpRequest) -> HttpResponse:
-        with self._guard, buildable():
-            if self._made is None:
-                from trakt_auth.transport import HttpTransport
-
-                self._made = HttpTransport(timeout=self._timeout, inner=self._inner)
-        return self._made.send(request)
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
-
-
-class _LateAsyncTransport:
-    """The same for asyncio and trio."""
-
-    def __init__(self, timeout: float, inner: Any) -> None:  # noqa: ANN401 - see Desk
-        self._timeout, self._inner = timeout, inner
-        self._made: AsyncHttpTransport | None = None
-
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        with buildable():
-            if self._made is None:
-                from trakt_auth.transport import AsyncHttpTransport
-
-                self._made = AsyncHttpTransport(timeout=self._timeout, inner=self._inner)
-        return await self._made.send(request)
-
-    async def aclose(self) -> None:
-        if self._made is not None:
-            await self._made.aclose()
-
-
 def named(account: str) -> str:
     """Return the name of an account, or refuse the empty one.
 
@@ -305,3 +260,16 @@ def named(account: str) -> str:
     if not account:
         raise UsageError("The name of an account is empty", hint='The usual one is "default".')
     return account
+
+
+# -- forks ---------------------------------------------------------------------------------------
+_desks: WeakSet[Desk] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for desk in list(_desks):
+        desk._start_anew()  # noqa: SLF001 - a function of this file, for the class
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -78,8 +78,8 @@ class TokenStore(Protocol):
     ) -> int:
         """Keep a payload durably, return its version.
 
-        `replacing` is the version that must still be there, else StoreConflict; with None
-        whatever is there is overwritten, even when it cannot be read.
+        `replacing` is the version that must still be there, else StoreConflict; 0 is that of
+        nothing. With None whatever is there is overwritten, even when it cannot be read.
         """
         ...
 

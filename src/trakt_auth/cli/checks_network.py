@@ -18,7 +18,6 @@ import trakt_auth.protocol as protocol
 import trakt_auth.refusals as refusals
 from trakt_auth.cli.checks import Check, failed, fine, of_error, off
 from trakt_auth.cli.status_text import span
-from trakt_auth.desk import buildable
 from trakt_auth.errors import (
     Blocked,
     InvalidClient,
@@ -28,6 +27,7 @@ from trakt_auth.errors import (
     Unavailable,
     UsageError,
 )
+from trakt_auth.late_transport import buildable
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.wire import HttpRequest, HttpResponse
 

@@ -20,7 +20,7 @@ from hashlib import sha256
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable, UsageError
 from trakt_auth.ports import Lock, TokenStore
-from trakt_auth.records import LEASE, SEALED, AccountKey, Stored, no_key, sealed_by
+from trakt_auth.records import LEASE, NOTHING, SEALED, AccountKey, Stored, no_key, sealed_by
 
 __all__ = ["EncryptedStore", "generate_key", "key_id"]
 
@@ -94,9 +94,8 @@ class EncryptedStore:
         while replacing is None:
             there = self._to_overwrite(key)
             with suppress(StoreConflict):
-                # The version that was looked at: nobody seals it with another key in between.
-                version = there.version if there else None
-                return self.inner.save(key, text, expires_at=expires_at, replacing=version)
+                # As it was looked at: nobody seals it with another key in between.
+                return self.inner.save(key, text, expires_at=expires_at, replacing=there)
         return self.inner.save(key, text, expires_at=expires_at, replacing=replacing)
 
     def reseal(self, key: AccountKey, *, plain: bool = False) -> bool:
@@ -111,9 +110,10 @@ class EncryptedStore:
             if stored is None:
                 return False
             payload = self._opened(key, stored)
-            if key.account == "" or sealed_by(stored) == (None if plain else self.key_id):
-                return False
             text = payload if plain else self._sealed(key, payload)
+            wanted = sealed_by(replace(stored, payload=text))
+            if key.account == "" or sealed_by(stored) == wanted:
+                return False
             with suppress(StoreConflict):
                 self.inner.save(key, text, expires_at=stored.expires_at, replacing=stored.version)
                 return True
@@ -138,18 +138,19 @@ class EncryptedStore:
         """Close the store."""
         self.inner.close()
 
-    def _to_overwrite(self, key: AccountKey) -> Stored | None:
+    def _to_overwrite(self, key: AccountKey) -> int | None:
         try:
             stored = self.inner.load(key)
         except StoreCorrupt:  # a new login takes its place, as it does without a key
             return None
-        if stored is not None:
-            with suppress(StoreCorrupt):
-                self._opened(key, stored)
-        return stored
+        if stored is None:
+            return NOTHING
+        with suppress(StoreCorrupt):
+            self._opened(key, stored)
+        return stored.version
 
     def _sealed(self, key: AccountKey, payload: str) -> str:
-        if key.account == "":
+        if key.account == "" or not payload:  # nothing: no key may be needed to see that
             return payload
         import secrets
 

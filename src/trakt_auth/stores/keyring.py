@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt
-from trakt_auth.records import LEASE, AccountKey, Stored, due_first
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, due_first
 from trakt_auth.stores.disk import PRIVATE, first_version, unavailable
 from trakt_auth.stores.keychain import Keychain, Place, corrupt
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
@@ -77,9 +77,8 @@ class KeyringStore:
         name = _name(key)
         with only_writer(self.path, WHAT, WAIT):
             there = self._read(name, aside=replacing is None)
-            if replacing is not None and (
-                there is None or not there.text or there.version != replacing
-            ):
+            version = there.version if there and there.text else NOTHING
+            if replacing is not None and replacing != version:
                 raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
             # The list first: a name without a record is harmless, a record without a name is not.
             version = self._count(key, there, aside=replacing is None)

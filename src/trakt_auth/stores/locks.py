@@ -94,5 +94,6 @@ class FileStoreLock:
 def _file_lock(path: str) -> BaseFileLock:
     from filelock import FileLock
 
-    # Not shared over threads: two threads of one process exclude each other as well.
-    return FileLock(path, thread_local=False, mode=PRIVATE)
+    # Not shared over threads: two threads of one process exclude each other as well. A lock that is
+    # only a file, for file systems without the real one, would outlive a holder that dies.
+    return FileLock(path, thread_local=False, mode=PRIVATE, fallback_to_soft=False)

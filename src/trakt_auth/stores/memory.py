@@ -10,7 +10,7 @@ import threading
 from datetime import datetime
 
 from trakt_auth.errors import StoreConflict
-from trakt_auth.records import LEASE, AccountKey, Stored, due_first
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, due_first
 
 __all__ = ["MemoryStore"]
 
@@ -43,7 +43,7 @@ class MemoryStore:
         """
         with self._guard:
             there = self._records.get(key)
-            if replacing is not None and (there is None or there.version != replacing):
+            if replacing is not None and replacing != (there.version if there else NOTHING):
                 raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
             self._version += 1
             self._records[key] = Stored(

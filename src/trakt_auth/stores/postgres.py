@@ -41,6 +41,10 @@ VALUES (%s, %s, %s, %s, %s, nextval('trakt_auth_versions'))
 ON CONFLICT (client_id, account) DO UPDATE SET expires_at = EXCLUDED.expires_at,
   payload = EXCLUDED.payload, written = EXCLUDED.written, version = nextval('trakt_auth_versions')
 RETURNING r.version"""
+ADD: LiteralString = """
+INSERT INTO trakt_auth_records AS r (client_id, account, expires_at, payload, written, version)
+VALUES (%s, %s, %s, %s, %s, nextval('trakt_auth_versions'))
+ON CONFLICT (client_id, account) DO NOTHING RETURNING r.version"""
 SWAP: LiteralString = """
 UPDATE trakt_auth_records SET expires_at = %s, payload = %s, written = %s,
   version = nextval('trakt_auth_versions')
@@ -120,8 +124,9 @@ class PostgresStore:
         """
         names, values = key_bytes(key), (_end(expires_at), to_bytes(payload))
         with self._doubts.name(names, values, replacing) as (written, doubtful):
-            if replacing is None:
-                row = self._write(PUT, *names, *values, written)
+            if not replacing:
+                put = PUT if replacing is None else ADD
+                row = self._write(put, *names, *values, written)
             else:
                 row = self._write(SWAP, *values, written, *names, replacing)
             if row is None and doubtful:

@@ -34,7 +34,7 @@ local format = redis.call('GET', KEYS[1])
 if format and format ~= ARGV[1] then return 'newer' end
 local there = redis.call('HMGET', KEYS[4], 'version', 'written')
 if there[2] == ARGV[6] then return there[1] end
-if ARGV[5] ~= '' and there[1] ~= ARGV[5] then return false end
+if ARGV[5] ~= '' and (there[1] or '0') ~= ARGV[5] then return false end
 local time = redis.call('TIME')
 local version = time[1] * 1000000 + time[2]
 for _, text in ipairs({redis.call('GET', KEYS[5]) or '', there[1] or ''}) do

@@ -16,7 +16,7 @@ from weakref import finalize
 
 import trakt_auth.stores.connections as connections
 from trakt_auth.errors import StoreConflict, StoreCorrupt
-from trakt_auth.records import LEASE, AccountKey, Stored
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored
 from trakt_auth.stores.disk import move_aside
 from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
@@ -70,10 +70,10 @@ class SqliteStore:
             if replacing is not None:
                 raise
             version = None
-        if version is None and replacing is None:
-            version = self._put_anew(values)
+        if version is None and not replacing:
+            version = self._put_anew(values, replacing)
         if version is None:
-            raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+            raise _conflict(values)
         return version
 
     def delete(self, key: AccountKey) -> None:
@@ -134,15 +134,15 @@ class SqliteStore:
             raise connections.corrupt(self.path) from None
 
     def _put(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
-        """Write a record; None when the database or the version to replace is not there."""
+        """Write a record; None when there is no database."""
         with self._writer.use() as database:
             if database is None:
                 return None
             with _transaction(database):
                 sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
                 row = database.execute(sql, values[:2]).fetchone()
-                if replacing is not None and (row is None or row[0] != replacing):
-                    return None
+                if replacing is not None and replacing != (row[0] if row else NOTHING):
+                    raise _conflict(values)
                 # A counter of its own never goes back, whatever is deleted.
                 database.execute("UPDATE counter SET version = version + 1")
                 (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
@@ -155,18 +155,24 @@ class SqliteStore:
                 )
                 return version
 
-    def _put_anew(self, values: tuple[Any, ...]) -> int | None:
+    def _put_anew(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
         with only_writer(self.path, connections.WHAT, connections.WAIT):
             try:
                 # Once more: somebody else may have done all this before we had the lock.
-                version = self._put(values, None)
+                version = self._put(values, replacing)
             except StoreCorrupt:
+                if replacing is not None:
+                    raise
                 move_aside(self.path, connections.WHAT, beside=connections.BESIDE)
                 version = None
             if version is None:
                 connections.create(self.path)
-                version = self._put(values, None)
+                version = self._put(values, replacing)
             return version
+
+
+def _conflict(values: tuple[Any, ...]) -> StoreConflict:
+    return StoreConflict(f"Account {to_text(values[1])!r} was changed by somebody else")
 
 
 @contextmanager

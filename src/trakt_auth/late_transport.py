@@ -1,0 +1,95 @@
+"""HTTP clients that are made at the first request: the library costs more than a fresh token.
+
+Layer 5. Nothing is decided here and no request is looked into.
+`desk` and the command's `doctor` import this file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from trakt_auth.errors import UsageError
+
+TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from trakt_auth.transport import AsyncHttpTransport, HttpTransport
+    from trakt_auth.wire import HttpRequest, HttpResponse
+
+__all__ = ["LateAsyncTransport", "LateTransport", "buildable"]
+
+
+@contextmanager
+def buildable() -> Generator[None]:
+    """Turn what keeps an HTTP client from being made into a UsageError."""
+    # What the environment asks for (a proxy, certificates) may not be there; nothing was sent.
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        raise UsageError(
+            f"The HTTP client cannot be made: {error}",
+            hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
+        ) from None
+
+
+class LateTransport:
+    """Sends like HttpTransport, which it makes when it has to."""
+
+    def __init__(self, timeout: float, inner: Any) -> None:  # noqa: ANN401 - see Desk
+        self._timeout, self._inner = timeout, inner
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget the HTTP client, without touching it."""
+        self._guard = threading.Lock()
+        self._made: HttpTransport | None = None
+
+    def send(self, request: HttpRequest) -> HttpResponse:
+        """Send and read the answer to its end.
+
+        Raises: what HttpTransport raises; UsageError when it cannot be made.
+        """
+        with self._guard, buildable():
+            if self._made is None:
+                from trakt_auth.transport import HttpTransport
+
+                self._made = HttpTransport(timeout=self._timeout, inner=self._inner)
+        return self._made.send(request)
+
+    def close(self) -> None:
+        """Close connections."""
+        if self._made is not None:
+            self._made.close()
+
+
+class LateAsyncTransport:
+    """Sends like AsyncHttpTransport, which it makes when it has to."""
+
+    def __init__(self, timeout: float, inner: Any) -> None:  # noqa: ANN401 - see Desk
+        self._timeout, self._inner = timeout, inner
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget the HTTP client, without touching it."""
+        self._made: AsyncHttpTransport | None = None
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send and read the answer to its end.
+
+        Raises: what AsyncHttpTransport raises; UsageError when it cannot be made.
+        """
+        with buildable():
+            if self._made is None:
+                from trakt_auth.transport import AsyncHttpTransport
+
+                self._made = AsyncHttpTransport(timeout=self._timeout, inner=self._inner)
+        return await self._made.send(request)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        if self._made is not None:
+            await self._made.aclose()
