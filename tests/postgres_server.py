@@ -90,11 +90,14 @@ class Server:
                 psycopg.connect(self.url, connect_timeout=PATIENCE).close()
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > until:
-                    log = (self.folder / "log").read_text()
-                    pytest.fail(f"PostgreSQL does not start: {log[-2000:]}", pytrace=False)
+                    pytest.fail(f"PostgreSQL does not start: {self.log()[-2000:]}", pytrace=False)
                 time.sleep(0.02)
             else:
                 return
+
+    def log(self) -> str:
+        """Return all that it has written about itself."""
+        return (self.folder / "log").read_text(errors="replace")
 
     def kill(self) -> None:
         """End it as a power cut would, its children included."""

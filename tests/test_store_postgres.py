@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+import psycopg_pool
 import pytest
 
 import trakt_auth
@@ -402,6 +403,13 @@ def test_waiting_for_a_lease_writes_nothing(
     assert postgres.sql(where, url=postgres_url) == before
 
 
+def test_who_has_the_lease_already_has_it(store: PostgresStore) -> None:
+    """The answer was lost, and the same owner asks again: nobody waits for himself."""
+    assert store.take_lease(KEY, "mine", 1000.0)
+    assert store.take_lease(KEY, "mine", 1000.0)
+    assert not store.take_lease(KEY, "theirs", 1000.0)
+
+
 # -- an answer that is lost ----------------------------------------------------------------------
 
 
@@ -433,24 +441,22 @@ class Cut:
             while data := client.recv(65536):
                 if self.word and self.word in data:
                     self.word = b""
-                    if self.answered:
-                        self.held = threading.Event()
-                        self.hold = server
-                        server.sendall(data)
-                        assert self.held.wait(10)
-                    client.shutdown(socket.SHUT_RDWR)
-                    server.shutdown(socket.SHUT_RDWR)
-                    return
+                    if not self.answered:
+                        client.shutdown(socket.SHUT_RDWR)
+                        server.shutdown(socket.SHUT_RDWR)
+                        return
+                    self.hold = server  # what belongs to the statement may still come
                 server.sendall(data)
 
     hold: socket.socket | None = None
-    held = threading.Event()
 
     def forward(self, server: socket.socket, client: socket.socket) -> None:
         try:
             while data := server.recv(65536):
                 if self.hold is server:
-                    self.held.set()  # the answer is here, so the work is done; nobody hears of it
+                    # The answer is here, so the work is done; nobody hears of it.
+                    client.shutdown(socket.SHUT_RDWR)
+                    server.shutdown(socket.SHUT_RDWR)
                     return
                 client.sendall(data)
             client.shutdown(socket.SHUT_RDWR)
@@ -699,6 +705,40 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
                 put(store, "new", replacing=replacing)
     assert payload(store) == "old"  # and it does not come later
     put(store, "new", replacing=version)
+
+
+def test_a_pool_that_finds_no_server_is_given_up(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would try in the background for a while, with longer and longer pauses."""
+    put(store, "one")
+    empty = store._pool._pool
+
+    def getconn(pool: object, *_: object) -> object:
+        if pool is empty:
+            raise psycopg_pool.PoolTimeout
+        return real(pool)
+
+    real = psycopg_pool.ConnectionPool.getconn
+    monkeypatch.setattr(psycopg_pool.ConnectionPool, "getconn", getconn)
+    assert payload(store) == "one"
+    assert store._pool._pool is not empty
+
+
+def test_the_log_of_the_server_has_no_token(
+    postgres: Server, postgres_url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server writes a statement that fails into its log, and shows one that runs."""
+    put(store, "one")
+    monkeypatch.setattr(postgres_store, "LIMIT", postgres_store.LIMIT.replace("5s", "50ms"))
+    with psycopg.connect(postgres_url) as other:
+        other.execute("LOCK TABLE trakt_auth_records")
+        with pytest.raises(StoreUnavailable, match="57014"):
+            put(store, "tok-3n")
+    log = postgres.log()
+    assert "INSERT INTO trakt_auth_records" in log
+    assert "tok-3n" not in log
+    assert b"tok-3n".hex() not in log
 
 
 def test_all_connections_busy(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import Any, LiteralString
 from weakref import finalize
 
-from psycopg import ClientCursor
-
 import trakt_auth.stores.postgres_schema as schema
 from trakt_auth.errors import StoreConflict, StoreCorrupt
 from trakt_auth.records import LEASE, AccountKey, Stored
@@ -29,7 +27,7 @@ __all__ = ["PostgresStore"]
 LIMIT: LiteralString = """
 SELECT set_config('statement_timeout', '5s', true),
   CASE current_setting('synchronous_commit')
-    WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END;"""
+    WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END"""
 LOAD: LiteralString = (
     "SELECT payload, version, expires_at FROM trakt_auth_records"
     " WHERE client_id = %b AND account = %b"
@@ -61,16 +59,17 @@ DUE: LiteralString = (
     " WHERE client_id = %b AND expires_at < %s AND account <> ''"
     " ORDER BY expires_at, account LIMIT %s"
 )
-# Only the server's clock counts. Who finds the account taken has written nothing.
+# Only the server's clock counts. Who finds the account taken has written nothing; who asks again,
+# because the answer was lost, has it already.
 TAKE: LiteralString = """
 INSERT INTO trakt_auth_leases AS l (client_id, account, owner, ends_at)
 SELECT %s, %s, %s, clock_timestamp() + make_interval(secs => %s)
 WHERE NOT EXISTS (
   SELECT FROM trakt_auth_leases
-  WHERE client_id = %s AND account = %s AND ends_at > clock_timestamp())
+  WHERE client_id = %s AND account = %s AND ends_at > clock_timestamp() AND owner <> %s)
 ON CONFLICT (client_id, account) DO UPDATE
 SET owner = EXCLUDED.owner, ends_at = clock_timestamp() + make_interval(secs => %s)
-WHERE l.ends_at <= clock_timestamp() RETURNING 1"""
+WHERE l.ends_at <= clock_timestamp() OR l.owner = EXCLUDED.owner RETURNING 1"""
 RENEW: LiteralString = """
 UPDATE trakt_auth_leases SET ends_at = clock_timestamp() + make_interval(secs => %s)
 WHERE client_id = %s AND account = %s AND owner = %s RETURNING 1"""
@@ -167,7 +166,7 @@ class PostgresStore:
         Raises: StoreUnavailable.
         """
         names = key_bytes(key)
-        return self._write(TAKE, *names, owner, seconds, *names, seconds) is not None
+        return self._write(TAKE, *names, owner, seconds, *names, owner, seconds) is not None
 
     def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
         """Count `seconds` anew if nobody else has had the account since.
@@ -193,10 +192,11 @@ class PostgresStore:
 
     def _write(self, sql: LiteralString, *values: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
         with self._pool.use() as connection:
-            # The client writes the values into the text: then several statements are one message,
-            # one transaction and one round trip.
-            cursor = ClientCursor(connection).execute(LIMIT + sql, values)
-            cursor.nextset()
+            # One transaction and one round trip. The values never become part of a statement's
+            # text: the server writes that into its log, and shows it to those who may look.
+            with connection.pipeline():
+                connection.execute(LIMIT)
+                cursor = connection.execute(sql, values, binary=True)
             return cursor.fetchone() if cursor.description else None
 
 

@@ -187,6 +187,9 @@ class Pool:
             except psycopg_pool.PoolClosed:
                 continue  # another thread found a dead connection in it, or called `close`
             except psycopg_pool.PoolTimeout:
+                if pool.get_stats().get("pool_size", 0) < SIZE:  # it finds no server, not no place
+                    self._drop(pool)
+                    continue
                 raise StoreUnavailable(
                     f"{self.name} had no free connection for {WAIT:.0f} seconds"
                 ) from None
