@@ -401,47 +401,38 @@ class RawSqlite:
 
 
 class RawPostgres:
-    """The statements of the store, by psycopg and its pool."""
+    """The store's own statements, by psycopg and its pool."""
 
     def __init__(self, here: Place) -> None:
         from psycopg_pool import ConnectionPool
 
+        import trakt_auth.stores.postgres as ours
+
+        self.sql, self.names = ours, (b"emulator", b"ann")
         self.pool = ConnectionPool(here.store, min_size=1, open=True, kwargs={"autocommit": True})
 
     def start(self, payload: str) -> None:
         self.payload = payload.encode()
 
-    def run(self, sql: str, *values: object) -> object:
+    def write(self, sql: str, *values: object) -> object:
         with self.pool.connection() as connection:
-            cursor = connection.execute(sql, values)
+            with connection.pipeline():
+                connection.execute(self.sql.LIMIT)
+                cursor = connection.execute(sql, values, binary=True)
             return cursor.fetchone() if cursor.description else None
 
     def load(self) -> object:
-        return self.run(
-            "SELECT payload, version, expires_at FROM trakt_auth_records"
-            " WHERE client_id = %s AND account = %s",
-            b"emulator",
-            b"ann",
-        )
+        with self.pool.connection() as connection:
+            return connection.execute(self.sql.LOAD, self.names, binary=True).fetchone()
 
     def save(self, version: int) -> int:
-        row = self.run(
-            "UPDATE trakt_auth_records SET payload = %s, version = nextval('trakt_auth_versions')"
-            " WHERE client_id = %s AND account = %s AND version = %s RETURNING version",
-            *(self.payload, b"emulator", b"ann", version),
-        )
+        row = self.write(self.sql.SWAP, 1, self.payload, b"raw", *self.names, version)
         return row[0]
 
     def cycle(self) -> None:
-        self.run(
-            "INSERT INTO trakt_auth_leases VALUES (%s, %s, 'raw', clock_timestamp())"
-            " ON CONFLICT (client_id, account) DO UPDATE SET owner = 'raw'",
-            b"emulator",
-            b"raw",
-        )
-        version = self.load()[1]
-        self.save(self.save(version))
-        self.run("DELETE FROM trakt_auth_leases WHERE account = %s", b"raw")
+        self.write(self.sql.TAKE, *self.names, "raw", 60.0, *self.names, "raw", 60.0)
+        self.save(self.save(self.load()[1]))
+        self.write(self.sql.END, *self.names, "raw")
 
 
 class RawRedis:

@@ -59,7 +59,7 @@ THIRD_PARTY = {
     "msgspec": {"codec.py"},
     "platformdirs": {"cli/settings.py", "stores/keyring.py"},
     "pytest": {"testing/plugin.py"},
-    "psycopg": {"stores/postgres.py", "stores/postgres_pool.py"},
+    "psycopg": {"stores/postgres_pool.py"},
     "psycopg_pool": {"stores/postgres_pool.py"},
     "redis": {"stores/redis_server.py"},
     "requests": {"adapters/for_requests.py"},

@@ -33,7 +33,7 @@ from trakt_auth.errors import (
 from trakt_auth.ports import TokenStore
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.stores import file as file_store
-from trakt_auth.stores import open_store
+from trakt_auth.stores import identity, open_store, shown
 from trakt_auth.stores.file import FileStore
 from trakt_auth.stores.memory import MemoryStore
 
@@ -978,3 +978,43 @@ def test_a_file_system_without_real_locks_is_refused(
         store.lock(KEY).acquire()
     with pytest.raises(StoreUnavailable, match="Function not implemented"):
         put(store, "x")
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("file:a?b@c", "file:a?b@c"),
+        ("postgresql://me:geheim@host/db", "postgresql://...@host/db"),
+        ("postgresql://h/db?user=u&password=geheim", "postgresql://h/db?..."),
+        ("postgresql://me@h/db?sslpassword=geheim", "postgresql://...@h/db?..."),
+        ("rediss://h?ssl_password=ge@heim", "rediss://..."),
+        ("redis://me:ge?heim@h/0", "redis://..."),
+        ("redis://me:ge@heim@h/0", "redis://...@h/0"),
+    ],
+)
+def test_a_store_is_shown_without_secrets(url: str, seen: str) -> None:
+    assert shown(url) == seen
+
+
+def test_a_store_is_the_same_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was put aside for one store must be found again, and not turn up in another."""
+    monkeypatch.chdir(tmp_path)
+    for same in (
+        [f"file:{tmp_path}/t", "file:t", "FILE:./t", f"file://{tmp_path}/x/../t"],
+        ["postgres://me:one@h/db?sslmode=x&password=y", "postgresql://me:two@h/db?sslmode=x"],
+        ["redis://me:one@h:6379/1", "redis://me:two@h:6379/1"],
+        ["keyring:", "keyring:"],
+    ):
+        assert len({identity(url) for url in same}) == 1
+        assert "one" not in identity(same[0])
+    different = [
+        *("file:t", "sqlite:t", "redis://h/1", "redis://h/2", "rediss://h/1", "redis://g/1"),
+        *("postgresql://me@h/db", "postgresql://you@h/db", "postgresql://h/db?options=x"),
+        *("keyring:", "keyring:other"),
+    ]
+    assert len({identity(url) for url in different}) == len(different)
+    here = identity("file:t")
+    monkeypatch.chdir("/")
+    assert identity("file:t") != here

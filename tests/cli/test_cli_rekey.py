@@ -286,3 +286,37 @@ def test_status_names_the_key(desk, keys):
     set_keys(desk, *keys[:2])
     assert json.loads(desk("status", "--json").out)["key"] == key_id(keys[0])
     assert f"sealed by the key {key_id(keys[0])}" in desk("status").out
+
+
+def test_one_account_alone_says_nothing_of_the_others(desk, keys):
+    desk.sign_in()
+    desk.sign_in("work")
+    set_keys(desk, keys[0])
+    assert desk("rekey").status == 0
+    set_keys(desk, keys[1], keys[0])
+    ran = desk("rekey", "--account", "work")
+    assert ran.status == 0
+    assert f"Account 'work' does not need another key than {key_id(keys[1])} any more" in ran.err
+    assert "once more without --account" in ran.err
+    assert "this application" not in ran.err
+
+
+def test_what_was_put_aside_is_resealed_too(desk, keys, tmp_path):
+    """Whoever is told that a key is not needed any more may destroy it."""
+    from trakt_auth.cli.settings import Settings
+
+    desk.sign_in()
+    set_keys(desk, keys[0])
+    spare = Settings(store=desk.store).open_spare()
+    spare.save(AccountKey("emulator", "default"), '{"aside": 1}', expires_at=None, replacing=None)
+    spare.save(AccountKey("emulator", "done"), "", expires_at=None, replacing=None)
+    (path,) = (tmp_path / "state").glob("*/unsaved-*.json")
+    assert "aside" not in path.read_text()
+    set_keys(desk, keys[1], keys[0])
+    assert desk("rekey").err.startswith("2 of 2 records were resealed.")
+    assert key_id(keys[1]) in path.read_text()
+    assert key_id(keys[0]) not in path.read_text()
+    set_keys(desk, keys[2])
+    ran = desk("rekey")
+    assert ran.status != 0
+    assert "keep their keys" in ran.err

@@ -50,7 +50,14 @@ def rekey(settings: Settings, *, decrypt: bool) -> int:
         count = _round(store, client_id, settings.account, decrypt=decrypt, quiet=True)
         changed, rounds = changed + count.changed, rounds + 1
     store.close()
-    return _told(count, changed, None if decrypt else store.key_id)
+    spare = settings.open_spare()
+    if settings.account is None and isinstance(spare, EncryptedStore):
+        aside = _round(spare, client_id, None, decrypt=decrypt, quiet=False)
+        spare.close()
+        changed += aside.changed
+        count.all += aside.changed + aside.failed
+        count.failed += aside.failed
+    return _told(count, changed, None if decrypt else store.key_id, settings.account)
 
 
 def _round(
@@ -72,7 +79,7 @@ def _round(
     return count
 
 
-def _told(last: _Count, changed: int, key: str | None) -> int:
+def _told(last: _Count, changed: int, key: str | None, account: str | None) -> int:
     word = "unsealed" if key is None else "resealed"
     say(f"{changed} of {last.all} records were {word}.")
     if last.changed:
@@ -84,9 +91,12 @@ def _told(last: _Count, changed: int, key: str | None) -> int:
         say(f"{last.failed} could not be opened and are as they were: keep their keys.")
     if last.changed or last.failed:
         return FAILED
-    if key is None:
-        say("No record of this application needs a key any more: unset TRAKT_AUTH_KEY.")
-    else:
-        say(f"No record of this application needs another key than {key} any more.")
+    needs = "a key" if key is None else f"another key than {key}"
+    if account is not None:
+        say(f"Account {clean(account)!r} does not need {needs} any more.")
+        say("The other accounts may: once more without --account.")
+        return DONE
+    then = ": unset TRAKT_AUTH_KEY." if key is None else "."
+    say(f"No record of this application needs {needs} any more{then}")
     say("Other applications that use this store: once more with their TRAKT_CLIENT_ID.")
     return DONE

@@ -114,9 +114,9 @@ class Settings:
 
     def store_shown(self) -> str:
         """Return the store's URL without the password that it may hold."""
-        url = self.store_url()
-        head, at, tail = url.rpartition("@")
-        return f"{head.partition('//')[0]}//...@{tail}" if at and "//" in head else url
+        from trakt_auth.stores import shown
+
+        return shown(self.store_url())
 
     def keys(self) -> list[str]:
         """Return the keys that seal the tokens, the first of them for what is saved from now on.
@@ -158,10 +158,10 @@ class Settings:
 
         from platformdirs import user_state_dir
 
-        from trakt_auth.stores import open_store
+        from trakt_auth.stores import identity, open_store
 
         # One for each store: what was put aside for one must not turn up in another.
-        name = sha256(self.store_shown().encode(errors="surrogatepass")).hexdigest()[:16]
+        name = sha256(identity(self.store_url()).encode(errors="surrogatepass")).hexdigest()[:16]
         folder = user_state_dir("trakt-auth", appauthor=False)
         return open_store(f"file:{folder}/unsaved-{name}.json", keys=self.keys())
 

@@ -6,6 +6,7 @@ this file; a store's own libraries are imported only when it is opened.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 
 from trakt_auth.errors import UsageError
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from trakt_auth.ports import TokenStore
 
-__all__ = ["open_store"]
+__all__ = ["identity", "open_store", "shown"]
 
+HERE = ("memory", "file", "sqlite", "keyring")  # schemes of what has no server and no secret
 KNOWN = "memory:  file:PATH  keyring:  sqlite:PATH  postgresql://...  redis://..."
 
 
@@ -73,7 +75,7 @@ def _opened(url: str) -> TokenStore:
 
                 return RedisStore(f"{scheme.lower()}:{rest}")
         case _:
-            raise UsageError(f"{_shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
+            raise UsageError(f"{shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
 
 
 @contextmanager
@@ -91,7 +93,35 @@ def _needing(what: str, library: str, extra: str) -> Generator[None]:
     )
 
 
-def _shown(url: str) -> str:
-    # A URL can hold a password between // and @.
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('//')[0]}//...@{tail}" if at else url
+def shown(url: str) -> str:
+    """Return a store's URL without what may be a secret in it: user, password, options."""
+    scheme, colon, _ = url.partition(":")
+    if scheme.lower() in HERE:
+        return url
+    plain, options, tail = url.partition("?")
+    if "@" in tail:  # a "?" in the password, or an "@" in an option: nobody can tell
+        return f"{scheme}{colon}//..."
+    head, at, place = plain.rpartition("@")
+    if at:
+        plain = f"{head.partition('//')[0]}//...@{place}"
+    return f"{plain}?..." if options else plain
+
+
+def identity(url: str) -> str:
+    """Return what tells a store from all others, however its URL is written and whoever asks.
+
+    Without the password, since the store is the same with another one.
+    """
+    scheme, _, rest = url.partition(":")
+    scheme = scheme.lower()
+    if scheme in ("file", "sqlite"):
+        return f"{scheme}:{os.path.realpath(os.path.expanduser(rest.removeprefix('//')))}"
+    if scheme in HERE:
+        return f"{scheme}:{rest}"
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(f"redis:{rest}")
+    user, at, place = parts.netloc.rpartition("@")
+    options = sorted(part for part in parts.query.split("&") if "pass" not in part.split("=")[0])
+    scheme = scheme.replace("postgresql", "postgres")
+    return f"{scheme}://{user.partition(':')[0]}{at}{place}{parts.path}?{'&'.join(options)}"
