@@ -107,8 +107,7 @@ class AsyncClient(Desk):
         """Return the names of the accounts in the store; see `Client.accounts`."""
         from anyio.to_thread import run_sync
 
-        client_id = self.application.client_id
-        return list(await run_sync(storing.own, self._store.accounts, client_id))
+        return await run_sync(storing.accounts, self._store, self.application.client_id)
 
     async def unsaved(self) -> list[str]:
         """Return the accounts whose newest token is not saved yet; see `Client.unsaved`."""

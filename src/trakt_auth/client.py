@@ -220,7 +220,7 @@ class Client(Desk):
 
         Raises: StoreError.
         """
-        return list(storing.own(self._store.accounts, self.application.client_id))
+        return storing.accounts(self._store, self.application.client_id)
 
     def unsaved(self) -> list[str]:
         """Return the accounts whose newest token the store could not take yet, sorted.

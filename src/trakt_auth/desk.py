@@ -268,7 +268,7 @@ _desks: WeakSet[Desk] = WeakSet()
 
 def _after_fork_in_child() -> None:
     for desk in list(_desks):
-        desk._start_anew()  # noqa: SLF001 - a function of this file, for the class
+        desk._start_anew()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork

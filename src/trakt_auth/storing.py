@@ -15,7 +15,7 @@ from trakt_auth.ports import TokenStore
 from trakt_auth.records import NOTHING, AccountKey, Stored, no_key, sealed_by
 from trakt_auth.steps import PutAside, Save
 
-__all__ = ["own", "put_aside", "recall", "save"]
+__all__ = ["accounts", "own", "put_aside", "recall", "save"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -35,6 +35,14 @@ def own(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     except Exception as error:  # noqa: BLE001 - not chained, see below
         # It must not cost a token; its own words may quote the payload.
         raise StoreUnavailable(f"The store failed with {type(error).__name__}") from None
+
+
+def accounts(store: TokenStore, client_id: str) -> list[str]:
+    """Return the names of an application's accounts, sorted.
+
+    Raises: StoreError.
+    """
+    return list(own(store.accounts, client_id))
 
 
 def save(store: TokenStore, step: Save) -> int:
