@@ -1,5 +1,6 @@
 """What many tests share: an emulator on a socket, and one way to drive both clients."""
 
+import signal
 import socket
 
 import anyio
@@ -28,6 +29,11 @@ def _only_here(connect):
 
 for _name in ("connect", "connect_ex"):
     setattr(socket.socket, _name, _only_here(getattr(socket.socket, _name)))
+
+
+# In the background of a shell Ctrl-C is ignored, and programs inherit that: ours would obey.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
