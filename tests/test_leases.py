@@ -7,14 +7,13 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from trakt_auth.errors import StoreUnavailable
 from trakt_auth.records import AccountKey
 from trakt_auth.stores import leases
-from trakt_auth.stores.leases import Lease
+from trakt_auth.stores.leases import Lease, Timer
 
 KEY = AccountKey("client", "default")
 LIFE = 60.0
@@ -63,31 +62,30 @@ class Engine:
             raise StoreUnavailable("The engine is away")
 
 
-class Pauses(threading.Event):
-    """An event whose waiting ends when the test says so: a turn of `step` for each pause."""
-
-    all: list[Pauses]
+class Plans(Timer):
+    """A timer that waits until the test has a renewal done."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: queue.Queue[float] = queue.Queue()
-        self._go: queue.Queue[bool] = queue.Queue()
+        self.made: dict[str, tuple[Lease, float]] = {}
 
-    def wait(self, timeout: float | None = None) -> bool:
-        assert timeout is not None
-        self.asked.put(timeout)
-        return self._go.get(timeout=20)
+    def plan(self, owner: str, lease: Lease, pause: float) -> None:
+        assert owner not in self.made
+        self.made[owner] = lease, pause
 
-    def set(self) -> None:
-        super().set()
-        self._go.put(True)
+    def forget(self, owner: str) -> None:
+        self.made.pop(owner, None)
+
+    @property
+    def pause(self) -> float:
+        ((_, pause),) = self.made.values()
+        return pause
 
     def step(self) -> None:
-        self._go.put(False)
-
-    def pause(self) -> float:
-        """Return how long the thread wants to wait, once it waits."""
-        return self.asked.get(timeout=20)
+        """Do what is planned."""
+        ((owner, (lease, _)),) = self.made.items()
+        del self.made[owner]
+        lease.keep(owner)
 
 
 @pytest.fixture
@@ -103,19 +101,15 @@ def engine(clock: Clock) -> Engine:
 
 
 @pytest.fixture
-def lease(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lease]:
-    # Only the lease's own event; a thread's is another matter.
-    monkeypatch.setattr(leases, "Event", Pauses)
-    lease = Lease(engine, KEY, LIFE)
-    yield lease
-    engine.away = engine.deaf = False
-    lease.release()
-    ended(lease)
+def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
+    plans = Plans()
+    monkeypatch.setattr(leases, "_timer", plans)
+    return plans
 
 
-def pauses(lease: Lease) -> Pauses:
-    assert isinstance(lease._over, Pauses)
-    return lease._over
+@pytest.fixture
+def lease(engine: Engine, plans: Plans) -> Lease:
+    return Lease(engine, KEY, LIFE)
 
 
 def test_it_counts_from_before_the_request(lease: Lease, engine: Engine, clock: Clock) -> None:
@@ -146,94 +140,74 @@ def test_it_has_one_holder(lease: Lease, engine: Engine, clock: Clock) -> None:
     assert engine.asked.count("end") == 2
 
 
-def test_it_is_renewed_at_a_third_of_its_life(lease: Lease, engine: Engine, clock: Clock) -> None:
+def test_it_is_renewed_at_a_third_of_its_life(
+    lease: Lease, engine: Engine, clock: Clock, plans: Plans
+) -> None:
     assert lease.acquire()
-    waits = pauses(lease)
     for _ in range(20):
-        assert waits.pause() == LIFE / 3
+        assert plans.pause == LIFE / 3
         clock.now += LIFE / 3
-        waits.step()
-    assert waits.pause() == LIFE / 3
+        plans.step()
+    assert plans.pause == LIFE / 3
     assert lease.remaining() == LIFE
     assert engine.asked == ["take"] + ["renew"] * 20
 
 
 def test_a_renewal_that_fails_is_tried_again_soon(
-    lease: Lease, engine: Engine, clock: Clock
+    lease: Lease, engine: Engine, clock: Clock, plans: Plans
 ) -> None:
     assert lease.acquire()
-    waits = pauses(lease)
-    assert waits.pause() == LIFE / 3
     clock.now += LIFE / 3
     engine.away = True
     for _ in range(3):
-        waits.step()
-        assert waits.pause() == LIFE / 30
+        plans.step()
+        assert plans.pause == LIFE / 30
     assert lease.remaining() == LIFE * 2 / 3  # nothing is believed that was not granted
     engine.away = False
-    waits.step()
-    assert waits.pause() == LIFE / 3
+    plans.step()
+    assert plans.pause == LIFE / 3
     assert lease.remaining() == LIFE
 
 
 def test_a_renewal_counts_from_before_the_request(
-    lease: Lease, engine: Engine, clock: Clock
+    lease: Lease, engine: Engine, plans: Plans
 ) -> None:
     assert lease.acquire()
-    waits = pauses(lease)
-    waits.pause()
     engine.takes = 4.0
-    waits.step()
-    waits.pause()
+    plans.step()
     assert lease.remaining() == LIFE - 4
 
 
-def test_it_lapses_while_the_engine_is_away(lease: Lease, engine: Engine, clock: Clock) -> None:
+def test_it_lapses_while_the_engine_is_away(
+    lease: Lease, engine: Engine, clock: Clock, plans: Plans
+) -> None:
     assert lease.acquire()
-    waits = pauses(lease)
-    waits.pause()
     engine.away = True
     clock.now += LIFE + 1
-    waits.step()
-    assert waits.pause() == LIFE / 30
+    plans.step()
+    assert plans.pause == LIFE / 30
     assert lease.remaining() == -1
     engine.away = False
-    waits.step()  # the engine is back, and says that it is over
-    ended(lease)
+    plans.step()  # the engine is back, and says that it is over
+    assert plans.made == {}
     assert lease.remaining() == -math.inf
 
 
-def ended(lease: Lease) -> None:
-    for thread in threads_of(lease):
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def threads_of(lease: Lease) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if is_of(thread, lease)]
-
-
-def is_of(thread: threading.Thread, lease: Lease) -> bool:
-    return getattr(getattr(thread, "_target", None), "__self__", None) is lease
-
-
-def test_who_lost_it_knows_at_the_next_renewal(lease: Lease, engine: Engine, clock: Clock) -> None:
+def test_who_lost_it_knows_at_the_next_renewal(lease: Lease, engine: Engine, plans: Plans) -> None:
     assert lease.acquire()
-    waits = pauses(lease)
-    waits.pause()
     engine.owner = "somebody else"
-    waits.step()
-    ended(lease)
+    plans.step()
+    assert plans.made == {}
     assert lease.remaining() == -math.inf
     assert not lease.acquire()  # it has to be given back first
     lease.release()
     assert engine.owner == "somebody else"
 
 
-def test_giving_back_ends_the_thread(lease: Lease, engine: Engine) -> None:
+def test_what_was_given_back_is_not_renewed(lease: Lease, engine: Engine, plans: Plans) -> None:
     assert lease.acquire()
     lease.release()
-    ended(lease)
+    assert plans.made == {}
     assert engine.asked == ["take", "end"]
 
 
@@ -266,6 +240,20 @@ def test_giving_back_in_the_middle_of_a_renewal(
     assert lease.remaining() == -math.inf
     assert engine.owner == ""
     monkeypatch.undo()
+
+
+def test_giving_back_in_the_middle_of_a_renewal_that_fails(
+    lease: Lease, engine: Engine, plans: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lease.acquire()
+
+    def slow(*_: object) -> bool:
+        lease.release()
+        raise StoreUnavailable("The answer was lost")
+
+    monkeypatch.setattr(engine, "renew_lease", slow)
+    plans.step()
+    assert plans.made == {}
 
 
 def test_a_late_renewal_does_not_touch_the_next_term(lease: Lease, engine: Engine) -> None:
@@ -317,21 +305,6 @@ def test_an_engine_that_is_away_is_neither_busy_nor_free(lease: Lease, engine: E
         lease.acquire()
 
 
-def test_without_a_thread_it_lapses(
-    lease: Lease, engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def none_left(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", none_left)
-    assert lease.acquire()
-    assert lease.remaining() == LIFE
-    clock.now += LIFE
-    assert lease.remaining() == 0
-    lease.release()
-    assert engine.owner == ""
-
-
 def test_a_forked_child_holds_nothing(
     lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,3 +326,150 @@ def test_the_clock_counts_while_the_machine_sleeps() -> None:
     assert leases.uptime() <= leases.uptime()
     boot = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert 0 <= leases.uptime() - boot < 60
+
+
+# -- the timer -----------------------------------------------------------------------------------
+
+
+class Renewed:
+    """An engine that grants everything, and tells of each renewal by the key's account."""
+
+    def __init__(self) -> None:
+        self.told: queue.Queue[str] = queue.Queue()
+        self.stuck: dict[str, threading.Event] = {}
+
+    def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
+        return True
+
+    def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
+        self.told.put(key.account)
+        if key.account in self.stuck:
+            self.stuck[key.account].wait(20)
+        return True
+
+    def end_lease(self, key: AccountKey, owner: str) -> None:
+        pass
+
+    def lease(self, account: str, seconds: float) -> Lease:
+        return Lease(self, AccountKey("client", account), seconds)
+
+
+@pytest.fixture
+def timer(monkeypatch: pytest.MonkeyPatch) -> Timer:
+    timer = Timer()
+    monkeypatch.setattr(leases, "_timer", timer)
+    return timer
+
+
+def ended(timer: Timer) -> bool:
+    for _ in range(2000):
+        if timer._thread is None:
+            return True
+        threading.Event().wait(0.01)
+    return False
+
+
+def test_one_thread_waits_for_all_leases_and_ends_with_them(timer: Timer) -> None:
+    engine = Renewed()
+    held = [engine.lease(str(number), 0.3) for number in range(20)]
+    assert all(lease.acquire() for lease in held)
+    thread = timer._thread
+    assert thread is not None
+    assert thread.daemon
+    assert {engine.told.get(timeout=20) for _ in range(60)} == {str(n) for n in range(20)}
+    for lease in held:
+        lease.release()
+    assert ended(timer)
+    thread.join(20)
+    assert not thread.is_alive()
+    again = engine.lease("again", 0.03)
+    assert again.acquire()
+    while engine.told.get(timeout=20) != "again":
+        pass
+    again.release()
+
+
+def test_giving_back_does_not_end_the_thread_at_once(timer: Timer) -> None:
+    engine = Renewed()
+    threads = set()
+    for _ in range(3):
+        lease = engine.lease("a", 60)
+        assert lease.acquire()
+        threads.add(timer._thread)
+        lease.release()
+    assert len(threads) == 1
+
+
+def test_a_short_lease_does_not_wait_for_a_long_one(timer: Timer) -> None:
+    engine = Renewed()
+    long, short = engine.lease("long", 1000), engine.lease("short", 0.03)
+    assert long.acquire()
+    assert short.acquire()
+    assert engine.told.get(timeout=20) == "short"
+    short.release()
+    long.release()
+
+
+def test_an_engine_that_hangs_delays_no_other_lease(timer: Timer) -> None:
+    engine = Renewed()
+    engine.stuck["slow"] = threading.Event()
+    slow, other = engine.lease("slow", 0.03), engine.lease("other", 0.06)
+    assert slow.acquire()
+    assert engine.told.get(timeout=20) == "slow"
+    assert other.acquire()
+    assert [engine.told.get(timeout=20) for _ in range(5)] == ["other"] * 5
+    engine.stuck["slow"].set()
+    slow.release()
+    other.release()
+
+
+def test_what_nobody_can_give_back_any_more_is_not_renewed(timer: Timer) -> None:
+    engine = Renewed()
+    assert engine.lease("lost", 0.03).acquire()
+    assert ended(timer)
+    assert engine.told.empty()
+
+
+def test_without_a_thread_it_lapses(
+    engine: Engine, clock: Clock, timer: Timer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = Lease(engine, KEY, LIFE)
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    assert lease.acquire()
+    assert lease.remaining() == LIFE
+    clock.now += LIFE
+    assert lease.remaining() == 0
+    lease.release()
+    assert engine.owner == ""
+
+
+def none_left(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_thread_that_is_not_to_be_had_is_asked_for_again(
+    timer: Timer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, start, refused = Renewed(), threading.Thread.start, queue.Queue[str]()
+
+    def two_refused(thread: threading.Thread) -> None:
+        if thread.name == "trakt-auth-lease" and refused.qsize() < 2:
+            refused.put(thread.name)
+            none_left(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", two_refused)
+    lease = engine.lease("a", 0.3)
+    assert lease.acquire()
+    assert engine.told.get(timeout=20) == "a"
+    assert refused.qsize() == 2
+    lease.release()
+
+
+def test_a_forked_child_has_a_timer_of_its_own(timer: Timer) -> None:
+    with timer._guard:  # another thread of the parent's is in the middle of it
+        child = os.fork()
+        if not child:
+            lease = Renewed().lease("a", 0.03)
+            os._exit(0 if lease.acquire() and leases._timer is not timer else 1)
+        assert os.waitpid(child, 0)[1] == 0
