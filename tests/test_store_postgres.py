@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import psycopg
 import psycopg_pool
 import pytest
+from psycopg.pq.abc import PGconn
 
 import trakt_auth
 from postgres_server import Server, running
@@ -523,6 +525,48 @@ def test_the_first_save_whose_answer_was_lost(
     assert stored.version == version
 
 
+def test_a_save_where_nothing_was_knows_its_own_record(
+    behind: PostgresStore, store: PostgresStore, cut: Cut
+) -> None:
+    behind.load(KEY)
+    for answered in (True, False):
+        store.delete(KEY)
+        cut.at(b"INSERT INTO trakt_auth_records", answered=answered)
+        with pytest.raises(StoreUnavailable):
+            put(behind, "one", replacing=0)
+        assert (store.load(KEY) is not None) == answered
+        version = put(behind, "one", replacing=0)
+        assert store.load(KEY) == Stored(payload="one", version=version, expires_at=END)
+        with pytest.raises(StoreConflict):
+            put(behind, "one", replacing=0)
+
+
+def test_of_two_saves_where_nothing_was_one_wins(again: Callable[..., PostgresStore]) -> None:
+    stores = [again(), again()]
+    for number in range(20):
+        key = AccountKey("client", str(number))
+
+        def save(store: PostgresStore, key: AccountKey = key) -> None:
+            store.save(key, "x", expires_at=END, replacing=0)
+
+        raised = in_threads([lambda store=store: save(store) for store in stores])
+        assert [type(error) for error in raised] == [StoreConflict]
+
+
+def test_a_lock_whose_answer_was_lost_is_taken_at_the_next_try(
+    behind: PostgresStore, store: PostgresStore, cut: Cut
+) -> None:
+    lock = behind.lock(KEY, lease=1000)
+    behind.load(KEY)
+    cut.at(b"INSERT INTO trakt_auth_leases", answered=True)
+    with pytest.raises(StoreUnavailable):
+        lock.acquire()
+    assert not store.lock(KEY).acquire()
+    assert lock.acquire()
+    lock.release()
+    assert store.lock(KEY).acquire()
+
+
 def test_a_save_that_never_got_there_is_made_anew(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
@@ -594,6 +638,91 @@ def test_a_server_that_is_killed_and_comes_back(
         assert in_threads([lambda: other.load(KEY)] * 8) == []
         store.close()
         other.close()
+
+
+def test_a_pool_without_connections_tells_at_once_what_is_wrong(
+    own: Server, again: Callable[..., PostgresStore]
+) -> None:
+    with own.schema() as url:
+        store = again(url)
+        put(store, "x")
+        pool = store._pool._pool
+        assert pool is not None
+        pool._nconns_min = 1
+        pool._shrink_pool()  # as it does when nobody called for ten minutes
+        own.kill()
+        start = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="the connection was refused"):
+            store.load(KEY)
+        assert time.monotonic() - start < postgres_pool.WAIT / 2
+        own.start()
+        assert payload(store) == "x"
+        store.close()
+
+
+def test_a_server_that_hangs_up_in_the_middle(
+    postgres: Server, postgres_url: str, store: PostgresStore
+) -> None:
+    put(store, "x")
+    with store._pool.use() as connection:
+        backend = connection.info.backend_pid
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s"
+    end += " AND wait_event = 'relation'"
+    with psycopg.connect(postgres_url) as other:
+        other.execute("LOCK TABLE trakt_auth_records")
+        works = [
+            lambda: put(store, "y"),
+            lambda: eventually(lambda: postgres.sql(end, backend) != []),
+        ]
+        (error,) = in_threads(works)
+    assert isinstance(error, StoreUnavailable)
+    assert "it hung up" in str(error)
+    assert payload(store) == "x"
+
+
+def test_a_connection_that_is_gone_has_no_answers(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, "x")
+
+    def none(pgconn: PGconn) -> Generator[object, object, list[object]]:
+        pgconn.finish()
+        yield from ()
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_pool, "fetch_many", none)
+        with pytest.raises(StoreUnavailable, match="it hung up"):
+            put(store, "y")
+    assert payload(store) in ("x", "y")
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_pool_that_is_closed_when_somebody_joins_its_queue(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch, joined: bool
+) -> None:
+    put(store, "x")
+    pool, check = store._pool._pool, psycopg_pool.ConnectionPool._check_open_getconn
+
+    def meanwhile(self: psycopg_pool.ConnectionPool) -> None:
+        if joined:
+            check(self)
+        if self is pool:
+            store.close()
+        if not joined:
+            check(self)
+
+    monkeypatch.setattr(psycopg_pool.ConnectionPool, "_check_open_getconn", meanwhile)
+    start = time.monotonic()
+    assert payload(store) == "x"
+    assert time.monotonic() - start < postgres_pool.WAIT / 2
+
+
+def test_the_pool_writes_nothing_to_stderr() -> None:
+    script = "import logging, trakt_auth.stores.postgres as _\n"
+    script += "logging.getLogger('psycopg.pool').warning('error connecting')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stderr == b""
 
 
 def test_nothing_that_was_acknowledged_is_lost(
@@ -707,24 +836,6 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
     put(store, "new", replacing=version)
 
 
-def test_a_pool_that_finds_no_server_is_given_up(
-    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would try in the background for a while, with longer and longer pauses."""
-    put(store, "one")
-    empty = store._pool._pool
-
-    def getconn(pool: object, *_: object) -> object:
-        if pool is empty:
-            raise psycopg_pool.PoolTimeout
-        return real(pool)
-
-    real = psycopg_pool.ConnectionPool.getconn
-    monkeypatch.setattr(psycopg_pool.ConnectionPool, "getconn", getconn)
-    assert payload(store) == "one"
-    assert store._pool._pool is not empty
-
-
 def test_the_log_of_the_server_has_no_token(
     postgres: Server, postgres_url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -741,6 +852,19 @@ def test_the_log_of_the_server_has_no_token(
     assert b"tok-3n".hex() not in log
 
 
+def test_a_connection_that_was_interrupted_is_not_lent_again(store: PostgresStore) -> None:
+    put(store, "x")
+    with store._pool.use() as connection:
+        connection.pgconn.enter_pipeline_mode()  # Ctrl-C came here
+    assert connection.closed
+    assert payload(store) == "x"
+
+
+def test_a_libpq_without_pipelines(store: PostgresStore) -> None:
+    told = psycopg.NotSupportedError("PQenterPipelineMode not available in this libpq")
+    assert "libpq is older than 14" in str(store._pool.failure(told))
+
+
 def test_all_connections_busy(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_pool, "SIZE", 2)
     monkeypatch.setattr(postgres_pool, "WAIT", 0.1)
@@ -751,6 +875,19 @@ def test_all_connections_busy(store: PostgresStore, monkeypatch: pytest.MonkeyPa
         pytest.raises(StoreUnavailable, match="no free connection"),
     ):
         store.load(KEY)
+    assert payload(store) == "x"
+
+
+def test_connections_that_were_lost_to_ctrl_c(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_pool, "SIZE", 2)
+    monkeypatch.setattr(postgres_pool, "WAIT", 0.1)
+    put(store, "x")
+    pool = store._pool._pool
+    assert pool is not None
+    for _ in range(2):
+        pool.getconn(10)  # and nobody gives it back
     assert payload(store) == "x"
 
 
@@ -776,7 +913,7 @@ def test_a_save_is_on_the_disk_whatever_the_server_is_set_to(
     ask = "SELECT current_setting('synchronous_commit')"
     for setting, used in {"off": "on", "local": "local", "remote_apply": "remote_apply"}.items():
         store = again(f"{postgres_url}%20-csynchronous_commit%3D{setting}")
-        assert store._write(ask) == (used,)
+        assert store._write(ask) == used.encode()
 
 
 # -- what cannot be read -------------------------------------------------------------------------

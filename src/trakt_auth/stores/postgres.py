@@ -8,6 +8,7 @@ lower layers.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any, LiteralString
 from weakref import finalize
 
@@ -17,7 +18,7 @@ from trakt_auth.records import LEASE, AccountKey, Stored
 from trakt_auth.stores.doubts import Doubts
 from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.leases import Lease
-from trakt_auth.stores.postgres_pool import Pool
+from trakt_auth.stores.postgres_pool import Pool, Value
 
 __all__ = ["PostgresStore"]
 
@@ -123,16 +124,15 @@ class PostgresStore:
         """
         names, values = key_bytes(key), (_end(expires_at), to_bytes(payload))
         with self._doubts.name(names, values, replacing) as (written, doubtful):
-            if not replacing:
-                put = PUT if replacing is None else ADD
-                row = self._write(put, *names, *values, written)
+            if replacing:
+                version = self._write(SWAP, *values, written, *names, replacing)
             else:
-                row = self._write(SWAP, *values, written, *names, replacing)
-            if row is None and doubtful:
-                row = self._write(OURS, *names, written)
-        if row is None:
+                version = self._write(PUT if replacing is None else ADD, *names, *values, written)
+            if version is None and doubtful:
+                version = self._write(OURS, *names, written)
+        if version is None:
             raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
-        return int(row[0])
+        return int(version)
 
     def delete(self, key: AccountKey) -> None:
         """Forget; harmless when there is nothing.
@@ -190,14 +190,16 @@ class PostgresStore:
         with self._pool.use() as connection:
             return connection.execute(sql, values, binary=True).fetchall()
 
-    def _write(self, sql: LiteralString, *values: Any) -> tuple[Any, ...] | None:  # noqa: ANN401
+    def _write(self, sql: LiteralString, *values: Value) -> bytes | None:
         with self._pool.use() as connection:
-            # One transaction and one round trip. The values never become part of a statement's
-            # text: the server writes that into its log, and shows it to those who may look.
-            with connection.pipeline():
-                connection.execute(LIMIT)
-                cursor = connection.execute(sql, values, binary=True)
-            return cursor.fetchone() if cursor.description else None
+            return connection.write(LIMIT.encode(), _numbered(sql), values)
+
+
+@cache
+def _numbered(sql: str) -> bytes:
+    """Return the statement as the server reads it, with $1, $2 and so on in place of each %s."""
+    first, *others = sql.split("%s")
+    return "".join((first, *(f"${n}{text}" for n, text in enumerate(others, 1)))).encode()
 
 
 def _stored(key: AccountKey, payload: bytes, version: int, end: int | None) -> Stored:

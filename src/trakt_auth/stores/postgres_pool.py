@@ -6,10 +6,11 @@ Layer 4, and all that opens one. No table is known here.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -17,18 +18,28 @@ from weakref import WeakSet
 import psycopg
 import psycopg_pool
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.generators import fetch_many, send
+from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from trakt_auth.errors import StoreUnavailable, UsageError
 
-__all__ = ["WAIT", "Connection", "Pool"]
+# Our errors say what the pool finds out in the background; it would go to stderr as well.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+__all__ = ["WAIT", "Connection", "Pool", "Value"]
 
 T = TypeVar("T")
+Value = bytes | str | float | None
 
 WAIT = 5.0  # seconds: to connect, for a free connection, and for the server to do a statement
 SILENCE = 10.0  # seconds; longer than the server's own limit, so that its word comes first
+BYTEA = 17  # as the server numbers its types; the types of texts and numbers it finds out
 SIZE = 10  # connections
+IDLE = (TransactionStatus.IDLE, PipelineStatus.OFF)
 TRIES = 5  # to get a connection that lives
+TURN = 0.25  # seconds in the pool's queue: it never tells those in it that it finds no server
 SETTINGS: dict[str, Any] = {
     "autocommit": True,
     # A proxy that hands each transaction to another connection (PgBouncer) loses prepared ones.
@@ -69,6 +80,7 @@ REASONS = {
     "ssl": "TLS failed",
     "certificate": "TLS failed",
     "closed the connection": "it hung up",
+    "pipelinemode": "psycopg's libpq is older than 14",
 }
 
 
@@ -80,6 +92,30 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
         """Wait as psycopg does, but not for ever: the server may be frozen."""
         return super().wait(_bounded(gen, time.monotonic() + self.patience), *args, **kwargs)
+
+    def write(self, first: bytes, second: bytes, values: Sequence[Value]) -> bytes | None:
+        """Do two statements in one transaction and one round trip; return the last one's value.
+
+        The values never become part of a statement's text: the server writes that into its log,
+        and shows it to those who may look. It logs values only if it is set to.
+
+        Raises: psycopg's errors.
+        """
+        # psycopg's own pipeline does the same; its pieces take half the time.
+        self.pgconn.enter_pipeline_mode()
+        self.pgconn.send_query_params(first, None)
+        blobs = [v if v is None or isinstance(v, bytes) else str(v).encode() for v in values]
+        raw = [isinstance(value, bytes) for value in values]
+        self.pgconn.send_query_params(second, blobs, [BYTEA * is_raw for is_raw in raw], raw)
+        self.pgconn.pipeline_sync()
+        results = self.wait(_results(self.pgconn))
+        if self.pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError("the server closed the connection")
+        self.pgconn.exit_pipeline_mode()
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise error_from_result(result)
+        return results[1].get_value(0, 0) if results[1].ntuples else None
 
     @property
     def alive(self) -> bool:
@@ -123,6 +159,7 @@ class Pool:
         }
         self._guard = threading.Lock()
         self._pool: _OwnPool | None = None
+        self._lent: WeakSet[Connection] = WeakSet()
         self._failed: tuple[float, str, str] = (0.0, "", "")
         _pools.add(self)
 
@@ -131,15 +168,18 @@ class Pool:
         """Lend a connection; psycopg's errors become StoreUnavailable."""
         pool, connection = self._take()
         try:
+            self._lent.add(connection)
             yield connection
         except psycopg.Error as error:
             if error.sqlstate in ("42P01", "3F000"):
                 self._drop(pool)  # the next call makes the tables, or says why it cannot
             raise self.failure(error) from None
         finally:
-            if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            status = connection.pgconn.transaction_status, connection.pgconn.pipeline_status
+            if status != IDLE:
                 connection.close()  # in the middle of something, or broken
                 self._drop(pool)
+            self._lent.discard(connection)
             pool.putconn(connection)
 
     @contextmanager
@@ -180,24 +220,30 @@ class Pool:
         )
 
     def _take(self) -> tuple[_OwnPool, Connection]:
-        for _ in range(TRIES):
+        tries, until = TRIES, time.monotonic() + WAIT
+        while tries:
             pool = self._opened()
             try:
-                connection = pool.getconn()
+                connection = pool.getconn(TURN)
             except psycopg_pool.PoolClosed:
-                continue  # another thread found a dead connection in it, or called `close`
+                pass  # another thread found a dead connection in it, or called `close`
             except psycopg_pool.PoolTimeout:
-                if pool.get_stats().get("pool_size", 0) < SIZE:  # it finds no server, not no place
-                    self._drop(pool)
+                if not self._hopeless(pool, late=time.monotonic() > until):
                     continue
-                raise StoreUnavailable(
-                    f"{self.name} had no free connection for {WAIT:.0f} seconds"
-                ) from None
-            if connection.alive:
-                return pool, connection
-            connection.close()
+            else:
+                if connection.alive:
+                    return pool, connection
+                connection.close()
             self._drop(pool)
+            tries -= 1
         raise StoreUnavailable(f"{self.name} hangs up on every connection")
+
+    def _hopeless(self, pool: _OwnPool, *, late: bool) -> bool:
+        """Tell whether it finds no server, or lost connections to Ctrl-C: our own try says more."""
+        if late and len(self._lent) >= SIZE:
+            raise StoreUnavailable(f"{self.name} had no free connection for {WAIT:.0f} seconds")
+        found = pool.get_stats()
+        return late or ("connections_errors" in found and found.get("pool_size", 0) <= 1)
 
     def _opened(self) -> _OwnPool:
         pool = self._pool
@@ -238,6 +284,15 @@ def _parts(url: str) -> dict[str, str]:
             " in the password, write %40 for @ and %2F for /.",
         )
     return parts
+
+
+def _results(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:
+    yield from send(pgconn)
+    found: list[PGresult] = []
+    # One of each statement, and one of the end; or none, for ever, when the server has hung up.
+    while len(found) < 3 and pgconn.status == ConnStatus.OK:  # noqa: PLR2004 - see above
+        found += yield from fetch_many(pgconn)
+    return found
 
 
 def _bounded(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
