@@ -263,6 +263,9 @@ def test_corrupt_entries_are_left_until_a_new_login(store, chain, caplog, rubbis
             call()
         assert "tok-3n" not in str(caught.value)
         assert chain.get_password(entry, "trakt-auth") == rubbish
+    with pytest.raises(StoreConflict):
+        put(store, "z", replacing=0)
+    assert chain.get_password(entry, "trakt-auth") == rubbish
     assert put(store, "new") > version
     assert store.load(KEY).payload == "new"
     assert store.accounts("client") == ["default"]

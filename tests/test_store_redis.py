@@ -766,6 +766,22 @@ def test_a_record_without_its_version(redis_server: Server, store: RedisStore) -
     put(store, "x")
     redis_server.command("HDEL", RECORD, "version")
     refused([lambda: store.load(KEY)], "not readable", StoreCorrupt)
+    with pytest.raises(StoreConflict):
+        put(store, "y", replacing=0)
+    put(store, "a new login")
+    assert payload(store) == "a new login"
+
+
+def test_a_record_without_its_payload(redis_server: Server, store: RedisStore) -> None:
+    """What `load` takes for nothing `save` does too; else a writer would go round for ever."""
+    put(store, "x")
+    redis_server.command("HDEL", RECORD, "payload")
+    refused([lambda: store.load(KEY)], "not readable", StoreCorrupt)
+    with pytest.raises(StoreConflict):
+        put(store, "y", replacing=0)
+    redis_server.command("HDEL", RECORD, "version", "end")
+    assert store.load(KEY) is None
+    assert put(store, "y", replacing=0)
 
 
 def test_a_name_that_is_not_ours(redis_server: Server, store: RedisStore) -> None:

@@ -76,10 +76,15 @@ class KeyringStore:
         """
         name = _name(key)
         with only_writer(self.path, WHAT, WAIT):
-            there = self._read(name, aside=replacing is None)
+            try:
+                there = self._read(name, aside=replacing is None)
+            except StoreCorrupt:
+                if replacing != NOTHING:
+                    raise
+                raise _conflict(key) from None  # unreadable, but surely not nothing
             version = there.version if there and there.text else NOTHING
             if replacing is not None and replacing != version:
-                raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+                raise _conflict(key)
             # The list first: a name without a record is harmless, a record without a name is not.
             version = self._count(key, there, aside=replacing is None)
             self._keychain.write(name, version, _dump(payload, expires_at), after=there)
@@ -158,6 +163,10 @@ class KeyringStore:
                     file.write(f"The tokens are in the OS keychain, service {self.service!a}.\n")
             except OSError as error:
                 raise unavailable(WHAT, self.path, "written", error) from None
+
+
+def _conflict(key: AccountKey) -> StoreConflict:
+    return StoreConflict(f"Account {key.account!r} was changed by somebody else")
 
 
 # -- texts --------------------------------------------------------------------------------------

@@ -32,9 +32,10 @@ FORMAT = "1"
 SAVE = """
 local format = redis.call('GET', KEYS[1])
 if format and format ~= ARGV[1] then return 'newer' end
-local there = redis.call('HMGET', KEYS[4], 'version', 'written')
+local there = redis.call('HMGET', KEYS[4], 'version', 'written', 'payload', 'end')
+local nothing = not (there[1] or there[3] or there[4]) and '0'
 if there[2] == ARGV[6] then return there[1] end
-if ARGV[5] ~= '' and (there[1] or '0') ~= ARGV[5] then return false end
+if ARGV[5] ~= '' and (there[1] or nothing) ~= ARGV[5] then return false end
 local time = redis.call('TIME')
 local version = time[1] * 1000000 + time[2]
 for _, text in ipairs({redis.call('GET', KEYS[5]) or '', there[1] or ''}) do
@@ -92,7 +93,7 @@ class RedisStore:
         Raises: StoreUnavailable, StoreCorrupt.
         """
         fields = self._read(key.client_id, "HMGET", _record(key), "payload", "version", "end")
-        return None if fields[0] is None else _stored(key, *fields)
+        return None if fields == [None, None, None] else _stored(key, *fields)
 
     def save(
         self,
@@ -209,7 +210,7 @@ def _stored(key: AccountKey, payload: bytes, version: bytes, end: bytes) -> Stor
             version=int(version),
             expires_at=from_micros(int(end)) if end else None,
         )
-    except (StoreCorrupt, TypeError, ValueError, OverflowError):
+    except (AttributeError, StoreCorrupt, TypeError, ValueError, OverflowError):
         # Not chained: the cause would carry the payload.
         raise StoreCorrupt(
             f"The record of account {key.account!r} in Redis is not readable",
