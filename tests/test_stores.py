@@ -974,10 +974,10 @@ def test_a_file_system_without_real_locks_is_refused(
 
     monkeypatch.setattr(fcntl, "flock", flock)
     store = FileStore(str(tmp_path / "tokens"))
-    with pytest.raises(StoreUnavailable, match="Function not implemented"):
-        store.lock(KEY).acquire()
-    with pytest.raises(StoreUnavailable, match="Function not implemented"):
-        put(store, "x")
+    for call in (store.lock(KEY).acquire, partial(put, store, "x")):
+        with pytest.raises(StoreUnavailable, match="Function not implemented") as caught:
+            call()
+        assert "local disk" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

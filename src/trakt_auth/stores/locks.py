@@ -7,6 +7,7 @@ The stores that keep files import this file; it imports `disk` and lower layers.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Generator
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 __all__ = ["FileStoreLock", "account_lock", "only_writer"]
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+ELSEWHERE = (
+    "Its file system has no real locks: put the store on a local disk, or use one that needs none,"
+    " e.g. postgresql://..."
+)
 
 
 def account_lock(path: str, key: AccountKey) -> FileStoreLock:
@@ -46,6 +53,8 @@ def only_writer(path: str, what: str, wait: float) -> Generator[None, None, None
     except Timeout:
         raise LockTimeout(f"The {what} {path} has been locked for {wait:.0f} seconds") from None
     except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise _unusable(f"{path}.lock", error) from None
         raise unavailable(what, path, "written", error) from None
     try:
         yield
@@ -74,9 +83,7 @@ class FileStoreLock:
         except Timeout:
             return False
         except OSError as error:
-            raise StoreUnavailable(
-                f"The lock file {self._path} cannot be used: {error.strerror or error}"
-            ) from None
+            raise _unusable(self._path, error) from None
         self._lock = lock
         return True
 
@@ -89,6 +96,13 @@ class FileStoreLock:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _unusable(path: str, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The lock file {path} cannot be used: {error.strerror or error}",
+        hint=ELSEWHERE if error.errno in NO_LOCKS else None,
+    )
 
 
 def _file_lock(path: str) -> BaseFileLock:
