@@ -746,16 +746,23 @@ assert os.wait()[1] == 0
 
 
 def test_a_sign_out_beside_a_refresh_leaves_no_token_behind(url, clock, issue):
-    with Client(APP, endpoints=Endpoints.at(url), clock=clock) as client:
-        client.adopt(issue())
-        remember = client._remember
+    """It lands as soon as the refresh, which has just been saved, lets go of the guard."""
+    store = open_store("memory:")
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
+        token = client.adopt(issue())
+        guard = client._guard
 
-        def late(account, mark, token):
-            client._remember = remember
-            client.revoke()
-            return remember(account, mark, token)
+        class SignOutAfterwards:
+            def __enter__(self):
+                guard.acquire()
 
-        client._remember = late
-        client.refresh()
+            def __exit__(self, *_):
+                guard.release()
+                client._guard = guard
+                store.delete(AccountKey(APP.client_id, "default"))
+                client._publish(TokenRevoked(account="default"))
+
+        client._guard = SignOutAfterwards()
+        client._publish(TokenRefreshed(account="default", token=token))
         with pytest.raises(LoginRequired):
             client.token()

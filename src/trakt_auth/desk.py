@@ -202,10 +202,12 @@ class Desk:
     def _mark(self, account: str) -> int:
         return self._marks.get(account, 0)
 
-    def _remember(self, account: str, mark: int, token: Token) -> Token:
+    def _until(self, account: str, token: Token) -> datetime:
         until = token.due_at(account)
-        if account in self._retries:
-            until = min(until, self._clock.now().wall + UNSAVED)
+        return min(until, self._clock.now().wall + UNSAVED) if account in self._retries else until
+
+    def _remember(self, account: str, mark: int, token: Token) -> Token:
+        until = self._until(account, token)
         # What another thread has done meanwhile is newer than what this one has read.
         with self._guard:
             if mark == self._mark(account):
@@ -221,11 +223,14 @@ class Desk:
     def _publish(self, event: Event) -> None:
         if isinstance(event, events.TokenUnsaved):
             self._retries.add(event.account)
-        with self._guard:
-            mark = self._marks[event.account] = self._mark(event.account) + 1
-            self._known.pop(event.account, None)
+        known = None
         if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
-            self._remember(event.account, mark, event.token)
+            known = event.token, self._until(event.account, event.token)
+        with self._guard:
+            self._marks[event.account] = self._mark(event.account) + 1
+            self._known.pop(event.account, None)
+            if known is not None:
+                self._known[event.account] = known
         for callback in tuple(self._subscribers):
             try:
                 callback(event)
