@@ -36,7 +36,6 @@ from trakt_auth.stores.encryption import generate_key
 
 CONSOLE = Console()
 STORES = ("file", "sqlite", "sealed", "keyring", "postgresql", "redis")
-KEEPS = ("file", "sqlite", "sealed", "postgresql", "redis")
 LEASE = 1.0  # seconds
 ROUNDS, KILLS, SIGNALS, CYCLES = 100, 1000, 200, 400
 
@@ -85,7 +84,7 @@ def storm(kinds: tuple[str, ...] = STORES) -> None:
         )
         for crowd, count, hold, rounds in (
             ("threads", 50, 0.0, ROUNDS),
-            ("coroutines", 250, 0.0, ROUNDS // 4),
+            ("coroutines", 250, 0.0, ROUNDS),
             ("threads", 50, LEASE * 2, 3),
         ):
             if hold and kind not in ("postgresql", "redis"):
@@ -105,12 +104,12 @@ def storm(kinds: tuple[str, ...] = STORES) -> None:
         CONSOLE.print(table)
 
 
-def kill(kinds: tuple[str, ...] = KEEPS) -> None:
+def kill(kinds: tuple[str, ...] = STORES) -> None:
     """Kill -9 at random moments of a refresh; after each the next one asks."""
     tallies("kill -9", kinds, LEASE, KILLS, proving.kills)
 
 
-def signals(kinds: tuple[str, ...] = KEEPS) -> None:
+def signals(kinds: tuple[str, ...] = STORES) -> None:
     """SIGINT and SIGTERM, in turns, at random moments of a refresh."""
     tallies("signal", kinds, None, SIGNALS, proving.signals)
 

@@ -99,7 +99,9 @@ class Shared(Keychain):
             fcntl.flock(guard, fcntl.LOCK_EX)
             entries = json.loads(self.path.read_text()) if self.path.exists() else {}
             yield entries
-            self.path.write_text(json.dumps(entries))
+            new = self.path.with_suffix(".new")  # a real one outlives who is killed in between
+            new.write_text(json.dumps(entries))
+            new.replace(self.path)
 
     def get_password(self, service, username):
         with self.all() as entries:
