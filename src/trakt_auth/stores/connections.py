@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakSet
 
 from trakt_auth.errors import LockTimeout, StoreCorrupt, StoreError, StoreUnavailable
 from trakt_auth.stores.disk import PRIVATE, first_version, sync_folder, unavailable
 
 __all__ = ["Line", "close_all", "corrupt", "create"]
+
+T = TypeVar("T")
 
 WAIT = 10.0  # seconds; a write takes milliseconds, so waiting longer means a stuck program
 WHAT = "token database"
@@ -62,12 +66,21 @@ class Line:
         self._file: tuple[int, int] | None = None
         _lines.add(self)
 
-    @contextmanager
-    def use(self) -> Generator[sqlite3.Connection | None, None, None]:
-        """Lend the connection, None when there is no database; sqlite3's errors become ours."""
-        with self.guarded():
+    def use(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Return what `work` makes of the connection, None when there is no database.
+
+        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        """
+        asked = time.monotonic()
+        # A transaction belongs to a connection, not to a thread. Ctrl-C can come between any two
+        # calls, but never between `with` and a plain lock.
+        with self.guard:
+            # One writer is stopped after this time; those behind it are not to wait their turns.
+            if time.monotonic() - asked > WAIT:
+                raise _busy(self.path)
             try:
-                yield self._open()
+                database = self._open()
+                return None if database is None else work(database)
             except sqlite3.Error as error:
                 failure = _failure(self.path, error)
                 if not isinstance(failure, LockTimeout):
@@ -76,15 +89,23 @@ class Line:
             except OSError as error:
                 raise unavailable(WHAT, self.path, "used", error) from None
 
-    @contextmanager
-    def guarded(self) -> Generator[None, None, None]:
-        """Exclude the other threads: a transaction belongs to a connection, not to a thread."""
-        if not self.guard.acquire(timeout=WAIT):
-            raise _busy(self.path)
-        try:
-            yield
-        finally:
-            self.guard.release()
+    def change(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do the same in one transaction, which is undone when `work` raises."""
+
+        def whole(database: sqlite3.Connection) -> T:
+            try:
+                # IMMEDIATE: a reader that became a writer could fail without having waited.
+                database.execute("BEGIN IMMEDIATE")
+                result = work(database)
+                database.execute("COMMIT")
+                return result
+            finally:
+                if database.in_transaction:
+                    # If this fails as well, the connection is closed, which does the same.
+                    with suppress(sqlite3.Error):
+                        database.execute("ROLLBACK")
+
+        return self.use(whole)
 
     def close(self) -> None:
         """Close the connection if there is one."""
@@ -106,7 +127,8 @@ class Line:
             self.close()
             return None
         here = (found.st_dev, found.st_ino)
-        if self._database is None or here != self._file:
+        # In a transaction: Ctrl-C came before it could be undone.
+        if self._database is None or here != self._file or self._database.in_transaction:
             self.close()
             if found.st_mode & 0o077 and os.name != "nt":
                 os.chmod(self.path, PRIVATE)  # a backup was copied back, say

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 from weakref import finalize
@@ -44,9 +42,8 @@ class SqliteStore:
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         sql = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND account = ?"
-        with self._reader.use() as database:
-            row = database and database.execute(sql, key_bytes(key)).fetchone()
-            return self._stored(*row) if row else None
+        row = self._reader.use(lambda database: database.execute(sql, key_bytes(key)).fetchone())
+        return self._stored(*row) if row else None
 
     def save(
         self,
@@ -81,12 +78,8 @@ class SqliteStore:
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        with self._writer.use() as database:
-            if database:
-                with _transaction(database):
-                    database.execute(
-                        "DELETE FROM records WHERE client_id = ? AND account = ?", key_bytes(key)
-                    )
+        sql = "DELETE FROM records WHERE client_id = ? AND account = ?"
+        self._writer.change(lambda database: database.execute(sql, key_bytes(key)))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
         """Return a lock that has not been taken yet."""
@@ -112,17 +105,16 @@ class SqliteStore:
         return self._accounts(sql, to_bytes(client_id), to_micros(before), limit)
 
     def _accounts(self, sql: str, *values: bytes | int) -> list[str]:
-        with self._reader.use() as database:
-            rows = database.execute(sql, values) if database else ()
-            try:
-                return [to_text(account) for (account,) in rows]
-            except (AttributeError, ValueError):
-                raise connections.corrupt(self.path) from None
+        rows = self._reader.use(lambda database: database.execute(sql, values).fetchall())
+        try:
+            return [to_text(account) for (account,) in rows or ()]
+        except (AttributeError, ValueError):
+            raise connections.corrupt(self.path) from None
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
         for line in (self._reader, self._writer):
-            with line.guarded():
+            with line.guard:
                 line.close()
 
     def _stored(self, payload: bytes, version: int, end: int | None) -> Stored:
@@ -135,25 +127,25 @@ class SqliteStore:
 
     def _put(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
         """Write a record; None when there is no database."""
-        with self._writer.use() as database:
-            if database is None:
-                return None
-            with _transaction(database):
-                sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
-                row = database.execute(sql, values[:2]).fetchone()
-                if replacing is not None and replacing != (row[0] if row else NOTHING):
-                    raise _conflict(values)
-                # A counter of its own never goes back, whatever is deleted.
-                database.execute("UPDATE counter SET version = version + 1")
-                (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
-                if not isinstance(version, int):
-                    raise connections.corrupt(self.path)
-                database.execute(
-                    "REPLACE INTO records (client_id, account, expires_at, payload, version)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (*values, version),
-                )
-                return version
+
+        def put(database: sqlite3.Connection) -> int:
+            sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
+            row = database.execute(sql, values[:2]).fetchone()
+            if replacing is not None and replacing != (row[0] if row else NOTHING):
+                raise _conflict(values)
+            # A counter of its own never goes back, whatever is deleted.
+            database.execute("UPDATE counter SET version = version + 1")
+            (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
+            if not isinstance(version, int):
+                raise connections.corrupt(self.path)
+            database.execute(
+                "REPLACE INTO records (client_id, account, expires_at, payload, version)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (*values, version),
+            )
+            return version
+
+        return self._writer.change(put)
 
     def _put_anew(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
         with only_writer(self.path, connections.WHAT, connections.WAIT):
@@ -173,17 +165,3 @@ class SqliteStore:
 
 def _conflict(values: tuple[Any, ...]) -> StoreConflict:
     return StoreConflict(f"Account {to_text(values[1])!r} was changed by somebody else")
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Generator[None, None, None]:
-    # IMMEDIATE: a reader that became a writer could fail without having waited.
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    finally:
-        if database.in_transaction:
-            # If this fails as well, the connection is closed, which does the same.
-            with suppress(sqlite3.Error):
-                database.execute("ROLLBACK")
