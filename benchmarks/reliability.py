@@ -408,7 +408,9 @@ class RawPostgres:
         import trakt_auth.stores.postgres as ours
 
         self.sql, self.names = ours, (b"emulator", b"ann")
-        self.pool = ConnectionPool(here.store, min_size=1, open=True, kwargs={"autocommit": True})
+        # Nothing is prepared, as PgBouncer may want it.
+        settings = {"autocommit": True, "prepare_threshold": None}
+        self.pool = ConnectionPool(here.store, min_size=1, open=True, kwargs=settings)
 
     def start(self, payload: str) -> None:
         self.payload = payload.encode()
@@ -451,7 +453,8 @@ class RawRedis:
         self.redis.hset("raw", mapping={"p": payload, "v": 1, "e": 1})
 
     def load(self) -> object:
-        return self.redis.hmget("raw", "p", "v", "e")
+        with self.redis.pipeline(transaction=False) as together:
+            return together.get("raw format").hmget("raw", "p", "v", "e").execute()
 
     def cycle(self) -> None:
         self.redis.set("lock", "me", nx=True, px=60000)

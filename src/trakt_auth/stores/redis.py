@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -185,6 +186,7 @@ class RedisStore:
         return answer
 
 
+@lru_cache
 def _key(client_id: str, what: str) -> bytes:
     # The braces are the hash tag; the application's own name could hold some as well.
     tag = sha256(to_bytes(client_id)).hexdigest()[:32]
