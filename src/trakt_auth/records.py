@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import StoreCorrupt, StoreUnavailable
+from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
 from trakt_auth.tokens import Token
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Outcome",
     "Record",
     "Stored",
+    "changed",
     "due_first",
     "fingerprint",
     "no_key",
@@ -57,6 +58,11 @@ class Stored:
     payload: str = field(repr=False)
     version: int
     expires_at: datetime | None = None
+
+
+def changed(key: AccountKey) -> StoreConflict:
+    """Return the error for a save that was to replace another version than there is."""
+    return StoreConflict(f"Account {key.account!r} was changed by somebody else")
 
 
 def due_first(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, due_first
+from trakt_auth.errors import StoreCorrupt, StoreUnavailable
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed, due_first
 from trakt_auth.stores.disk import PRIVATE, first_version, move_aside, sync_folder, unavailable
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
 
@@ -68,7 +68,7 @@ class FileStore:
             content = self._read() if replacing is not None else self._read_or_move_aside()
             there = content.records.get(key)
             if replacing is not None and replacing != (there.version if there else NOTHING):
-                raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+                raise changed(key)
             content.version += 1
             content.records[key] = Stored(
                 payload=payload, version=content.version, expires_at=expires_at

@@ -16,8 +16,8 @@ import os
 from datetime import UTC, datetime
 from typing import cast
 
-from trakt_auth.errors import StoreConflict, StoreCorrupt
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, due_first
+from trakt_auth.errors import StoreCorrupt
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed, due_first
 from trakt_auth.stores.disk import PRIVATE, first_version, unavailable
 from trakt_auth.stores.keychain import Keychain, Place, corrupt
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
@@ -81,10 +81,10 @@ class KeyringStore:
             except StoreCorrupt:
                 if replacing != NOTHING:
                     raise
-                raise _conflict(key) from None  # unreadable, but surely not nothing
+                raise changed(key) from None  # unreadable, but surely not nothing
             version = there.version if there and there.text else NOTHING
             if replacing is not None and replacing != version:
-                raise _conflict(key)
+                raise changed(key)
             # The list first: a name without a record is harmless, a record without a name is not.
             version = self._count(key, there, aside=replacing is None)
             self._keychain.write(name, version, _dump(payload, expires_at), after=there)
@@ -163,10 +163,6 @@ class KeyringStore:
                     file.write(f"The tokens are in the OS keychain, service {self.service!a}.\n")
             except OSError as error:
                 raise unavailable(WHAT, self.path, "written", error) from None
-
-
-def _conflict(key: AccountKey) -> StoreConflict:
-    return StoreConflict(f"Account {key.account!r} was changed by somebody else")
 
 
 # -- texts --------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ import math
 import threading
 from datetime import datetime
 
-from trakt_auth.errors import StoreConflict
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, due_first
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed, due_first
 
 __all__ = ["MemoryStore"]
 
@@ -44,7 +43,7 @@ class MemoryStore:
         with self._guard:
             there = self._records.get(key)
             if replacing is not None and replacing != (there.version if there else NOTHING):
-                raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+                raise changed(key)
             self._version += 1
             self._records[key] = Stored(
                 payload=payload, version=self._version, expires_at=expires_at

@@ -13,8 +13,8 @@ from typing import Any, LiteralString
 from weakref import finalize
 
 import trakt_auth.stores.postgres_schema as schema
-from trakt_auth.errors import StoreConflict, StoreCorrupt
-from trakt_auth.records import LEASE, AccountKey, Stored
+from trakt_auth.errors import StoreCorrupt
+from trakt_auth.records import LEASE, AccountKey, Stored, changed
 from trakt_auth.stores.doubts import Doubts
 from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.leases import Lease
@@ -131,7 +131,7 @@ class PostgresStore:
             if version is None and doubtful:
                 version = self._write(OURS, *names, written)
         if version is None:
-            raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+            raise changed(key)
         return int(version)
 
     def delete(self, key: AccountKey) -> None:

@@ -16,8 +16,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
-from trakt_auth.records import LEASE, AccountKey, Stored
+from trakt_auth.errors import StoreCorrupt, StoreUnavailable
+from trakt_auth.records import LEASE, AccountKey, Stored, changed
 from trakt_auth.stores.doubts import Doubts
 from trakt_auth.stores.encoding import from_micros, to_bytes, to_micros, to_text
 from trakt_auth.stores.leases import Lease
@@ -122,7 +122,7 @@ class RedisStore:
         with self._doubts.name(key.client_id, *values) as (written, _):
             version = self._server.run(SAVE, keys, *values, written)
         if version is None:
-            raise StoreConflict(f"Account {key.account!r} was changed by somebody else")
+            raise changed(key)
         _check(version != b"newer")
         return int(version)
 

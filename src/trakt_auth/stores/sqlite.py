@@ -13,8 +13,8 @@ from typing import Any
 from weakref import finalize
 
 import trakt_auth.stores.connections as connections
-from trakt_auth.errors import StoreConflict, StoreCorrupt
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored
+from trakt_auth.errors import StoreCorrupt
+from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed
 from trakt_auth.stores.disk import move_aside
 from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
@@ -60,17 +60,17 @@ class SqliteStore:
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         end = None if expires_at is None else to_micros(expires_at)
-        values = (*key_bytes(key), end, to_bytes(payload))
+        values = (end, to_bytes(payload))
         try:
-            version = self._put(values, replacing)
+            version = self._put(key, values, replacing)
         except StoreCorrupt:
             if replacing is not None:
                 raise
             version = None
         if version is None and not replacing:
-            version = self._put_anew(values, replacing)
+            version = self._put_anew(key, values, replacing)
         if version is None:
-            raise _conflict(values)
+            raise changed(key)
         return version
 
     def delete(self, key: AccountKey) -> None:
@@ -125,14 +125,14 @@ class SqliteStore:
             # Not chained: the cause would carry the payload.
             raise connections.corrupt(self.path) from None
 
-    def _put(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
+    def _put(self, key: AccountKey, values: tuple[Any, ...], replacing: int | None) -> int | None:
         """Write a record; None when there is no database."""
 
         def put(database: sqlite3.Connection) -> int:
             sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
-            row = database.execute(sql, values[:2]).fetchone()
+            row = database.execute(sql, key_bytes(key)).fetchone()
             if replacing is not None and replacing != (row[0] if row else NOTHING):
-                raise _conflict(values)
+                raise changed(key)
             # A counter of its own never goes back, whatever is deleted.
             database.execute("UPDATE counter SET version = version + 1")
             (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
@@ -141,17 +141,19 @@ class SqliteStore:
             database.execute(
                 "REPLACE INTO records (client_id, account, expires_at, payload, version)"
                 " VALUES (?, ?, ?, ?, ?)",
-                (*values, version),
+                (*key_bytes(key), *values, version),
             )
             return version
 
         return self._writer.change(put)
 
-    def _put_anew(self, values: tuple[Any, ...], replacing: int | None) -> int | None:
+    def _put_anew(
+        self, key: AccountKey, values: tuple[Any, ...], replacing: int | None
+    ) -> int | None:
         with only_writer(self.path, connections.WHAT, connections.WAIT):
             try:
                 # Once more: somebody else may have done all this before we had the lock.
-                version = self._put(values, replacing)
+                version = self._put(key, values, replacing)
             except StoreCorrupt:
                 if replacing is not None:
                     raise
@@ -159,9 +161,5 @@ class SqliteStore:
                 version = None
             if version is None:
                 connections.create(self.path)
-                version = self._put(values, replacing)
+                version = self._put(key, values, replacing)
             return version
-
-
-def _conflict(values: tuple[Any, ...]) -> StoreConflict:
-    return StoreConflict(f"Account {to_text(values[1])!r} was changed by somebody else")
