@@ -760,9 +760,35 @@ def test_a_sign_out_beside_a_refresh_leaves_no_token_behind(url, clock, issue):
                 guard.release()
                 client._guard = guard
                 store.delete(AccountKey(APP.client_id, "default"))
-                client._publish(TokenRevoked(account="default"))
+                client._heed(TokenRevoked(account="default"))
 
         client._guard = SignOutAfterwards()
-        client._publish(TokenRefreshed(account="default", token=token))
+        client._heed(TokenRefreshed(account="default", token=token))
         with pytest.raises(LoginRequired):
             client.token()
+
+
+def test_a_sign_out_before_a_refresh_has_landed_leaves_no_token_behind(url, clock, issue):
+    store, told = open_store("memory:"), []
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
+        client.adopt(issue())
+        lock = store.lock
+
+        def lock_of_a_refresh(key, *, lease):
+            taken = lock(key, lease=lease)
+            release = taken.release
+
+            def release_and_sign_out():
+                release()
+                store.lock = lock
+                client.revoke()
+
+            taken.release = release_and_sign_out
+            return taken
+
+        store.lock = lock_of_a_refresh
+        client.subscribe(lambda event: told.append(type(event)))
+        client.refresh()
+        with pytest.raises(LoginRequired):
+            client.token()
+        assert sorted(told, key=str) == [TokenRefreshed, TokenRevoked]

@@ -279,27 +279,27 @@ class TestRevoke:
         return Script(flows.revoke(CONTEXT, account="default"))
 
     def forgotten(self, script):
-        event = script.seen[-1]
+        (event,) = [step for step in script.seen if isinstance(step, Notify)]
         (save,) = [step for step in script.seen if isinstance(step, Save)]
         return save.payload is None and event.event == TokenRevoked(account="default")
 
     def test_forgets_and_tells_trakt(self):
         script = self.revoke()
         ok = (Send, answer(200))
-        script.run((Hold, True), (Load, self.KEPT), (Save, 0), ok, ok, (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Notify, None), ok, ok)
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
         assert self.forgotten(script)
 
     def test_forgets_even_if_trakt_cannot_be_reached(self):
         script = self.revoke()
-        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Send, DOWN), (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Notify, None), (Send, DOWN))
         assert self.forgotten(script)
 
     @pytest.mark.parametrize("fault", [Unavailable("down"), answer(401), answer(503)])
     def test_a_refusal_of_one_token_does_not_spare_the_other(self, fault):
         script = self.revoke()
         both = [(Send, fault), (Send, answer(200))]
-        script.run((Hold, True), (Load, self.KEPT), (Save, 0), *both, (Notify, None))
+        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Notify, None), *both)
         assert self.forgotten(script)
 
     def test_a_record_that_cannot_be_read_can_be_forgotten(self):
@@ -311,7 +311,7 @@ class TestRevoke:
     def test_forgets_even_while_somebody_else_holds_the_account(self):
         script = self.revoke()
         busy, ok = LockTimeout("busy"), (Send, answer(200))
-        script.run((Hold, busy), (Load, self.KEPT), (Save, 0), ok, ok, (Notify, None))
+        script.run((Hold, busy), (Load, self.KEPT), (Save, 0), (Notify, None), ok, ok)
         assert self.forgotten(script)
 
     def test_tells_trakt_even_if_nothing_can_be_forgotten(self):
@@ -329,7 +329,7 @@ class TestRevoke:
         aside = stored(Record(token=token(2)), version=7)
         forgets = [(PutAside, None), (Load, kept), *([(Save, 0)] if kept else [])]
         tells = [ok, ok, ok, ok] if kept else [ok, ok]
-        script.run((Hold, True), (Recall, aside), *forgets, *tells, (Notify, None))
+        script.run((Hold, True), (Recall, aside), *forgets, (Notify, None), *tells)
         assert [body["token"] for body in sent(script)][:2] == ["r2", "a2"]
         (put,) = [step for step in script.seen if isinstance(step, PutAside)]
         assert (put.payload, put.replacing) == (None, 7)
@@ -337,10 +337,10 @@ class TestRevoke:
     def test_what_was_put_aside_and_cannot_be_read_is_forgotten_too(self):
         script, ok = self.revoke(), (Send, answer(200))
         forgets = [(Recall, StoreCorrupt("x")), (PutAside, None), (Load, self.KEPT), (Save, 0)]
-        script.run((Hold, True), *forgets, ok, ok, (Notify, None))
+        script.run((Hold, True), *forgets, (Notify, None), ok, ok)
         script = self.revoke()
         damaged = (Recall, Stored(payload="{", version=7))
-        script.run((Hold, True), damaged, *forgets[1:], ok, ok, (Notify, None))
+        script.run((Hold, True), damaged, *forgets[1:], (Notify, None), ok, ok)
         (put,) = [step for step in script.seen if isinstance(step, PutAside)]
         assert put.replacing == 7
 
@@ -355,7 +355,7 @@ class TestRevoke:
 
         kept = stored(Record(token=replace(token(), refresh_token=None)))
         self.revoke().run(
-            (Hold, True), (Load, kept), (Save, 0), (Send, answer(200)), (Notify, None)
+            (Hold, True), (Load, kept), (Save, 0), (Notify, None), (Send, answer(200))
         )
 
 

@@ -91,6 +91,7 @@ def hands(**changes):
             "spare": MemoryStore(),
             "clock": Clock(),
             "flights": Flights(),
+            "heed": lambda event: None,
             "publish": lambda event: None,
             "send_seconds": 80,
         }

@@ -113,6 +113,7 @@ class Desk:
             spare=self._spare,
             clock=self._clock,
             flights=flights.Flights(),
+            heed=self._heed,
             publish=self._publish,
             send_seconds=OFF_THE_NETWORK * self._timeout,
         )
@@ -220,7 +221,7 @@ class Desk:
             if known is not None and known[0].access_token == rejected:
                 del self._known[account]
 
-    def _publish(self, event: Event) -> None:
+    def _heed(self, event: Event) -> None:
         if isinstance(event, events.TokenUnsaved):
             self._retries.add(event.account)
         known = None
@@ -231,6 +232,8 @@ class Desk:
             self._known.pop(event.account, None)
             if known is not None:
                 self._known[event.account] = known
+
+    def _publish(self, event: Event) -> None:
         for callback in tuple(self._subscribers):
             try:
                 callback(event)

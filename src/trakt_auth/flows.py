@@ -190,23 +190,20 @@ def revoke(context: Context, *, account: str) -> Flow[None]:
 
 def _revoke(context: Context, account: str) -> Flow[None]:
     # Forgotten first: while Trakt takes its time to answer, somebody may sign in again.
-    key = context.key(account)
     tokens: list[Token] = []
-    found, failure = False, None
+    failure = None
     try:
-        found = yield from protected(_forget(context, key, tokens))
+        yield from protected(_forget(context, context.key(account), tokens))
     except StoreError as error:
         failure = error
     for token in tokens:
         yield from _tell_trakt(context, token)
     if failure is not None:
         raise failure
-    if found:
-        yield from notify(TokenRevoked(account=account))
 
 
-def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[bool]:
-    """Forget what is kept and what was put aside; tell whether there was anything.
+def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[None]:
+    """Forget what is kept and what was put aside.
 
     `tokens` gets what could be read, whether or not it could be forgotten.
     """
@@ -226,7 +223,8 @@ def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[bool
         yield from save(key, None, replacing=None)
     if failure is not None:
         raise failure
-    return aside or stored is not None
+    if aside or stored is not None:
+        yield from notify(TokenRevoked(account=key.account))
 
 
 def _forget_aside(key: AccountKey, tokens: list[Token]) -> Flow[bool]:

@@ -53,7 +53,9 @@ LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last on
 class Hands:
     """What flows are run with. `send_seconds` is how long a request can take at most.
 
-    `spare` keeps what `store` could not take.
+    `spare` keeps what `store` could not take. `heed` hears of an event at once, while the account
+    is still locked, so that events come in the order of what was written; `publish` is for others,
+    and hears of it when lock and flight are free again.
     """
 
     transport: Transport
@@ -62,6 +64,7 @@ class Hands:
     spare: TokenStore
     clock: Clock
     flights: Flights
+    heed: Callable[[Event], object]
     publish: Callable[[Event], object]
     send_seconds: float
 
@@ -260,6 +263,7 @@ def _start(step: Alone, hands: Hands) -> Flight | None:
 
 def _tell(event: Event | DevicePoll, hands: Hands, on_poll: OnPoll | None) -> None:
     if not isinstance(event, Pending | SlowDown | Granted):
+        hands.heed(event)
         hands.publish(event)
     elif on_poll is not None:
         on_poll(event)
