@@ -462,6 +462,8 @@ def test_a_transaction_that_could_not_be_undone(path: Path) -> None:
 
 
 INTERRUPTS = """
+assert "coverage" not in sys.modules
+
 def ring(*_):
     raise KeyboardInterrupt
 
@@ -484,7 +486,7 @@ assert store.load(KEY).payload == "y"
 
 def test_ctrl_c_leaves_nothing_locked(path: Path) -> None:
     # Unmeasured: coverage itself can be interrupted with a lock of its own taken.
-    with start(INTERRUPTS, path, COVERAGE_PROCESS_CONFIG="", COVERAGE_PROCESS_START="") as child:
+    with start(INTERRUPTS, path, measured=False) as child:
         try:
             child.communicate(timeout=60)
         finally:
@@ -538,14 +540,15 @@ def threads(count, work):
 """
 
 
-def start(script: str, path: Path, **environment: str) -> subprocess.Popen[str]:
+def start(script: str, path: Path, *, measured: bool = True) -> subprocess.Popen[str]:
     source = str(Path(connections.__file__).parents[2])
+    kept = {k: v for k, v in os.environ.items() if measured or not k.startswith("COVERAGE_")}
     return subprocess.Popen(
         [sys.executable, "-c", PREPARED + script, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": source} | environment,
+        env=kept | {"PYTHONPATH": source},
     )
 
 
