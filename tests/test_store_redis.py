@@ -762,10 +762,12 @@ def test_a_record_that_is_not_ours(
     assert payload(store) == "a new login"
 
 
-@pytest.mark.parametrize("field", ["version", "payload"])
-def test_half_a_record_is_not_nothing(redis_server: Server, store: RedisStore, field: str) -> None:
+@pytest.mark.parametrize("gone", [["version"], ["payload"], ["version", "payload"]])
+def test_half_a_record_is_not_nothing(
+    redis_server: Server, store: RedisStore, gone: list[str]
+) -> None:
     put(store, "x")
-    redis_server.command("HDEL", RECORD, field)
+    redis_server.command("HDEL", RECORD, *gone)
     refused([lambda: store.load(KEY)], "not readable", StoreCorrupt)
     with pytest.raises(StoreConflict):
         put(store, "y", replacing=0)
