@@ -305,6 +305,15 @@ def test_an_engine_that_is_away_is_neither_busy_nor_free(lease: Lease, engine: E
         lease.acquire()
 
 
+def test_a_lock_that_is_taken_after_a_fork_can_be_given_back(
+    lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # in the child
+    assert lease.acquire()
+    lease.release()
+    assert engine.owner == ""
+
+
 def test_a_forked_child_holds_nothing(
     lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -886,9 +886,12 @@ def test_connections_that_were_lost_to_ctrl_c(
     put(store, "x")
     pool = store._pool._pool
     assert pool is not None
-    for _ in range(2):
-        pool.getconn(10)  # and nobody gives it back
+    with store._pool.use(), store._pool.use():
+        pass
+    lost = [pool.getconn(10) for _ in range(2)]  # and nobody gives them back
     assert payload(store) == "x"
+    for connection in lost:
+        connection.close()
 
 
 def test_a_connection_keeps_no_state(store: PostgresStore) -> None:
