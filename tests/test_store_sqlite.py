@@ -331,6 +331,26 @@ def test_a_database_that_was_replaced_is_opened_anew(path: Path) -> None:
     assert put(store, "x") > version
 
 
+def test_a_reader_looks_at_the_file_ten_times_a_second(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(connections, "time", clock)
+    store, other = made(path, "old"), made(path.with_name("other.db"), "restored")
+    assert payload(store) == "old"
+    other.close()
+    path.with_name("other.db").rename(path)
+    assert payload(store) == "old"
+    clock.now += connections.LOOK
+    assert payload(store) == "restored"
+    # What was saved is read at once, though it stands in another file.
+    path.unlink()
+    assert payload(store) == "restored"
+    put(store, "new")
+    assert payload(store) == "new"
+    assert connections.LOOK <= 0.1  # seconds; less than anybody needs to change a file by hand
+
+
 def test_a_deleted_database_does_not_come_back_by_its_log(path: Path) -> None:
     old = SqliteStore(str(path))
     version = put(old, "old")

@@ -19,11 +19,12 @@ from weakref import WeakSet
 from trakt_auth.errors import LockTimeout, StoreCorrupt, StoreError, StoreUnavailable
 from trakt_auth.stores.disk import PRIVATE, first_version, sync_folder, unavailable
 
-__all__ = ["Line", "close_all", "corrupt", "create"]
+__all__ = ["LOOK", "Line", "close_all", "corrupt", "create"]
 
 T = TypeVar("T")
 
 WAIT = 10.0  # seconds; a write takes milliseconds, so waiting longer means a stuck program
+LOOK = 0.1  # seconds in which a reader may overlook that its file was replaced; a writer never does
 WHAT = "token database"
 APPLICATION_ID = 0x74724175  # "trAu"
 SCHEMA_VERSION = 1
@@ -58,8 +59,8 @@ NOT_OURS = (
 class Line:
     """One connection, opened when needed and reopened when the file was replaced; one user."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, *, look_every: float = 0) -> None:
+        self.path, self._look_every, self._look_at = path, look_every, 0.0
         self.guard = threading.Lock()
         self.forking = False
         self._database: sqlite3.Connection | None = None
@@ -76,10 +77,14 @@ class Line:
         # calls, but never between `with` and a plain lock.
         with self.guard:
             # One writer is stopped after this time; those behind it are not to wait their turns.
-            if time.monotonic() - asked > WAIT:
+            now = time.monotonic()
+            if now - asked > WAIT:
                 raise _busy(self.path)
             try:
-                database = self._open()
+                database = self._database
+                # In a transaction: Ctrl-C came before it could be undone.
+                if database is None or now >= self._look_at or database.in_transaction:
+                    database, self._look_at = self._open(), now + self._look_every
                 return None if database is None else work(database)
             except sqlite3.Error as error:
                 failure = _failure(self.path, error)
@@ -107,6 +112,10 @@ class Line:
 
         return self.use(whole)
 
+    def look(self) -> None:
+        """Let the next use see whether the file is still the same one, however soon it comes."""
+        self._look_at = 0.0
+
     def close(self) -> None:
         """Close the connection if there is one."""
         if self._database is not None:
@@ -127,7 +136,6 @@ class Line:
             self.close()
             return None
         here = (found.st_dev, found.st_ino)
-        # In a transaction: Ctrl-C came before it could be undone.
         if self._database is None or here != self._file or self._database.in_transaction:
             self.close()
             if found.st_mode & 0o077 and os.name != "nt":

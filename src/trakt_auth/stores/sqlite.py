@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from weakref import finalize
 
 import trakt_auth.stores.connections as connections
@@ -20,6 +21,10 @@ from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micr
 from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
 
 __all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+
+LOAD = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND account = ?"
 
 
 class SqliteStore:
@@ -33,7 +38,8 @@ class SqliteStore:
         # Resolved once, so that the two names of a linked database share its locks.
         self.path = os.path.realpath(os.path.expanduser(path))
         # Two connections: whoever reads need not wait for a thread that waits to write.
-        self._reader, self._writer = connections.Line(self.path), connections.Line(self.path)
+        self._reader = connections.Line(self.path, look_every=connections.LOOK)
+        self._writer = connections.Line(self.path)
         self._finalizer = finalize(self, connections.close_all, self._reader, self._writer)
 
     def load(self, key: AccountKey) -> Stored | None:
@@ -41,8 +47,7 @@ class SqliteStore:
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        sql = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND account = ?"
-        row = self._reader.use(lambda database: database.execute(sql, key_bytes(key)).fetchone())
+        row = self._reader.use(lambda database: database.execute(LOAD, key_bytes(key)).fetchone())
         return self._stored(*row) if row else None
 
     def save(
@@ -79,7 +84,7 @@ class SqliteStore:
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         sql = "DELETE FROM records WHERE client_id = ? AND account = ?"
-        self._writer.change(lambda database: database.execute(sql, key_bytes(key)))
+        self._change(lambda database: database.execute(sql, key_bytes(key)))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
         """Return a lock that has not been taken yet."""
@@ -145,7 +150,14 @@ class SqliteStore:
             )
             return version
 
-        return self._writer.change(put)
+        return self._change(put)
+
+    def _change(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        # Whoever saved reads what was saved: the writer may have found, or made, another file.
+        try:
+            return self._writer.change(work)
+        finally:
+            self._reader.look()
 
     def _put_anew(
         self, key: AccountKey, values: tuple[Any, ...], replacing: int | None
