@@ -346,9 +346,11 @@ class TestRevoke:
 
     def test_a_spare_store_that_is_away_does_not_keep_the_rest(self):
         script, ok, away = self.revoke(), (Send, answer(200)), StoreUnavailable("away")
+        forgets = [(Load, self.KEPT), (Save, 0), (Notify, None)]
         with pytest.raises(StoreUnavailable):
-            script.run((Hold, True), (Recall, away), (Load, self.KEPT), (Save, 0), ok, ok)
+            script.run((Hold, True), (Recall, away), *forgets, ok, ok)
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
+        assert self.forgotten(script)
 
     def test_a_token_without_refresh_token(self):
         from dataclasses import replace

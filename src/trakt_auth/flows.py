@@ -221,10 +221,10 @@ def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[None
         with suppress(StoreCorrupt):  # what cannot be read can be forgotten
             tokens.append(Record.from_stored(stored).token)
         yield from save(key, None, replacing=None)
-    if failure is not None:
-        raise failure
     if aside or stored is not None:
         yield from notify(TokenRevoked(account=key.account))
+    if failure is not None:
+        raise failure
 
 
 def _forget_aside(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
