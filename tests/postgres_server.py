@@ -26,14 +26,13 @@ import pytest
 PATIENCE = 30  # seconds for the server to start or to end
 # The last line wins; without fsync a crash of the machine would cost data, kill -9 does not.
 SETTINGS = """
-listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 max_connections = 200
 shared_buffers = 16MB
 fsync = off
 """
 # One role has to prove who it is, so that passwords can be tested; all others are believed.
-ACCESS = "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n"
+ACCESS = "host all guarded samenet scram-sha-256\nhost all all samenet trust\n"
 
 # Waits until nobody can write to it any more: then the tests are over, however they ended.
 WATCHER = """
@@ -52,8 +51,8 @@ shutil.rmtree(folder, ignore_errors=True)
 class Server:
     """One cluster, which can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.address = folder, address
         self._programs = programs()
         self._as: dict[str, object] = {"cwd": folder, "stdin": subprocess.DEVNULL}
         if os.geteuid() == 0:
@@ -61,14 +60,14 @@ class Server:
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
             self._as |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.bind((address, 0))
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
 
     @property
     def url(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://postgres@{self.address}:{self.port}/postgres"
 
     def create(self) -> None:
         command = [self._programs / "initdb", "-D", "data", "-U", "postgres", "-E", "UTF8"]
@@ -81,7 +80,8 @@ class Server:
         (self.folder / "data/pg_hba.conf").write_text(ACCESS)
 
     def start(self) -> None:
-        command = [self._programs / "postgres", "-D", "data", "-p", str(self.port)]
+        where = ["-D", "data", "-h", self.address, "-p", str(self.port)]
+        command = [self._programs / "postgres", *where]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **self._as)
         until = time.monotonic() + PATIENCE
@@ -148,11 +148,11 @@ def programs() -> Path:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
+def running(address: str = "127.0.0.1") -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="trakt-auth-postgres-"))
     command = [sys.executable, "-S", "-c", WATCHER, str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
-        server = Server(folder)
+        server = Server(folder, address)
         try:
             server.create()
             server.start()

@@ -22,25 +22,25 @@ SETTINGS = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
 class Server:
     """One server, which can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
-        self.folder, self._settings = folder, settings
+    def __init__(self, folder: Path, *settings: str, address: str = "127.0.0.1") -> None:
+        self.folder, self._settings, self.address = folder, settings, address
         # Bound, but never listening: nobody else is given the port, also while the server is down.
         self._port = socket.socket()
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind(("127.0.0.1", 0))
+        self._port.bind((address, 0))
         self.port = self._port.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.address}:{self.port}/0"
 
     def command(self, *words: object) -> object:
-        with redis.Redis(port=self.port) as client:
+        with redis.Redis(self.address, self.port) as client:
             return client.execute_command(*words)
 
     def start(self) -> None:
-        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        where = ["--port", str(self.port), "--bind", self.address, "--dir", str(self.folder)]
         self._process = subprocess.Popen(
             [program(), *where, *SETTINGS, *self._settings],
             stdin=subprocess.DEVNULL,
@@ -76,8 +76,8 @@ def program() -> str:
 
 
 @contextmanager
-def running(folder: Path, *settings: str) -> Iterator[Server]:
-    server = Server(folder, *settings)
+def running(folder: Path, *settings: str, address: str = "127.0.0.1") -> Iterator[Server]:
+    server = Server(folder, *settings, address=address)
     try:
         server.start()
         yield server
