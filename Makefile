@@ -9,7 +9,15 @@ PIP := -m pip --disable-pip-version-check -q install
 LOCK := uv pip compile -q -U --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url
 
-.PHONY: demo test check bench lock screenshots browser clean
+define from_debian
+	@command -v $(1) >/dev/null || { \
+		echo "Installing $(2) ..."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
+	} || { echo "Install $(2), then run this again: $(3)."; exit 1; }
+endef
+
+.PHONY: demo test check bench lock screenshots browser network clean
 
 demo: $(RUN_VENV)/.installed  ## watch a person being signed in, twice
 	@$(RUN_VENV)/bin/trakt-auth demo
@@ -27,19 +35,19 @@ check: $(DEV_VENV)/.installed  ## formatting, lint, types
 	$(DEV_VENV)/bin/pyright --stats
 
 browser:  # the pages are tested in a real one
-	@command -v chromium >/dev/null || { \
-		echo "Installing Chromium ..."; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	} || { echo "Install Chromium, then run this again: the pages are tested in it."; exit 1; }
+	$(call from_debian,chromium,chromium,the pages are tested in it)
+
+network:  # two hosts are two network namespaces
+	$(call from_debian,ip,iproute2,a benchmark makes networks with it)
 
 screenshots: $(DEV_VENV)/.installed browser  ## draw the pictures of the docs anew
 	$(DEV_VENV)/bin/python docs/screenshots.py
 
-bench: $(BENCH_VENV)/.installed $(BENCH_VENV)/trakt-py  ## figures, side by side with other libraries
+bench: $(BENCH_VENV)/.installed $(BENCH_VENV)/trakt-py network  ## figures, side by side with other libraries
 	$(BENCH_VENV)/bin/python benchmarks/run.py
 	$(BENCH_VENV)/bin/python benchmarks/emulator.py
 	$(BENCH_VENV)/bin/python benchmarks/reliability.py
+	$(BENCH_VENV)/bin/python benchmarks/hosts.py
 
 lock: $(DEV_VENV)/.installed  ## renew the locks from the ranges in pyproject.toml
 	$(DEV_VENV)/bin/python $(PIP) uv

@@ -16,8 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from rich.console import Console
@@ -28,8 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import postgres_server
 import proving
 import redis_server
-from proving import APP, STALE, Place
-from trakt_auth import Client, TokenNotSaved
+from proving import STALE, Place
 from trakt_auth.emulator import Emulator
 
 CONSOLE = Console()
@@ -118,7 +115,7 @@ def cuts(kinds: tuple[str, ...]) -> None:
             for number in range(CUTS):
                 account = f"cut off {number}"
                 proving.sign_in(emulator, replace(both[0], network=""), account, age=STALE)
-                with _unlucky(both[0], account) as pipe, proving.crowds(both[1]) as ask:
+                with proving.refreshing(both[0], account) as pipe, proving.crowds(both[1]) as ask:
                     assert pipe.recv() == "answered"
                     ip("link", "set", cable(both[0].network), "down")
                     before = proving.rotations(emulator), proving.replays(emulator)
@@ -139,40 +136,6 @@ def cuts(kinds: tuple[str, ...]) -> None:
             *(kind, str(CUTS), f"{served} of {of}", str(sent), str(kept), f"{waited:.0f}")
         )
     CONSOLE.print(table)
-
-
-@contextmanager
-def _unlucky(place: Place, account: str) -> Iterator[Connection]:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_refresh, args=(place, account, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    yield ours
-    process.join()
-
-
-def _refresh(place: Place, account: str, pipe: Connection) -> None:
-    """Refresh, and say so when the answer is here; then the network is cut."""
-    place.move_in()
-    with Client(APP, **place.settings()) as client:
-        send = client._transport.send
-
-        def answered(request: object) -> object:
-            answer = send(request)
-            client._transport.send = send
-            pipe.send("answered")
-            pipe.recv()
-            return answer
-
-        client._transport.send = answered
-        try:
-            client.token(account=account)
-        except TokenNotSaved as error:
-            pipe.send(error.token.access_token)
-        while client.unsaved():
-            time.sleep(0.1)
-        pipe.send("saved")
 
 
 def main(arguments: list[str]) -> int:

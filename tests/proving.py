@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from trakt_auth import AsyncClient, Client, Endpoints, Token, desk, runner
+from trakt_auth import AsyncClient, Client, Endpoints, Token, TokenNotSaved, desk, runner
 from trakt_auth.clock import SystemClock
 from trakt_auth.emulator import Emulator
 from trakt_auth.errors import LockTimeout, LoginRequired, StoreCorrupt
@@ -31,7 +32,7 @@ from trakt_auth.models import Application
 from trakt_auth.records import AccountKey, Outcome, Record
 from trakt_auth.steps import Moment
 from trakt_auth.stores import open_store
-from trakt_auth.wire import HttpRequest
+from trakt_auth.wire import HttpRequest, HttpResponse
 
 APP = Application("emulator", user_agent="proofs/1")
 WEEK = timedelta(days=7)
@@ -56,7 +57,7 @@ class Place:
     def move_in(self) -> None:
         """Move this process, which has no threads yet, into the place's network."""
         if self.network:
-            with open(f"/run/netns/{self.network}") as there:
+            with Path(f"/run/netns/{self.network}").open() as there:
                 libc = ctypes.CDLL(None, use_errno=True)
                 if libc.setns(there.fileno(), CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "setns")
@@ -271,6 +272,45 @@ def holding(emulator: Emulator, seconds: float) -> Iterator[None]:
         yield
     finally:
         emulator.respond = respond
+
+
+# -- a link that is cut ----------------------------------------------------------------------------
+
+
+@contextmanager
+def refreshing(place: Place, account: str) -> Iterator[Connection]:
+    """Start a refresh in a process of its own; it says "answered", and waits to be told to go on.
+
+    Then it says which access token it could not save, and "saved" once it could.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_refresh, args=(place, account, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    yield ours
+    process.join()
+
+
+def _refresh(place: Place, account: str, pipe: Connection) -> None:
+    place.move_in()
+    with Client(APP, **place.settings()) as client:
+        send = client._transport.send
+
+        def answered(request: HttpRequest) -> HttpResponse:
+            answer = send(request)
+            pipe.send("answered")
+            pipe.recv()
+            return answer
+
+        client._transport.send = answered
+        try:
+            client.token(account=account)
+        except TokenNotSaved as error:
+            pipe.send(error.token.access_token)
+        while client.unsaved():
+            time.sleep(0.1)
+        pipe.send("saved")
 
 
 # -- kills and signals -----------------------------------------------------------------------------
