@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -125,6 +125,21 @@ def test_everything_is_private_from_birth(
     assert {"tokens.db", "tokens.db-wal", "tokens.db-shm"} < set(files)
     assert set(files.values()) == born == {0o600}
     store.close()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"127.0.0.1 localhost\n", "sqlite"])
+def test_what_is_no_token_database_keeps_its_mode(path: Path, content: bytes | str | None) -> None:
+    if content is None:
+        path.mkdir()
+    elif isinstance(content, str):
+        with closing(sqlite3.connect(path)) as foreign:
+            foreign.execute("CREATE TABLE theirs (x)")
+    else:
+        path.write_bytes(content)
+    path.chmod(0o755)
+    with pytest.raises(StoreError):
+        SqliteStore(str(path)).load(KEY)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 def test_a_database_of_another_mode_is_private_after_its_opening(path: Path) -> None:
@@ -428,6 +443,27 @@ def test_a_full_disk_leaves_the_old_content(path: Path, monkeypatch: pytest.Monk
     put(store, "x" * 100_000)
     put(new, "x")  # over what was left half-made
     assert not list(path.parent.glob("*.new*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="root mounts a disk")
+@pytest.mark.parametrize("size", range(40, 100, 4))
+def test_a_disk_too_small_for_a_whole_database(tmp_path: Path, size: int) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tokens", str(tmp_path)]
+    subprocess.run(mount, check=True)
+    try:
+        path = tmp_path / "tokens.db"
+        store = SqliteStore(str(path))
+        with suppress(StoreUnavailable):
+            put(store, "x")
+        kept = payload(store) if store.load(KEY) else None
+        store.close()
+        subprocess.run(["mount", "-o", "remount,size=1m", str(tmp_path)], check=True)
+        if kept is None:
+            put(store, "x")
+        assert payload(SqliteStore(str(path))) == "x"
+        store.close()
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
 def test_a_birth_that_fails_at_the_last_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

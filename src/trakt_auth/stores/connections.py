@@ -138,8 +138,6 @@ class Line:
         here = (found.st_dev, found.st_ino)
         if self._database is None or here != self._file or self._database.in_transaction:
             self.close()
-            if found.st_mode & 0o077 and os.name != "nt":
-                os.chmod(self.path, PRIVATE)  # a backup was copied back, say
             self._database, self._file = _connect(self.path), here
         return self._database
 
@@ -162,6 +160,8 @@ def create(path: str) -> None:
             database.executescript(SETTINGS + SCHEMA)
             database.execute("INSERT INTO counter VALUES (?)", (first_version(),))
             database.execute("COMMIT")
+            # Closing does the same, and would say nothing if the disk were full.
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         os.rename(new, path)
         sync_folder(os.path.dirname(path))
     except sqlite3.Error as error:
@@ -177,6 +177,7 @@ def _connect(path: str) -> sqlite3.Connection:
     with closing(sqlite3.connect(_uri(path, "ro&immutable=1"), uri=True)) as database:
         try:
             _check(path, database)
+            _make_private(path)
         except sqlite3.DatabaseError as error:
             # The pages may be half-way out of the log: that can be judged only with the log.
             if _code(error) != sqlite3.SQLITE_CORRUPT:
@@ -191,6 +192,12 @@ def _connect(path: str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _make_private(path: str) -> None:
+    # A backup was copied back, say. What is beside it gets the same mode when it is opened.
+    if os.name != "nt" and os.stat(path).st_mode & 0o077:
+        os.chmod(path, PRIVATE)
 
 
 def _check(path: str, database: sqlite3.Connection) -> None:
