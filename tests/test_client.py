@@ -33,6 +33,7 @@ from trakt_auth import (
     RateLimited,
     SlowDown,
     StateMismatch,
+    StoreSealed,
     StoreUnavailable,
     TokenNotSaved,
     TokenObtained,
@@ -572,12 +573,38 @@ def test_a_sealed_record_is_not_overwritten_without_its_key(play, issue, tmp_pat
     async def refused(trakt):
         with pytest.raises(TokenNotSaved, match=key_id(key)):
             await trakt.adopt(token)
-        with pytest.raises(StoreUnavailable, match=key_id(key)):
-            await trakt.revoke()
+        with pytest.raises(StoreSealed, match=key_id(key)):
+            await trakt.refresh(account="other")
 
+    async def other(trakt):
+        await trakt.adopt(issue(), account="other")
+
+    play(other, store=open_store(url, keys=[key]))
+    before = (tmp_path / "t").read_bytes()
     for keys in ([], [generate_key()]):
         play(refused, store=open_store(url, keys=keys))
         assert (tmp_path / "t").read_bytes() == before
+
+
+@pytest.mark.parametrize("keys", [[], [generate_key()]])
+def test_signing_out_forgets_also_what_nobody_can_open(play, issue, tmp_path, emulator, keys):
+    """Who has lost the key has to have a way out, in the store and in the spare one."""
+    places, lost = (f"file:{tmp_path}/t", f"file:{tmp_path}/spare"), generate_key()
+    record = Record(token=issue()).to_payload()
+    for place in places:
+        key = AccountKey("emulator", "default")
+        open_store(place, keys=[lost]).save(key, record, expires_at=None, replacing=None)
+    store, spare = (open_store(place, keys=keys) for place in places)
+
+    async def scenario(trakt):
+        await trakt.revoke()
+        with pytest.raises(LoginRequired, match="nobody has signed in"):
+            await trakt.token()
+        assert await trakt.accounts() == await trakt.unsaved() == []
+        await trakt.adopt(issue())
+
+    play(scenario, store=store, spare=spare)
+    assert emulator.state()["requests"] == {}  # what cannot be read cannot be revoked either
 
 
 def test_unreachable_and_nonsense_servers(play):

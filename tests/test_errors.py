@@ -51,6 +51,7 @@ SAMPLES: dict[str, errors.TraktAuthError] = {
     "StoreConflict": errors.StoreConflict("Changed"),
     "StoreCorrupt": errors.StoreCorrupt("Rubbish"),
     "StoreError": errors.StoreError("Store"),
+    "StoreSealed": errors.StoreSealed("No key"),
     "StoreUnavailable": errors.StoreUnavailable("Disk full"),
     "TokenNotSaved": errors.TokenNotSaved("Not saved", token=TOKEN),
     "TraktAuthError": errors.TraktAuthError("Anything"),

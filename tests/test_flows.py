@@ -259,6 +259,19 @@ class TestAdopt:
         assert script.run((Save, 1), (Notify, None)) == mine
         assert isinstance(script.seen[-2].event, TokenObtained)
 
+    def test_what_was_put_aside_before_is_let_go_of(self):
+        script = Script(flows.adopt(CONTEXT, token(), account="default"))
+        aside = stored(Record(token=token(2)), version=7)
+        script.run((Recall, aside), (Save, 1), (PutAside, None), (Notify, None))
+        (put,) = [step for step in script.seen if isinstance(step, PutAside)]
+        assert (put.payload, put.replacing) == (None, 7)
+
+    def test_a_spare_store_that_is_away_keeps_nobody_from_signing_in(self):
+        aside, away = stored(Record(token=token(2)), version=7), StoreUnavailable("away")
+        for spare in [(Recall, away)], [(Recall, aside), (PutAside, away)]:
+            steps = [spare[0], (Save, 1), *spare[1:], (Notify, None)]
+            Script(flows.adopt(CONTEXT, token(), account="default")).run(*steps)
+
     def test_an_expired_token_is_kept_first_then_refreshed(self):
         mine = token(age=timedelta(days=9))
         kept = stored(Record(token=mine))
@@ -316,9 +329,18 @@ class TestRevoke:
 
     def test_tells_trakt_even_if_nothing_can_be_forgotten(self):
         script, ok = self.revoke(), (Send, answer(200))
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match="away") as caught:
             script.run((Hold, True), (Load, self.KEPT), (Save, StoreUnavailable("away")), ok, ok)
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
+        assert caught.value.hint.startswith("Trakt has ended the login")
+
+    def test_says_so_only_if_trakt_was_told(self):
+        script = self.revoke()
+        with pytest.raises(StoreUnavailable) as caught:
+            script.run(
+                (Hold, True), (Load, self.KEPT), (Save, StoreUnavailable("away")), (Send, DOWN)
+            )
+        assert caught.value.hint == StoreUnavailable.default_hint
 
     def test_without_a_login_there_is_nothing_to_do(self):
         self.revoke().run((Hold, True), (Load, None))

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StoreConflict,
         StoreCorrupt,
         StoreError,
+        StoreSealed,
         StoreUnavailable,
         TokenNotSaved,
         TraktAuthError,
@@ -102,6 +103,7 @@ __all__ = [
     "StoreConflict",
     "StoreCorrupt",
     "StoreError",
+    "StoreSealed",
     "StoreUnavailable",
     "Token",
     "TokenNotSaved",
@@ -127,7 +129,7 @@ _HOMES = {
         AccessDenied Blocked Cancelled DeviceCodeExpired DeviceCodeUnknown
         DeviceCodeUsed InvalidClient InvalidGrant InvalidRequest InvalidScope
         LockTimeout LoginRequired OAuthError RateLimited ServerError StateMismatch
-        StoreConflict StoreCorrupt StoreError StoreUnavailable TokenNotSaved
+        StoreConflict StoreCorrupt StoreError StoreSealed StoreUnavailable TokenNotSaved
         TraktAuthError TransportError Unavailable UnauthorizedClient UnexpectedResponse
         UnsupportedGrantType UsageError
     """,

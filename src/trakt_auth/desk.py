@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from weakref import WeakSet
 
 from trakt_auth.authorization import AuthorizationRequest
-from trakt_auth.errors import StoreError, TokenNotSaved, UsageError
+from trakt_auth.errors import StoreError, StoreSealed, TokenNotSaved, UsageError
 from trakt_auth.late import Late
 from trakt_auth.late_transport import LateAsyncTransport, LateTransport, buildable
 from trakt_auth.models import Application, Endpoints
@@ -195,10 +195,15 @@ class Desk:
         return runner.run(keeping.offer(self._context.key(account)), self._hands)
 
     def _unsaved(self) -> list[str]:
-        client_id = self.application.client_id
-        names = self._spare.accounts(client_id)
-        kept = [(name, self._spare.load(self._context.key(name))) for name in names]
-        return [name for name, stored in kept if stored is not None and stored.payload]
+        names = self._spare.accounts(self.application.client_id)
+        return [name for name in names if self._is_aside(name)]
+
+    def _is_aside(self, account: str) -> bool:
+        try:
+            stored = self._spare.load(self._context.key(account))
+        except StoreSealed:  # what was let go of is not
+            return True
+        return stored is not None and stored.payload != ""
 
     def _mark(self, account: str) -> int:
         return self._marks.get(account, 0)

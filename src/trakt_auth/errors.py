@@ -22,7 +22,9 @@ The tree. The first level says who has to act::
     ├─ StateMismatch              the redirect is not an answer to our request
     ├─ LoginRequired              a person has to sign in (again)
     └─ StoreError                 the token could not be read or kept
-        ├─ StoreUnavailable, StoreCorrupt, StoreConflict, LockTimeout
+        ├─ StoreUnavailable
+        │   └─ StoreSealed        the key that opens it is not at hand
+        ├─ StoreCorrupt, StoreConflict, LockTimeout
         └─ TokenNotSaved          carries the token: nothing is lost
 """
 
@@ -41,9 +43,10 @@ __all__ = [
     "AccessDenied", "Blocked", "Cancelled", "DeviceCodeExpired", "DeviceCodeUnknown",
     "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope",
     "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError",
-    "StateMismatch", "StoreConflict", "StoreCorrupt", "StoreError", "StoreUnavailable",
-    "TokenNotSaved", "TraktAuthError", "TransportError", "UnauthorizedClient", "Unavailable",
-    "UnexpectedResponse", "UnsupportedGrantType", "UsageError",
+    "StateMismatch", "StoreConflict", "StoreCorrupt", "StoreError", "StoreSealed",
+    "StoreUnavailable", "TokenNotSaved", "TraktAuthError", "TransportError",
+    "UnauthorizedClient", "Unavailable", "UnexpectedResponse", "UnsupportedGrantType",
+    "UsageError",
 ]  # fmt: skip
 
 
@@ -268,6 +271,13 @@ class StoreUnavailable(StoreError):
 
     retryable = True
     default_hint = "Make the store readable and writable, then try again."
+
+
+class StoreSealed(StoreUnavailable):
+    """The record is sealed, and the key that opens it is not at hand; it is left as it is."""
+
+    retryable = False
+    default_hint = "Add its key to TRAKT_AUTH_KEY, or to `keys` of open_store."
 
 
 class StoreCorrupt(StoreError):

@@ -28,6 +28,7 @@ from trakt_auth.errors import (
     StateMismatch,
     StoreCorrupt,
     StoreError,
+    StoreSealed,
     TraktAuthError,
     TransportError,
     Unavailable,
@@ -196,9 +197,14 @@ def _revoke(context: Context, account: str) -> Flow[None]:
         yield from protected(_forget(context, context.key(account), tokens))
     except StoreError as error:
         failure = error
+    told = False
     for token in tokens:
-        yield from _tell_trakt(context, token)
+        told |= yield from _tell_trakt(context, token)
     if failure is not None:
+        if told:
+            failure.hint = (
+                "Trakt has ended the login; sign out again once the store can be written."
+            )
         raise failure
 
 
@@ -216,20 +222,26 @@ def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[None
         aside = yield from _forget_aside(key, tokens)
     except StoreError as error:  # it must not keep the rest
         failure = error
-    stored = yield from load(key)
-    if stored is not None:
-        with suppress(StoreCorrupt):  # what cannot be read can be forgotten
-            tokens.append(Record.from_stored(stored).token)
-        yield from save(key, None, replacing=None)
-    if aside or stored is not None:
+    kept = yield from _forget_kept(key, tokens)
+    if aside or kept:
         yield from notify(TokenRevoked(account=key.account))
     if failure is not None:
         raise failure
 
 
+def _forget_kept(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
+    with suppress(StoreCorrupt, StoreSealed):  # what cannot be read can be forgotten
+        stored = yield from load(key)
+        if stored is None:
+            return False
+        tokens.append(Record.from_stored(stored).token)
+    yield from save(key, None, replacing=None)
+    return True
+
+
 def _forget_aside(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
     version = None
-    with suppress(StoreCorrupt):
+    with suppress(StoreCorrupt, StoreSealed):
         aside = yield from recall(key)
         if aside is None:
             return False
@@ -239,8 +251,9 @@ def _forget_aside(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
     return True
 
 
-def _tell_trakt(context: Context, token: Token) -> Flow[None]:
-    """Revoke both tokens, as far as Trakt can be reached."""
+def _tell_trakt(context: Context, token: Token) -> Flow[bool]:
+    """Revoke both tokens, as far as Trakt can be reached; return whether it took one."""
+    told = False
     for secret in filter(None, (token.refresh_token, token.access_token)):
         request = protocol.build_revoke_request(
             context.application, context.endpoints, token=secret
@@ -248,12 +261,20 @@ def _tell_trakt(context: Context, token: Token) -> Flow[None]:
         try:
             protocol.parse_revoke_response((yield from send(request)))
         except TransportError:
-            return  # the next one would not arrive either
+            break  # the next one would not arrive either
         except TraktAuthError:
             continue
+        told = True
+    return told
 
 
 def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:
-    yield from keep(context.key(account), token, replacing=None)
+    key, aside = context.key(account), None
+    with suppress(StoreError):  # who reads the account next meets it, and passes it by
+        aside = yield from recall(key)
+    yield from keep(key, token, replacing=None)
+    if aside is not None:  # what was put aside before is older than this login
+        with suppress(StoreError):
+            yield from put_aside(key, None, replacing=aside.version)
     yield from notify(TokenObtained(account=account, token=token))
     return token

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable
+from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreSealed, StoreUnavailable
 from trakt_auth.tokens import Token
 
 __all__ = [
@@ -150,7 +150,7 @@ class Record:
     def from_stored(cls, stored: Stored) -> Record:
         """Read what `to_payload` wrote.
 
-        Raises: StoreCorrupt; StoreUnavailable when it is sealed, or when a newer version of this
+        Raises: StoreCorrupt; StoreSealed; StoreUnavailable when a newer version of this
         library wrote it.
         """
         content = _read(stored)
@@ -207,10 +207,10 @@ def sealed_by(stored: Stored) -> str | None:
     return words[2] if len(words) > 2 and words[2].isalnum() else ""  # noqa: PLR2004
 
 
-def no_key(stored: Stored, what: str) -> StoreUnavailable:
+def no_key(stored: Stored, what: str) -> StoreSealed:
     """Return the error for a sealed payload whose key is not at hand; `what` names it."""
     key = sealed_by(stored)
-    return StoreUnavailable(
+    return StoreSealed(
         f"The record of {what} is sealed, and its key{f' ({key})' if key else ''} is not at hand",
         hint="Add that key to TRAKT_AUTH_KEY, or to `keys` of open_store; nothing was overwritten.",
     )

@@ -10,7 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
-from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable, TraktAuthError
+from trakt_auth.errors import (
+    StoreConflict,
+    StoreCorrupt,
+    StoreSealed,
+    StoreUnavailable,
+    TraktAuthError,
+)
 from trakt_auth.ports import TokenStore
 from trakt_auth.records import NOTHING, AccountKey, Stored, no_key, sealed_by
 from trakt_auth.steps import PutAside, Save
@@ -92,15 +98,14 @@ def put_aside(spare: TokenStore, step: PutAside) -> None:
 
     Raises: StoreError.
     """
+    key, payload = step.key, step.payload
     # Nothing is deleted: what somebody else has put there meanwhile must stay, and only a save
     # can be conditional.
-    with suppress(StoreConflict):
-        save(
-            spare,
-            Save(
-                key=step.key,
-                payload=step.payload or "",
-                expires_at=None,
-                replacing=step.replacing,
-            ),
-        )
+    kept = Save(key=key, payload=payload or "", expires_at=None, replacing=step.replacing)
+    try:
+        with suppress(StoreConflict):
+            save(spare, kept)
+    except StoreSealed:
+        if payload is not None:
+            raise
+        own(spare.delete, key)  # nobody here can tell what it was, and it is to be forgotten

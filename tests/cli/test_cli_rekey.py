@@ -107,7 +107,7 @@ COMMANDS = [["token"], ["status"], ["refresh"], ["login", "--device"]]
 WITHOUT = [(command, given) for command in COMMANDS for given in ("none", "another")]
 
 
-@pytest.mark.parametrize(("command", "given"), [*WITHOUT, (["logout"], "another")])
+@pytest.mark.parametrize(("command", "given"), WITHOUT)
 def test_without_the_right_key_nothing_is_overwritten(desk, keys, command, given):
     desk.sign_in()
     seal(desk, keys[0])
@@ -121,6 +121,24 @@ def test_without_the_right_key_nothing_is_overwritten(desk, keys, command, given
     assert desk.file.read_bytes() == before
     assert "/oauth/token" not in desk.trakt.state()["requests"]
     assert "/oauth/device/code" not in desk.trakt.state()["requests"]
+
+
+@pytest.mark.parametrize("given", ["none", "another"])
+def test_signing_out_is_the_way_out_when_the_key_is_lost(desk, keys, given):
+    desk.sign_in()
+    desk.sign_in("other")
+    seal(desk, keys[0])
+    if given == "another":
+        set_keys(desk, *keys[1:])
+    ran = desk("logout")
+    assert (ran.status, ran.out) == (0, "")
+    assert "remove the application in your account on Trakt" in ran.err
+    assert kept(desk) is None
+    assert kept(desk, "other") is not None
+    assert "there is nothing to do" in desk("logout").err
+    ran = desk("logout", "--account", "other")
+    assert "on Trakt as well" not in ran.err
+    assert kept(desk, "other") is None
 
 
 def test_what_cannot_be_opened_is_told_and_the_rest_is_resealed(desk, keys):

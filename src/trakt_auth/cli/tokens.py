@@ -9,7 +9,8 @@ from __future__ import annotations
 from trakt_auth.cli.login import moment
 from trakt_auth.cli.output import DONE, clean, delivered, say
 from trakt_auth.cli.settings import Settings
-from trakt_auth.records import AccountKey
+from trakt_auth.errors import StoreCorrupt, StoreSealed
+from trakt_auth.records import AccountKey, sealed_by
 
 __all__ = ["logout", "refresh", "token"]
 
@@ -33,10 +34,29 @@ def logout(settings: Settings) -> int:
     """Sign out at Trakt as far as it can be reached, and here in any case."""
     account = settings.account_name
     with settings.client() as client:
-        key = AccountKey(client.application.client_id, account)
-        if settings.open_store().load(key) is None and account not in client.unsaved():
+        there, readable = _looked_at(settings, AccountKey(client.application.client_id, account))
+        if not there and account not in client.unsaved():
             say(f"Account {clean(account)!r} is not signed in; there is nothing to do.")
             return DONE
         client.revoke(account=account)
     say(f"Account {clean(account)!r} is signed out, and its token is forgotten.")
+    if not readable:
+        say(
+            "It was sealed, and its key is not at hand, so that Trakt could not be told: remove "
+            "the application in your account on Trakt as well."
+        )
     return DONE
+
+
+def _looked_at(settings: Settings, key: AccountKey) -> tuple[bool, bool]:
+    """Tell whether there is a record, and whether it can be opened."""
+    store = settings.open_store()
+    try:
+        stored = store.load(key)
+    except StoreSealed:
+        return True, False
+    except StoreCorrupt:
+        return True, True
+    finally:
+        store.close()
+    return stored is not None, stored is None or sealed_by(stored) is None

@@ -71,7 +71,7 @@ class EncryptedStore:
     def load(self, key: AccountKey) -> Stored | None:
         """Return what is kept, opened; None when nothing is.
 
-        Raises: StoreUnavailable when it needs another key; StoreCorrupt; what the store raises.
+        Raises: StoreSealed when it needs another key; StoreCorrupt; what the store raises.
         """
         stored = self.inner.load(key)
         return None if stored is None else replace(stored, payload=self._opened(key, stored))
@@ -88,7 +88,7 @@ class EncryptedStore:
 
         With `replacing` None whatever is there is overwritten, unless another key sealed it.
 
-        Raises: StoreUnavailable when it is; what the store raises.
+        Raises: StoreSealed when it is; what the store raises.
         """
         text = self._sealed(key, payload)
         while replacing is None:
@@ -103,7 +103,7 @@ class EncryptedStore:
 
         Safe while others refresh: what they save in between is what is sealed.
 
-        Raises: StoreUnavailable when it needs another key; StoreCorrupt; what the store raises.
+        Raises: StoreSealed when it needs another key; StoreCorrupt; what the store raises.
         """
         while True:
             stored = self.inner.load(key)
