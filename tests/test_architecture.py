@@ -177,7 +177,7 @@ def test_hands_know_neither_each_other_nor_flows(path: Path) -> None:
 def test_stores_do_not_know_each_other(path: Path) -> None:
     shared = {f"trakt_auth.stores.{name}" for name in (
         "connections", "disk", "doubts", "encoding", "keychain", "leases", "locks", "postgres_pool",
-        "postgres_schema", "redis_server", "redis_server",
+        "postgres_schema", "postgres_words", "redis_server",
     )}  # fmt: skip
     if home_of(path) == "stores" and path.name != "__init__.py":
         known = {found.module for found, other in own_imports(path) if other == "stores"}

@@ -1,5 +1,6 @@
 """`doctor`: each thing that can be wrong is told apart, nothing is changed, no secret is shown."""
 
+import errno
 import json
 import os
 import socket
@@ -165,6 +166,27 @@ def test_a_folder_that_cannot_be_written(desk):
 
     desk.monkeypatch.setattr(checks_store.FileStoreLock, "acquire", denied)
     assert "Read-only" in find(examined(desk, "--offline", status=1), "store writable")
+
+
+def test_a_database_that_others_could_read_is_told_before_it_is_mended(desk, tmp_path):
+    store = f"sqlite:{tmp_path}/tokens.db"
+    assert desk("login", "--device", "--store", store).status == 0
+    (tmp_path / "tokens.db").chmod(0o644)
+    found = examined(desk, "--offline", "--store", store, status=1)
+    assert "mode 0644" in find(found, "store private")
+
+
+def test_a_disk_that_is_full(desk):
+    desk.sign_in()
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    desk.monkeypatch.setattr(checks_store.os, "fsync", full)
+    said = find(examined(desk, "--offline", status=1), "store writable")
+    assert "No space left" in said
+    assert "free some space" in said
+    assert list(desk.file.parent.glob(".trakt-auth-doctor*")) == []
 
 
 def test_a_folder_where_locks_do_not_work(desk):

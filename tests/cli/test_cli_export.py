@@ -203,3 +203,25 @@ def test_an_expired_login_moves_and_is_refreshed_there(desk, tmp_path):
     assert desk.trakt.state()["tokens"]["rotations"] == 1
     left = json.loads(desk("status", "--json").out)["accounts"][0]["expires_in"]
     assert left > timedelta(days=6).total_seconds()
+
+
+@pytest.mark.parametrize("scheme", ["file", "sqlite"])
+def test_the_store_itself_is_never_overwritten(desk, scheme, tmp_path):
+    path = tmp_path / "own"
+    desk.monkeypatch.setenv("TRAKT_AUTH_STORE", f"{scheme}:{path}")
+    assert desk("login", "--device").status == 0
+    (tmp_path / "link").symlink_to(path)
+    before = path.read_bytes()
+    for name in ("own", "link"):
+        ran = desk("export", str(tmp_path / name), "--replace")
+        assert ran.status == 2
+        assert "is the store itself" in ran.err
+    assert path.read_bytes() == before
+    assert desk("status").status == 0
+
+
+def test_logins_that_have_all_ended(desk, tmp_path):
+    desk.sign_in(ago=2, refresh=False)
+    ran = desk("export", str(tmp_path / "moved.json"))
+    assert ran.status == 3
+    assert "no login here works any more" in ran.err

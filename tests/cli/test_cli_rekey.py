@@ -1,5 +1,6 @@
 """`rekey` and the environment of keys: what is sealed, what is refused, what is never shown."""
 
+import json
 import threading
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_pause_that_trakt_asked_for_is_seen_by_all(desk, keys):
     assert "Trakt asked for one" in desk("status").out
 
 
-COMMANDS = [["token"], ["status"], ["refresh"], ["login", "--device"]]
+COMMANDS = [["token"], ["export", "-"], ["refresh"], ["login", "--device"]]
 WITHOUT = [(command, given) for command in COMMANDS for given in ("none", "another")]
 
 
@@ -121,6 +122,27 @@ def test_without_the_right_key_nothing_is_overwritten(desk, keys, command, given
     assert desk.file.read_bytes() == before
     assert "/oauth/token" not in desk.trakt.state()["requests"]
     assert "/oauth/device/code" not in desk.trakt.state()["requests"]
+
+
+@pytest.mark.parametrize("given", ["none", "another"])
+def test_an_account_that_cannot_be_opened_hides_no_other(desk, keys, given, tmp_path):
+    desk.sign_in("ann")
+    desk.sign_in("bob")
+    seal(desk, keys[0], "bob")
+    if given == "another":
+        set_keys(desk, *keys[1:])
+    ran = desk("status", "--json")
+    assert ran.status == 1
+    ann, bob = json.loads(ran.out)["accounts"]
+    assert (ann["state"], ann["reason"]) == ("signed_in", None)
+    assert (bob["account"], bob["state"]) == ("bob", "unreadable")
+    assert key_id(keys[0]) in bob["reason"]
+    assert desk("status", "--account", "ann").status == 0
+    assert "cannot be read" in desk("status").out
+    ran = desk("export", "-")
+    assert (ran.status, ran.out) == (1, "")
+    assert "'bob' cannot be exported" in ran.err
+    assert desk("export", str(tmp_path / "ann.json"), "--account", "ann").status == 0
 
 
 @pytest.mark.parametrize("given", ["none", "another"])

@@ -166,3 +166,41 @@ def test_a_key_alone_loads_the_cipher(desk, tmp_path):
     assert "cryptography" in loaded
     assert not loaded & {"keyring", "click", "rich", "httpx2"}
     assert Path(desk.file).exists()
+
+
+@pytest.mark.parametrize("command", [["login", "--device"], ["import", "moved.json"]])
+def test_a_store_that_ends_with_the_command_takes_no_login(desk, command):
+    ran = desk("--store", "memory:", *command)
+    assert (ran.status, ran.out) == (2, "")
+    assert "ends with this command" in ran.err
+    assert not desk.trakt.state()["requests"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("TRAKT_CLIENT_ID", "two\nlines", "TRAKT_CLIENT_ID is empty or holds"),
+        ("TRAKT_CLIENT_SECRET", "two\nlines", "TRAKT_CLIENT_SECRET is empty or holds"),
+        ("TRAKT_USER_AGENT", "Mozilla/5.0", "TRAKT_USER_AGENT imitates a browser"),
+        ("TRAKT_AUTH_URL", "nonsense", "TRAKT_AUTH_URL is not the URL of a server"),
+        ("TRAKT_API_URL", "http://api.trakt.tv", "TRAKT_API_URL would send tokens unencrypted"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_given(desk, name, value, words):
+    desk.monkeypatch.setenv(name, value)
+    ran = desk("refresh")
+    assert ran.status == 2
+    assert words in ran.err
+    for word in ("client_id", "client_secret", "user_agent", "argument"):
+        assert word not in ran.err
+
+
+def test_a_file_of_keys_that_is_none(desk, tmp_path):
+    desk.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", os.devnull)
+    ran = desk("status")
+    assert ran.status == 2
+    assert f"TRAKT_AUTH_KEY_FILE {os.devnull} is not a file" in ran.err
+    empty = tmp_path / "key"
+    empty.touch(0o600)
+    desk.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", str(empty))
+    assert "TRAKT_AUTH_KEY_FILE is set and holds no key" in desk("status").err

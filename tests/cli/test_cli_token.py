@@ -217,6 +217,38 @@ def test_logout(desk):
     assert "not signed in" in again.err
 
 
+def test_what_may_not_be_the_newest_token_is_left_to_the_full_command(desk):
+    from dataclasses import replace
+    from datetime import UTC, datetime
+
+    from trakt_auth.records import AccountKey, Attempt, Outcome, Record
+    from trakt_auth.stores import open_store
+
+    token = desk.sign_in()
+    assert quick.fresh_token(["token"]) == token.access_token
+    store, key = open_store(desk.store), AccountKey("emulator", "default")
+    note = Attempt(outcome=Outcome.BEGUN, started_at=datetime.now(UTC))
+    record = replace(Record.from_stored(store.load(key)), attempt=note)
+    store.save(key, record.to_payload(), expires_at=None, replacing=None)
+    assert quick.fresh_token(["token"]) is None
+    assert desk("token").out == f"{token.access_token}\n"
+
+
+def test_logout_where_the_store_cannot_be_written(desk):
+    from trakt_auth import StoreUnavailable
+    from trakt_auth.stores.file import FileStore
+
+    def denied(*_):
+        raise StoreUnavailable("The token file cannot be written: Permission denied")
+
+    desk.sign_in()
+    desk.monkeypatch.setattr(FileStore, "delete", denied)
+    ran = desk("logout")
+    assert ran.status == 1
+    assert "Permission denied" in ran.err
+    assert "Trakt has ended the login; sign out again" in ran.err
+
+
 def test_logout_without_a_network(desk):
     desk.sign_in()
     desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")

@@ -63,6 +63,40 @@ def test_a_pair_is_put_aside_shown_and_saved_by_the_next_command(desk, broken, t
     assert desk.trakt.state()["tokens"]["most_arrivals_of_one_refresh_token"] == 1
 
 
+def test_the_next_token_is_the_one_that_was_put_aside(desk, broken):
+    old = desk("token").out
+    assert desk("refresh").status == 1
+    assert "trakt-auth refresh" in desk("doctor", "--offline").out
+    ran = desk("export", "-")
+    assert (ran.status, ran.out) == (1, "")
+    assert "could not be saved yet" in ran.err
+    assert "trakt-auth refresh" in ran.err
+    broken.clear()
+    new = desk("token").out
+    assert new not in ("", old)
+    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert account["unsaved"] is False
+
+
+def test_a_new_login_takes_the_place_of_what_was_put_aside(desk, broken, tmp_path):
+    assert desk("refresh").status == 1
+    broken.clear()
+    assert desk("login", "--device").status == 0
+    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert account["unsaved"] is False
+    assert desk("export", str(tmp_path / "moved.json")).status == 0
+
+
+def test_a_first_login_that_was_put_aside_is_shown(desk, broken, tmp_path):
+    assert desk("logout").status == 0
+    broken.append(1)
+    assert desk("login", "--device").status == 1
+    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert (account["state"], account["unsaved"]) == ("signed_in", True)
+    ran = desk("export", str(tmp_path / "moved.json"))
+    assert "could not be saved yet" in ran.err
+
+
 def test_signing_out_forgets_what_was_put_aside(desk, broken):
     assert desk("refresh").status == 1
     broken.clear()

@@ -7,7 +7,6 @@ Only `main` imports this file.
 from __future__ import annotations
 
 import logging
-import shlex
 import signal
 import sys
 import threading
@@ -17,7 +16,7 @@ from io import BytesIO, TextIOWrapper
 from types import FrameType
 
 from trakt_auth.cli.output import FAILED, clean, say
-from trakt_auth.cli.settings import DEFAULT_ACCOUNT
+from trakt_auth.cli.settings import command
 from trakt_auth.errors import (
     AccessDenied,
     LoginRequired,
@@ -78,9 +77,8 @@ def _failed(error: TraktAuthError) -> int:
 
 
 def _hint(error: TraktAuthError) -> str:
-    if isinstance(error, LoginRequired) and error.account != DEFAULT_ACCOUNT:
-        name = shlex.quote(error.account)
-        return error.hint.replace("trakt-auth login", f"trakt-auth login --account {name}")
+    if isinstance(error, LoginRequired):
+        return error.hint.replace("trakt-auth login", command("login", error.account))
     return error.hint
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from trakt_auth.cli.checks import Check, failed, fine, of_error, off
 from trakt_auth.cli.login import moment
 from trakt_auth.cli.output import clean
-from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.settings import Settings, command
 from trakt_auth.cli.status_text import span
 from trakt_auth.errors import StoreError
 from trakt_auth.judgement import LONGEST_RETRY_AFTER, why_over
@@ -46,7 +46,9 @@ def logins(settings: Settings, store: TokenStore, client_id: str, now: datetime)
     for name in chosen:
         if name in unsaved:  # what the store has is older
             said = "A newer token was put aside, and waits to be saved."
-            yield off(_title(name), said, "Make the store writable, then run: trakt-auth token")
+            yield off(
+                _title(name), said, f"Make the store writable, then run: {command('refresh', name)}"
+            )
             continue
         try:
             yield from _login(store, AccountKey(client_id, name), now)
@@ -98,8 +100,7 @@ def _login(store: TokenStore, key: AccountKey, now: datetime) -> Iterator[Check]
 
 
 def _dead(name: str, said: str, account: str) -> Check:
-    more = "" if account == "default" else f" --account {clean(account)}"
-    return failed(name, said, SIGN_IN + more, status=LOGIN_REQUIRED)
+    return failed(name, said, f"Run: {command('login', account)}", status=LOGIN_REQUIRED)
 
 
 def _age(name: str, token: Token, now: datetime, account: str, *, expired: bool) -> Check:

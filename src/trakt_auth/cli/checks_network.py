@@ -170,7 +170,7 @@ def _unreached(name: str, url: str, error: TransportError) -> Check:
 def _why(url: str, error: TransportError) -> tuple[str, str]:
     """Tell name, connection and TLS apart, by trying the first two again."""
     parts = urlsplit(url)
-    host, words = parts.hostname or "", str(error)
+    host, words = parts.hostname or "", str(error).rstrip(".")
     if error.outcome_unknown:
         return f"{words}.", "Try again; if it stays, something between here and Trakt cuts it."
     if parts.scheme in getproxies() and not proxy_bypass(host):

@@ -16,7 +16,7 @@ from shlex import quote
 
 from trakt_auth.cli.checks import Check, failed, fine, of_error, off
 from trakt_auth.cli.output import clean
-from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.settings import Settings, store_path
 from trakt_auth.errors import StoreError, UsageError
 from trakt_auth.ports import TokenStore
 from trakt_auth.records import AccountKey
@@ -24,6 +24,7 @@ from trakt_auth.stores.locks import FileStoreLock
 
 __all__ = ["storage"]
 
+PROBE = 65536  # bytes, as much as a store may need for its next step
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -37,10 +38,22 @@ def storage(settings: Settings, client_id: str) -> Iterator[Check]:
     except UsageError as error:
         yield of_error("store", error)
         return
+    path = store_path(store)
+    # Before it is read: that makes a database private.
+    modes = list(_modes(Path(path))) if path is not None and os.name == "posix" else []
     try:
         count = len(store.accounts(client_id))
         yield fine("store", f"{shown} ({reason}) can be read, and holds {_logins(count)}.")
-        yield from _by_kind(settings, store, client_id, count)
+        if path is not None:
+            yield _folder(Path(path).parent)
+            yield from modes
+        elif settings.in_memory:
+            advice = "Name another store with --store or TRAKT_AUTH_STORE."
+            yield off(
+                "store kept", "A store in memory ends with the command that opened it.", advice
+            )
+        elif count:  # an empty database may have no tables yet, and none are made here
+            yield _lock(store, client_id)
     except StoreError as error:
         yield of_error("store", error)
     finally:
@@ -50,20 +63,6 @@ def storage(settings: Settings, client_id: str) -> Iterator[Check]:
 
 def _logins(count: int) -> str:
     return f"{count or 'no'} login{'' if count == 1 else 's'} of this application"
-
-
-def _by_kind(settings: Settings, store: TokenStore, client_id: str, count: int) -> Iterator[Check]:
-    inner = getattr(store, "inner", store)  # what encryption seals
-    path: object = getattr(inner, "path", None)
-    if isinstance(path, str):
-        yield _folder(Path(path).parent)
-        if os.name == "posix":
-            yield from _modes(Path(path))
-    elif settings.store_url().lower() == "memory:":
-        advice = "Name another store with --store or TRAKT_AUTH_STORE."
-        yield off("store kept", "A store in memory ends with the command that opened it.", advice)
-    elif count:  # an empty database may have no tables yet, and none are made here
-        yield _lock(store, client_id)
 
 
 def _folder(folder: Path) -> Check:
@@ -83,10 +82,15 @@ def _folder(folder: Path) -> Check:
     try:
         taken = lock.acquire()
         lock.release()
-    except StoreError as error:
+        with probe.open("wb") as file:  # an empty file takes no space
+            file.write(bytes(PROBE))
+            file.flush()
+            os.fsync(file.fileno())
+    except (StoreError, OSError) as error:
+        why = f"Files in {folder} cannot be written: {getattr(error, 'strerror', None)}"
         return failed(
             name,
-            f"{error}.",
+            f"{clean(str(error) if isinstance(error, StoreError) else why)}.",
             "Change the folder's owner or mode, free some space, or name another with --store.",
         )
     finally:

@@ -24,6 +24,7 @@ __all__ = ["login", "moment"]
 def login(settings: Settings, *, way: str | None, opens: bool) -> int:
     """Sign a person in; return the exit status."""
     application = settings.application()
+    settings.check_lasting()
     loopback = is_loopback(application.redirect_uri)
     if way is None:
         way = "browser" if loopback and browser_likely(settings.environ) else "device"

@@ -29,6 +29,7 @@ LARGEST = 16 << 20  # bytes; an account takes about 300
 
 def move_in(settings: Settings, *, file: str, replace: bool) -> int:
     """Import a file; nothing is stored before all of it has been checked."""
+    settings.check_lasting()
     now = datetime.now(UTC)
     shown = "the standard input" if file == "-" else clean(file)
     found = read_tokens(_content(file), now=now)
@@ -49,10 +50,10 @@ def move_in(settings: Settings, *, file: str, replace: bool) -> int:
     if wanted:
         with settings.client() as client:
             _adopt(client, wanted, settings.store_shown())
+        spent = "" if file == "-" else f" {shown} is as it was; let nothing use it any more."
         say(
             "From now on nobody else may refresh what was imported: a refresh token works once, "
-            f"and a refresh by another program would end the login. {shown} is as it was; let "
-            "nothing use it any more."
+            f"and a refresh by another program would end the login.{spent}"
         )
     return DONE
 

@@ -9,15 +9,22 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from secrets import token_hex
 
 from trakt_auth.cli.formats import WRITERS
 from trakt_auth.cli.output import DONE, clean, delivered, say
-from trakt_auth.cli.settings import Settings
-from trakt_auth.errors import LockTimeout, LoginRequired, StoreUnavailable, TraktAuthError
+from trakt_auth.cli.settings import DEFAULT_ACCOUNT, Settings, command, store_path
+from trakt_auth.errors import (
+    LockTimeout,
+    LoginRequired,
+    StoreError,
+    StoreUnavailable,
+    TraktAuthError,
+    UsageError,
+)
 from trakt_auth.judgement import lost_at, why_over
 from trakt_auth.ports import TokenStore
 from trakt_auth.records import AccountKey, Record
@@ -39,9 +46,15 @@ def move_out(settings: Settings, *, file: str, kind: str, replace: bool) -> int:
         _check_target(file, replace=replace)
     application = settings.application()
     store = settings.open_store()
-    tokens = _tokens(store, application.client_id, settings, many=kind == "trakt-auth")
-    store.close()
-    _check_saved(settings, tokens)
+    try:
+        if file != "-":
+            _check_other(file, store)
+        many = kind == "trakt-auth" and settings.account is None
+        names = store.accounts(application.client_id) if many else [settings.account_name]
+        _check_saved(settings, names, many=many)
+        tokens = _tokens(store, application.client_id, names, many=many)
+    finally:
+        store.close()
     content = WRITERS[kind](tokens, application.client_id, application.client_secret)
     text = json.dumps(content, indent=1) + "\n"
     if file == "-":
@@ -55,24 +68,28 @@ def move_out(settings: Settings, *, file: str, kind: str, replace: bool) -> int:
 
 
 def _tokens(
-    store: TokenStore, client_id: str, settings: Settings, *, many: bool
+    store: TokenStore, client_id: str, names: Sequence[str], *, many: bool
 ) -> dict[str, Token]:
-    """Return the tokens of all accounts, or of the one that is asked for.
+    """Return the tokens of the accounts; of many, those that have ended are left out.
 
     Raises: LoginRequired, StoreError.
     """
     now = datetime.now(UTC)
-    if settings.account is not None or not many:
-        name = settings.account_name
-        return {name: _token(store, AccountKey(client_id, name), now)}
     tokens: dict[str, Token] = {}
-    for name in store.accounts(client_id):
+    for name in names:
         try:
             tokens[name] = _token(store, AccountKey(client_id, name), now)
         except LoginRequired as error:
+            if not many:
+                raise
             say(f"Left out: {clean(str(error))}")
+        except StoreError:
+            if many:
+                say(f"trakt-auth: Account {clean(name)!r} cannot be exported.")
+            raise
     if not tokens:
-        raise LoginRequired(account=settings.account_name, reason=NOBODY)
+        reason = "no login here works any more" if names else NOBODY
+        raise LoginRequired(account=DEFAULT_ACCOUNT, reason=reason)
     return tokens
 
 
@@ -105,14 +122,27 @@ def _record(store: TokenStore, key: AccountKey) -> Record:
     return Record.from_stored(stored)
 
 
-def _check_saved(settings: Settings, tokens: Mapping[str, Token]) -> None:
+def _check_saved(settings: Settings, names: Sequence[str], *, many: bool) -> None:
     """Refuse to export a pair that has a successor which the store could not take yet."""
     with settings.client() as client:
-        waiting = sorted(tokens.keys() & set(client.unsaved()))
+        waiting = [name for name in client.unsaved() if many or name in names]
     if waiting:
         raise StoreUnavailable(
             f"The newest token of account {waiting[0]!r} could not be saved yet",
-            hint="Make the store writable, then run: trakt-auth token",
+            hint=f"Make the store writable, then run: {command('refresh', waiting[0])}",
+        )
+
+
+def _check_other(file: str, store: TokenStore) -> None:
+    kept = store_path(store)
+    try:
+        same = kept is not None and os.path.samefile(file, kept)  # noqa: PTH121 - see `_write`
+    except (OSError, ValueError):  # one of them is not there
+        return
+    if same:
+        raise UsageError(
+            f"{clean(file)} is the store itself, and would be overwritten",
+            hint="Name another file, or - for stdout.",
         )
 
 

@@ -32,11 +32,13 @@ def fresh_token(arguments: Sequence[str]) -> str | None:
         stored = settings.open_store().load(key)
         if stored is None:
             return None
-        token = Record.from_stored(stored).token
+        record = Record.from_stored(stored)
     except TraktAuthError:  # the full command meets it again and tells of it
         return None
+    token = record.token
     fresh = token.state(datetime.now(UTC), account=key.account) is TokenState.FRESH
-    return token.access_token if fresh else None
+    # With an open note the store may not have the newest token.
+    return token.access_token if fresh and record.attempt is None else None
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str] | None:

@@ -7,6 +7,7 @@ The files of `cli` import this one.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,12 +20,21 @@ if TYPE_CHECKING:
     from trakt_auth.client import Client
     from trakt_auth.ports import TokenStore
 
-__all__ = ["DEFAULT_ACCOUNT", "Settings", "version"]
+__all__ = ["DEFAULT_ACCOUNT", "Settings", "command", "store_path", "version"]
 
 DEFAULT_ACCOUNT = "default"
 TRAKT_AUTH = "https://auth.trakt.tv"
 TRAKT_API = "https://api.trakt.tv"
 LONGEST_KEY_FILE = 100_000  # bytes
+KEY_FILE = "Name a file that holds a key of `trakt-auth rekey --generate`."
+VARIABLES = {
+    "client_id": "TRAKT_CLIENT_ID",
+    "client_secret": "TRAKT_CLIENT_SECRET",
+    "redirect_uri": "TRAKT_REDIRECT_URI",
+    "user_agent": "TRAKT_USER_AGENT",
+    "auth": "TRAKT_AUTH_URL",
+    "api": "TRAKT_API_URL",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +75,15 @@ class Settings:
                 hint="Register an application at https://app.trakt.tv/settings/apps/api, "
                 "then: export TRAKT_CLIENT_ID=...",
             )
-        return Application(
-            client_id,
-            user_agent=self.variable("TRAKT_USER_AGENT") or user_agent or f"trakt-auth/{version()}",
-            client_secret=self.variable("TRAKT_CLIENT_SECRET"),
-            redirect_uri=self.variable("TRAKT_REDIRECT_URI"),
-        )
+        with _in_words_of_the_environment():
+            return Application(
+                client_id,
+                user_agent=self.variable("TRAKT_USER_AGENT")
+                or user_agent
+                or f"trakt-auth/{version()}",
+                client_secret=self.variable("TRAKT_CLIENT_SECRET"),
+                redirect_uri=self.variable("TRAKT_REDIRECT_URI"),
+            )
 
     def endpoints(self) -> Endpoints | None:
         """Return the servers that the environment names, None when it names none.
@@ -80,7 +93,8 @@ class Settings:
         auth, api = self.variable("TRAKT_AUTH_URL"), self.variable("TRAKT_API_URL")
         if auth is None and api is None:
             return None
-        return Endpoints(auth=auth or TRAKT_AUTH, api=api or TRAKT_API)
+        with _in_words_of_the_environment():
+            return Endpoints(auth=auth or TRAKT_AUTH, api=api or TRAKT_API)
 
     def store_choice(self) -> tuple[str, str]:
         """Return the URL of where tokens are kept, and why it is that one.
@@ -118,12 +132,29 @@ class Settings:
 
         return shown(self.store_url())
 
+    def check_lasting(self) -> None:
+        """Refuse a store that forgets what a command has put into it.
+
+        Raises: UsageError.
+        """
+        if self.in_memory:
+            raise UsageError(
+                "The store memory: ends with this command, and the login with it",
+                hint="Name another store with --store or TRAKT_AUTH_STORE.",
+            )
+
+    @property
+    def in_memory(self) -> bool:
+        """Tell whether the store ends with the command."""
+        return self.store_url().lower() == "memory:"
+
     def keys(self) -> list[str]:
         """Return the keys that seal the tokens, the first of them for what is saved from now on.
 
         Raises: UsageError.
         """
         text, path = self.variable("TRAKT_AUTH_KEY"), self.variable("TRAKT_AUTH_KEY_FILE")
+        name = "TRAKT_AUTH_KEY" if path is None else "TRAKT_AUTH_KEY_FILE"
         if text is not None and path is not None:
             raise UsageError(
                 "TRAKT_AUTH_KEY and TRAKT_AUTH_KEY_FILE are both set", hint="Unset one of them."
@@ -135,7 +166,7 @@ class Settings:
         keys = text.replace(",", " ").split()
         if not keys:
             raise UsageError(
-                "TRAKT_AUTH_KEY is set and holds no key",
+                f"{name} is set and holds no key",
                 hint="Make one with `trakt-auth rekey --generate`, or unset the variable.",
             )
         return keys
@@ -186,10 +217,36 @@ class Settings:
             store.close()
 
 
+def store_path(store: TokenStore) -> str | None:
+    """Return the file that a store is, or that stands for it; None for one without."""
+    path: object = getattr(getattr(store, "inner", store), "path", None)  # inner: what is sealed
+    return path if isinstance(path, str) else None
+
+
+@contextmanager
+def _in_words_of_the_environment() -> Generator[None, None, None]:
+    """Name in errors the variable to correct, where the library names an argument."""
+    try:
+        yield
+    except UsageError as error:
+        words = str(error).split(" ")
+        said = " ".join(VARIABLES.get(word, word) for word in words)
+        first = VARIABLES.get(words[0], "the variable")
+        hint = error.hint
+        if hint == UsageError.default_hint:
+            hint = f"Correct {first} and try again."
+        else:
+            hint = " ".join(VARIABLES.get(word, word) for word in hint.split(" "))
+        raise UsageError(said, hint=hint) from None
+
+
 def _private_text(path: str) -> str:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
-            if os.name != "nt" and os.fstat(file.fileno()).st_mode & 0o077:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise UsageError(f"TRAKT_AUTH_KEY_FILE {path} is not a file", hint=KEY_FILE)
+            if os.name != "nt" and mode & 0o077:
                 raise UsageError(
                     f"TRAKT_AUTH_KEY_FILE {path} can be read by others",
                     hint=f"Make it private: chmod 600 {path}",
@@ -198,8 +255,17 @@ def _private_text(path: str) -> str:
     except OSError as error:
         raise UsageError(
             f"TRAKT_AUTH_KEY_FILE {path} cannot be read: {error.strerror or error}",
-            hint="Name a file that holds a key of `trakt-auth rekey --generate`.",
+            hint=KEY_FILE,
         ) from None
+
+
+def command(name: str, account: str) -> str:
+    """Return what a person types to have a command see to an account."""
+    if account == DEFAULT_ACCOUNT:
+        return f"trakt-auth {name}"
+    from shlex import quote
+
+    return f"trakt-auth {name} --account {quote(account)}"
 
 
 def version() -> str:

@@ -10,17 +10,20 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.cli.output import DONE, delivered
+from trakt_auth.cli.output import DONE, FAILED, delivered
 from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.status_text import table
+from trakt_auth.errors import StoreCorrupt, StoreSealed
 from trakt_auth.judgement import why_over
 from trakt_auth.records import AccountKey, Record, pause_from
 from trakt_auth.stores.encryption import key_id
+from trakt_auth.storing import recall
 from trakt_auth.tokens import TokenState
 
 __all__ = ["status"]
 
 LOGIN_REQUIRED = 3
+UNREADABLE = "unreadable"
 NOBODY = "nobody has signed in here"
 STATES = {
     TokenState.FRESH: "signed_in",
@@ -35,8 +38,10 @@ def status(settings: Settings, *, as_json: bool) -> int:
     report = _report(settings, now)
     text = json.dumps(report, indent=2) + "\n" if as_json else table(report, now)
     written = delivered(text)
-    accounts = report["accounts"]
-    if settings.account is not None and accounts[0]["state"] == "login_required":
+    states = [account["state"] for account in report["accounts"]]
+    if UNREADABLE in states:
+        return FAILED
+    if settings.account is not None and states == ["login_required"]:
         return LOGIN_REQUIRED
     return written or DONE
 
@@ -44,15 +49,21 @@ def status(settings: Settings, *, as_json: bool) -> int:
 def _report(settings: Settings, now: datetime) -> dict[str, Any]:
     client_id = settings.application().client_id
     (_, reason), keys = settings.store_choice(), settings.keys()
-    store = settings.open_store()
+    store, spare = settings.open_store(), settings.open_spare()
     with settings.client() as client:
         unsaved = client.unsaved()
     known = {*store.accounts(client_id), *unsaved}
     accounts: list[dict[str, Any]] = []
     for name in sorted(known) if settings.account is None else [settings.account]:
-        stored = store.load(AccountKey(client_id, name))
-        record = Record.from_stored(stored) if stored else None
-        accounts.append(_account(name, record, now) | {"unsaved": name in unsaved})
+        key = AccountKey(client_id, name)
+        try:
+            # Before a first sign-in is saved, what was put aside is all there is.
+            stored = store.load(key) or recall(spare, key)
+            account = _account(name, Record.from_stored(stored) if stored else None, now)
+        except (StoreCorrupt, StoreSealed) as error:  # it hides none of the others
+            account = _account(name, None, now)
+            account |= {"state": UNREADABLE, "reason": f"{error}. {error.hint}"}
+        accounts.append(account | {"unsaved": name in unsaved})
     pause = store.load(AccountKey(client_id, ""))
     until = pause_from(pause) if pause else None
     store.close()

@@ -19,6 +19,7 @@ WORDS = {
     "due": ("signed in, refresh is due", "32"),
     "expired": ("expired, to be refreshed at the next use", "33"),
     "login_required": ("login required", "31"),
+    "unreadable": ("cannot be read", "31"),
 }
 OUTCOMES = {
     "begun": "begun, and not finished yet",
@@ -60,7 +61,7 @@ def _rows(account: dict[str, Any], now: datetime) -> list[str]:
     if not account["refreshable"] and account["expires_at"]:
         rows.append(_row("refresh", "not possible: there is no refresh token"))
     if account["unsaved"]:
-        rows.append(_row("unsaved", "a newer token is put aside until the store takes it"))
+        rows.append(_row("unsaved", "its newest token is put aside until the store takes it"))
     return rows + _last(account["last_refresh"])
 
 

@@ -197,7 +197,8 @@ def _failures() -> Generator[None, None, None]:
         if kinds & {"NoKeyringError", "InitError"}:
             failure = StoreUnavailable(
                 f"No OS keychain answers: {available()[1]}",
-                hint=f"Start the desktop session that has it, or: {ELSEWHERE}",
+                hint="Start the desktop session that has it, or keep tokens elsewhere: "
+                "--store file:PATH, or TRAKT_AUTH_STORE.",
             )
         elif "KeyringLocked" in kinds:
             failure = StoreUnavailable("The OS keychain is locked", hint=UNLOCK)

@@ -1,7 +1,8 @@
 """Connections to a PostgreSQL server: bounded waits, forks, restarts, and errors without secrets.
 
 Layer 4, and all that opens one. No table is known here.
-`stores/postgres.py` and `stores/postgres_schema.py` use this file; it imports layer 0.
+`stores/postgres.py` and `stores/postgres_schema.py` use this file; it imports `postgres_words`
+and layer 0.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from trakt_auth.errors import StoreUnavailable, UsageError
+from trakt_auth.stores.postgres_words import WAIT, failure
 
 # Our errors say what the pool finds out in the background; it would go to stderr as well.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -33,7 +35,6 @@ __all__ = ["WAIT", "Connection", "Pool", "Value"]
 T = TypeVar("T")
 Value = bytes | str | float | None
 
-WAIT = 5.0  # seconds: to connect, for a free connection, and for the server to do a statement
 SILENCE = 10.0  # seconds; longer than the server's own limit, so that its word comes first
 BYTEA = 17  # as the server numbers its types; the types of texts and numbers it finds out
 SIZE = 10  # connections
@@ -50,37 +51,6 @@ DEFAULTS = {
     "connect_timeout": f"{WAIT:.0f}",
     "fallback_application_name": "trakt-auth",
     "tcp_user_timeout": f"{SILENCE * 1000:.0f}",
-}
-# The server's words can quote statements and the URL, so only these are passed on.
-STATES = {
-    "25006": "takes no writes (it is a standby, or set to read only)",
-    "42501": "does not allow this to the role",
-    "42P01": "has lost its tables",
-    "3F000": "has no schema for the tables",
-    "53300": "has no connection left",
-    "54000": "cannot keep a name as long as this",
-    "55P03": "did not get a lock in time",
-    "57014": f"did not do its work within {WAIT:.0f} seconds",
-}
-REASONS = {
-    "connection refused": "the connection was refused",
-    "timeout expired": "it does not answer",
-    "no route to host": "there is no route to it",
-    "failed to resolve host": "its name is unknown",
-    "could not translate host name": "its name is unknown",
-    "no such file or directory": "there is no such socket",
-    "password": "the password is wrong or missing",
-    "pg_hba.conf": "its pg_hba.conf does not let us in",
-    "too many": "it has no connection left",
-    "remaining connection slots": "it has no connection left",
-    "starting up": "it is starting",
-    "shutting down": "it is shutting down",
-    "recovery": "it is recovering from a crash",
-    '" does not exist': "it does not know the role or the database",
-    "ssl": "TLS failed",
-    "certificate": "TLS failed",
-    "closed the connection": "it hung up",
-    "pipelinemode": "psycopg's libpq is older than 14",
 }
 
 
@@ -209,15 +179,7 @@ class Pool:
 
     def failure(self, error: psycopg.Error) -> StoreUnavailable:
         """Return our error for one of psycopg's, without a word that could hold a secret."""
-        if error.sqlstate:
-            said = STATES.get(error.sqlstate, f"failed with {type(error).__name__}")
-            return StoreUnavailable(f"{self.name} {said} (SQLSTATE {error.sqlstate})")
-        text = str(error).lower()
-        reason = next((f": {said}" for word, said in REASONS.items() if word in text), "")
-        return StoreUnavailable(
-            f"{self.name} cannot be reached{reason}",
-            hint="Check that the server runs and that the URL is right, then try again.",
-        )
+        return failure(self.name, error.sqlstate, type(error).__name__, str(error))
 
     def _take(self) -> tuple[_OwnPool, Connection]:
         tries, until = TRIES, time.monotonic() + WAIT

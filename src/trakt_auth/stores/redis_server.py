@@ -54,6 +54,8 @@ SAYS = {
     "busy": "is busy with a script",
     "db index": "has no database of this number",
 }
+REACH = "Check that the server runs and that the URL is right, then try again."
+SERVER = "Check user, password and number in the URL, and the server's settings and log."
 REASONS = {
     "max number of clients": "it has no connection left",
     "connection refused": "the connection was refused",
@@ -126,7 +128,7 @@ class Server:
 
     def _failure(self, error: Exception) -> StoreCorrupt | StoreUnavailable:
         if isinstance(error, exceptions.TimeoutError):
-            return StoreUnavailable(f"{self.name} does not answer")
+            return StoreUnavailable(f"{self.name} does not answer", hint=REACH)
         said = f"{type(error).__name__} {error}".lower()
         if type(error) is exceptions.ConnectionError or not isinstance(
             error, exceptions.RedisError
@@ -139,7 +141,7 @@ class Server:
             reason = next((f": {why}" for word, why in REASONS.items() if word in said), "")
             return StoreUnavailable(
                 f"{self.name} cannot be reached{reason}",
-                hint="Check that the server runs and that the URL is right, then try again.",
+                hint=REACH,
             )
         if "wrongtype" in said:
             return StoreCorrupt(
@@ -147,7 +149,8 @@ class Server:
                 hint="Give trakt-auth a database of its own, or remove what is there.",
             )
         says = next((says for word, says in SAYS.items() if word in said), None)
-        return StoreUnavailable(f"{self.name} {says or f'failed with {type(error).__name__}'}")
+        said = says or f"failed with {type(error).__name__}"
+        return StoreUnavailable(f"{self.name} {said}", hint=SERVER)
 
 
 def _understood(url: str) -> tuple[str, Callable[[], Any]]:
