@@ -78,7 +78,7 @@ def _folder(folder: Path) -> Check:
             "Change its owner or its mode, or name another place with --store.",
         )
     probe = folder / f".trakt-auth-doctor-{token_hex(8)}.lock"
-    lock = FileStoreLock(str(probe))
+    lock, taken, wrong = FileStoreLock(str(probe)), False, ""
     try:
         taken = lock.acquire()
         lock.release()
@@ -86,16 +86,16 @@ def _folder(folder: Path) -> Check:
             file.write(bytes(PROBE))
             file.flush()
             os.fsync(file.fileno())
-    except (StoreError, OSError) as error:
-        why = f"Files in {folder} cannot be written: {getattr(error, 'strerror', None)}"
-        return failed(
-            name,
-            f"{clean(str(error) if isinstance(error, StoreError) else why)}.",
-            "Change the folder's owner or mode, free some space, or name another with --store.",
-        )
+    except StoreError as error:
+        wrong = str(error)
+    except OSError as error:
+        wrong = f"Files in {folder} cannot be written: {error.strerror}"
     finally:
         with suppress(OSError):
             probe.unlink()
+    if wrong:
+        advice = "Change the folder's owner or mode, free some space, or name another with --store."
+        return failed(name, f"{clean(wrong)}.", advice)
     if not taken:
         said = f"Locks do not work in {clean(str(folder))}."
         return failed(name, said, "Name a place on a local disk with --store.")
