@@ -29,7 +29,7 @@ import redis_server
 from proving import STALE, Place
 from trakt_auth.emulator import Emulator
 
-CONSOLE = Console()
+CONSOLE = Console(width=None if sys.stdout.isatty() else 110)
 STORES = ("postgresql", "redis")
 SERVER, BRIDGE = "10.77.0.1", "trakt-br"
 HOSTS = {"trakt-a": "10.77.0.2", "trakt-b": "10.77.0.3"}
@@ -141,6 +141,15 @@ def cuts(kinds: tuple[str, ...]) -> None:
 def main(arguments: list[str]) -> int:
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None:
         print("hosts.py makes network namespaces: it takes Linux, root, and iproute2's `ip`")
+        return 1
+    if (
+        subprocess.run(["ip", "link", "show", BRIDGE], capture_output=True, check=False).returncode
+        == 0
+    ):
+        print(
+            f"{BRIDGE} is there already: another run is under way, or one was killed; then delete"
+        )
+        print(f"{BRIDGE} by `ip link del`, and {' and '.join(HOSTS)} by `ip netns del`")
         return 1
     kinds = tuple(arguments) or STORES
     with hosts():

@@ -34,7 +34,7 @@ from trakt_auth.emulator import Emulator
 from trakt_auth.records import AccountKey
 from trakt_auth.stores.encryption import generate_key
 
-CONSOLE = Console()
+CONSOLE = Console(width=None if sys.stdout.isatty() else 110)
 STORES = ("file", "sqlite", "sealed", "keyring", "postgresql", "redis")
 LEASE = 1.0  # seconds
 ROUNDS, KILLS, SIGNALS = 100, 1000, 200
