@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import os
 import random
 import signal
 import statistics
+import sys
 import threading
 import time
 from collections import Counter
@@ -362,11 +364,11 @@ BLOWS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _nursery(place: Place, pipe: Connection) -> None:
-    """Fork children that ask for a token, and kill them; no thread runs here when it forks."""
-    import trakt_auth.flows
-    import trakt_auth.protocol
-    import trakt_auth.transport  # noqa: F401 - what a child would spend its time on
+    """Fork children that ask for a token, and kill them; no thread runs here when it forks.
 
+    What a child had to import is imported here for those after it: they would spend their time on
+    it, and Python can hang for ever when Ctrl-C falls within its own importing.
+    """
     settings = place.settings()
     settings["store"].load(AccountKey("nobody", "nobody"))
     settings["store"].close()
@@ -374,19 +376,25 @@ def _nursery(place: Place, pipe: Connection) -> None:
     while (order := pipe.recv()) is not None:
         account, how, when = order
         signal.pthread_sigmask(signal.SIG_BLOCK, BLOWS)  # until the child can be struck
+        heard, told = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(place, account, when if how == "step" else None)
+            _child(place, account, when if how == "step" else None, told)
+        os.close(told)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOWS)
         if how != "step":
             time.sleep(when)
             with suppress(ProcessLookupError):
                 os.kill(child, how)
+        with os.fdopen(heard) as modules:
+            for name in modules.read().split():
+                with suppress(Exception):
+                    importlib.import_module(name)
         _, status = os.waitpid(child, 0)
         pipe.send(os.waitstatus_to_exitcode(status))
 
 
-def _child(place: Place, account: str, step: int | None) -> None:
+def _child(place: Place, account: str, step: int | None, told: int) -> None:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -401,6 +409,7 @@ def _child(place: Place, account: str, step: int | None) -> None:
                 blow.around(client._transport, "send")
             client.token(account=account)
             code = 0
+            os.write(told, "\n".join(sys.modules).encode())
         except KeyboardInterrupt:
             code = 2
         finally:

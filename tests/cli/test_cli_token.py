@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from cli_desk import SOURCE
@@ -254,6 +255,21 @@ def test_logout_without_a_network(desk):
     desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
     assert desk("logout").status == 0
     assert desk("token").status == 3
+
+
+def test_a_signal_within_an_import_ends_the_command_a_moment_later():
+    """There it could leave the lock of all imports taken, and a refresh would wait for ever."""
+    importing = SimpleNamespace(f_code=SimpleNamespace(co_filename="<frozen importlib._bootstrap>"))
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGALRM)}
+    with app._signals():
+        with pytest.raises(app._Stopped) as caught:
+            signal.getsignal(signal.SIGTERM)(signal.SIGTERM, importing)
+            signal.pause()
+        assert caught.value.number == signal.SIGTERM
+    with app._signals():
+        signal.getsignal(signal.SIGTERM)(signal.SIGTERM, importing)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert {one: signal.getsignal(one) for one in before} == before
 
 
 def test_off_the_main_thread(desk):

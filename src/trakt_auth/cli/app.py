@@ -39,6 +39,10 @@ SIGNALS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed, or the connection to it dropped
     SIGNALS[signal.SIGHUP] = "Hung up."
 
+LATER = [signal.SIGALRM] if hasattr(signal, "setitimer") else []  # Windows has none
+A_MOMENT = 0.001  # seconds
+IMPORTING = "<frozen importlib"  # the name of the files of Python's own importing
+
 
 class _Stopped(BaseException):
     """A signal ended the command; not an Exception, so that nothing takes it for a failure."""
@@ -86,24 +90,32 @@ def _hint(error: TraktAuthError) -> str:
 def _signals() -> Generator[None, None, None]:
     """End the command at the first signal; while it tidies up, further ones have no effect.
 
-    A refresh under way runs on its own thread and is waited for when the client is closed.
+    A refresh under way runs on its own thread and is waited for when the client is closed. Within
+    Python's own importing the signal waits a moment: an exception there can leave the lock of all
+    imports taken, and that thread would wait for it for ever.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, _: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         for one in SIGNALS:
             signal.signal(one, signal.SIG_IGN)
+        if LATER and frame is not None and frame.f_code.co_filename.startswith(IMPORTING):
+            signal.signal(LATER[0], lambda _, frame: stop(number, frame))
+            signal.setitimer(signal.ITIMER_REAL, A_MOMENT)
+            return
         raise _Stopped(number)
 
-    before = {one: signal.getsignal(one) for one in SIGNALS}
+    before = {one: signal.getsignal(one) for one in (*SIGNALS, *LATER)}
     try:
-        for one, handler in before.items():
-            if handler is not signal.SIG_IGN:  # as `nohup` and `&` in scripts want it
+        for one in SIGNALS:
+            if before[one] is not signal.SIG_IGN:  # as `nohup` and `&` in scripts want it
                 signal.signal(one, stop)
         yield
     finally:
+        if LATER:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for one, handler in before.items():
             signal.signal(one, handler)
 
