@@ -323,3 +323,40 @@ def test_a_program_that_ends_while_refreshing_finishes_first(url, emulator, file
     assert refreshes(emulator) == 1
     assert json.loads(record.to_payload())["token"]["access_token"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+IMPORTS = """
+    import asyncio, sys
+    from trakt_auth import Application, AsyncClient, Client, Endpoints
+    url, store, kind = sys.argv[1:]
+    client = {"sync": Client, "async": AsyncClient}[kind](
+        Application("emulator", user_agent="t/1"), endpoints=Endpoints.at(url), store=store
+    )
+    send = client._hands.transport.send
+
+    def noting(request):
+        global before
+        answer = send(request)
+        before = set(sys.modules)
+        return answer
+
+    client._hands.transport.send = noting
+    token = client.token()
+    if kind == "async":
+        asyncio.run(asyncio.wait_for(token, 20))
+    print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_nothing_is_imported_between_the_answer_and_the_save(kind, url, emulator, file_store):
+    """An import can fail, and it can wait for ever for one that was interrupted elsewhere."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(IMPORTS), url, file_store, kind],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "\n"
+    assert refreshes(emulator) == 1
