@@ -229,14 +229,11 @@ def _in_words_of_the_environment() -> Generator[None, None, None]:
     try:
         yield
     except UsageError as error:
-        words = str(error).split(" ")
-        said = " ".join(VARIABLES.get(word, word) for word in words)
-        first = VARIABLES.get(words[0], "the variable")
-        hint = error.hint
-        if hint == UsageError.default_hint:
-            hint = f"Correct {first} and try again."
-        else:
-            hint = " ".join(VARIABLES.get(word, word) for word in hint.split(" "))
+        hint = error.hint.replace(UsageError.default_hint, "Correct it and try again.")
+        said, hint = (
+            " ".join(VARIABLES.get(word, word) for word in text.split(" "))
+            for text in (str(error), hint)
+        )
         raise UsageError(said, hint=hint) from None
 
 
