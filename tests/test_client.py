@@ -12,7 +12,7 @@ import anyio
 import httpx2
 import pytest
 
-from driving import APP, REDIRECT_URI, Driver, most_arrivals, refreshes
+from driving import APP, REDIRECT_URI, Driver, most_arrivals, refreshes, token_of
 from trakt_auth import (
     AccessDenied,
     Application,
@@ -48,6 +48,7 @@ from trakt_auth import (
 )
 from trakt_auth.records import AccountKey, Record
 from trakt_auth.stores.encryption import generate_key, key_id
+from trakt_auth.stores.memory import MemoryStore
 
 LIFE = 604800
 
@@ -664,6 +665,38 @@ def test_a_token_that_was_revoked_meanwhile_does_not_come_back(url, emulator, is
             client.token()
 
 
+def test_a_refresh_that_is_told_after_a_sign_in_leaves_nothing_behind(url, emulator, issue, clock):
+    """A sign-in waits for no refresh of the login before it."""
+    saved, go = threading.Event(), threading.Event()
+
+    class Store(MemoryStore):
+        def save(self, key, payload, **more):
+            version = super().save(key, payload, **more)
+            ours = threading.current_thread().name == "trakt-auth" and not saved.is_set()
+            if ours and Record.from_stored(self.load(key)).attempt is None:
+                saved.set()
+                go.wait(20)
+            return version
+
+    store = Store()
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
+        store.save(
+            AccountKey("emulator", "default"),
+            Record(token=issue()).to_payload(),
+            expires_at=None,
+            replacing=None,
+        )
+        refresh = threading.Thread(target=client.refresh)
+        refresh.start()
+        assert saved.wait(20)
+        bob = token_of(emulator.issue_tokens("bob"), now=clock.now().wall)
+        client.adopt(bob)
+        go.set()
+        refresh.join(20)
+        assert client.token() == bob
+        assert client.api.get("/users/me").json()["username"] == "bob"
+
+
 def test_another_process_signed_out(url, emulator, issue, clock):
     store = open_store("memory:")
     with (
@@ -689,15 +722,22 @@ def test_nothing_starts_while_the_client_closes(url, emulator, issue, clock):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/nonexistent.pem")],
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("ALL_PROXY", "http://me:s3/cret@127.0.0.1:1"),
+        ("SSL_CERT_FILE", "/nonexistent.pem"),
+    ],
 )
 def test_an_environment_that_fits_no_http_client(monkeypatch, play, emulator, issue, name, value):
     monkeypatch.setenv(name, value)
 
     async def scenario(trakt):
         await trakt.adopt(issue())
-        with pytest.raises(UsageError, match="HTTP client"):
+        with pytest.raises(UsageError, match="HTTP client") as caught:
             await trakt.refresh()
+        assert "s3" not in str(caught.value)
+        with pytest.raises(UsageError, match="HTTP client"):
+            _ = trakt.client.api_for("other")
         with pytest.raises(UsageError, match="HTTP client"):
             await trakt.start_device()
         monkeypatch.delenv(name)

@@ -23,7 +23,18 @@ from trakt_auth.errors import (
 )
 from trakt_auth.events import LoginNeeded
 from trakt_auth.records import Attempt, Outcome, Record, Stored, pause_from, pause_to
-from trakt_auth.steps import Alone, Hold, Load, Notify, PutAside, Recall, Save, Send
+from trakt_auth.steps import (
+    Alone,
+    Hold,
+    Load,
+    Moment,
+    Notify,
+    Now,
+    PutAside,
+    Recall,
+    Save,
+    Send,
+)
 from world import CONTEXT, KEY, START, Script, answer, granted, token
 
 FRESH = token()
@@ -132,14 +143,13 @@ class TestStale:
         assert isinstance(flow.send(None), Recall)
         assert isinstance(flow.send(None), Load)
         flow.send(record(STALE))
-        from trakt_auth.steps import Moment
-
         step = flow.send(Moment(wall=START, monotonic=0))
         assert isinstance(step, Alone)
         assert step.join is False
         step.flow.close()
+        flow.send(None)
         with pytest.raises(StopIteration) as end:
-            flow.send(None)
+            flow.send(Moment(wall=START, monotonic=0))
         assert end.value.value == STALE
 
     def test_busy_in_another_process_goes_on_with_the_old_token(self):
@@ -179,8 +189,24 @@ class TestStale:
             *((Save, 3), (Notify, None)),
         )
         assert result == STALE
-        assert isinstance(script.seen[-1].event, LoginNeeded)
+        assert isinstance(script.seen[-2].event, LoginNeeded)
         assert journal(saves(script)[-1]).outcome is Outcome.REFUSED
+
+    @pytest.mark.parametrize("sent", [True, False])
+    def test_a_token_that_ends_meanwhile_is_not_served(self, sent):
+        """Trakt takes longer to answer than the token lives, or the store does."""
+        late = Moment(wall=STALE.expires_at, monotonic=0)
+        one, down = record(STALE), TransportError("refused", outcome_unknown=False)
+        steps = [(Load, one), (Hold, StoreUnavailable("away"))]
+        if sent:
+            steps = [(Load, one), (Hold, True), (Load, one), (Load, None)]
+            steps += [(Save, 2), (Send, down), (Save, 3)]
+        pause = late.wall + timedelta(seconds=30)
+        note = Attempt(outcome=Outcome.FAILED, started_at=late.wall, retry_at=pause)
+        failed = kept(Record(token=STALE, attempt=note))
+        script = fresh()
+        with pytest.raises(Unavailable, match="next try"):
+            script.run(*steps, (Now, late), (Load, failed), (Now, late))
 
     def test_a_refused_grant_is_not_asked_about_again(self):
         assert fresh().run((Load, record(STALE, outcome=Outcome.REFUSED, reason="x"))) == STALE
@@ -503,8 +529,6 @@ class TestRejected:
 
     def test_joining_a_refresh_that_was_not_for_us_looks_again(self):
         flow = renewal.refresh_rejected(CONTEXT, account="default", rejected="a1")
-        from trakt_auth.steps import Moment
-
         moment = Moment(wall=START, monotonic=0)
         step = flow.send(None)
         for result in (FRESH, FRESH2):

@@ -91,7 +91,7 @@ def hands(**changes):
             "spare": MemoryStore(),
             "clock": Clock(),
             "flights": Flights(),
-            "heed": lambda event: None,
+            "heed": lambda event, version: None,
             "publish": lambda event: None,
             "send_seconds": 80,
         }
@@ -293,11 +293,15 @@ def test_a_stale_caller_waits_for_no_thread(monkeypatch):
 
 
 def test_a_fork_starts_with_nothing_under_way():
-    flights = Flights()
-    flights._up[KEY] = flights.start(lambda _: "the parent's", key=None, join=True)
-    flights._process = -1
-    flights.close()  # what the parent does is not for the child to end
+    flights, go = Flights(), threading.Event()
+    flights.start(lambda _: go.wait(20), key=KEY, join=True)
+    flights.start_anew()  # as in the child, where no thread does what the parent's do
     assert flights.start(lambda _: "ours", key=KEY, join=False).result() == "ours"
+    flights.close()
+    go.set()
+    flights.start_anew()
+    with pytest.raises(UsageError, match="closed"):
+        flights.start(lambda _: 1, key=KEY, join=True)
 
 
 def test_a_busy_account_is_none_at_once():
@@ -470,6 +474,48 @@ def test_no_thread_to_be_had(monkeypatch):
     assert landed(busy, flights, None)
 
 
+def test_room_for_one_thread_only(monkeypatch):
+    """The one that starts another finds no room for it; nobody waits for ever."""
+    flights, start = Flights(), threading.Thread.start
+
+    def none(thread):
+        if thread.name != "trakt-auth":
+            return start(thread)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    flight = flights.start(lambda _: 1, key=KEY, join=True)
+    with pytest.raises(StoreUnavailable, match="No thread"):
+        landed(flight, flights, None)
+
+
+def test_a_section_within_a_section_needs_no_thread_of_its_own(monkeypatch):
+    """If it did, all threads could wait for one that is not there."""
+    monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 2)
+    these, together = hands(), threading.Barrier(2)
+
+    def inner():
+        yield from hold(KEY, wait=0)
+        return threading.current_thread()
+
+    def outer():
+        together.wait(20)
+        here = threading.current_thread()
+        first = yield from protected(inner())
+        return (here, first, (yield from protected(inner())))
+
+    seen = []
+    threads = [
+        threading.Thread(target=lambda: seen.append(run(protected(outer()), these)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert [len({id(thread) for thread in found}) for found in seen] == [1, 1]
+
+
 def test_no_more_threads_than_are_allowed(monkeypatch):
     monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 2)
     flights, guard, working, most = Flights(), threading.Lock(), [], []
@@ -501,22 +547,6 @@ def test_whoever_comes_after_the_end_is_told_at_once():
     flight.wait()
     flight.when_over(lambda: told.append("over"))
     assert told == ["over"]
-
-
-def test_the_end_of_the_program_waits(capfd):
-    code = """
-import threading
-from trakt_auth.flights import Flights
-up, flights = threading.Event(), Flights()
-def work(_):
-    up.set()
-    threading.main_thread().join()
-    print("landed", flush=True)
-flights.start(work, key=None, join=True)
-up.wait()
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert capfd.readouterr().out == "landed\n"
 
 
 def test_the_main_thread_reads_on_another():

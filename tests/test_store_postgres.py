@@ -277,6 +277,27 @@ def test_tables_that_are_dropped_come_back(
     assert put(store, "new") > version
 
 
+def test_a_server_that_takes_no_writes_any_more(store: PostgresStore, postgres: Server) -> None:
+    """After a switch-over the connections lead to the wrong one; the name may lead to the right."""
+    put(store, "x")
+    postgres.sql("ALTER ROLE postgres SET default_transaction_read_only = on")
+    try:
+        store.close()
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="takes no writes"):
+                put(store, "y")
+            assert store._pool._pool is None
+        assert payload(store) == "x"
+    finally:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER ROLE postgres RESET default_transaction_read_only")
+    with pytest.raises(StoreUnavailable, match="takes no writes"):
+        put(store, "y")  # on the connection that the load has left
+    put(store, "y")
+    assert payload(store) == "y"
+
+
 @contextmanager
 def role(postgres: Server, url: str, rights: str) -> Iterator[str]:
     """Yield a URL for a role that may do nothing but what is granted."""

@@ -406,6 +406,25 @@ def test_a_replica_takes_no_writes(own: Server, again: Callable[..., RedisStore]
     put(store, "y", replacing=version)
 
 
+def test_another_server_behind_the_same_name(
+    own: Server, redis_server: Server, again: Callable[..., RedisStore]
+) -> None:
+    """A fail-over: who was connected to the old master, a replica by now, has to connect anew."""
+    between = Between(own.port)
+    try:
+        store = again(f"redis://127.0.0.1:{between.port}/0")
+        put(store, "x")
+        own.command("REPLICAOF", "127.0.0.1", str(redis_server.port))
+        between._to = redis_server.port
+        with pytest.raises(StoreUnavailable, match="is a replica"):
+            put(store, "y")
+        put(store, "y")
+        assert payload(again(redis_server.url)) == "y"
+        store.close()
+    finally:
+        between.close()
+
+
 def test_a_server_that_cannot_write_to_its_disk(
     own: Server, again: Callable[..., RedisStore]
 ) -> None:

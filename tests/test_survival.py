@@ -325,6 +325,58 @@ def test_a_program_that_ends_while_refreshing_finishes_first(url, emulator, file
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_end_of_the_program_waits_for_what_is_under_way(capfd):
+    program = """
+        import threading
+        from trakt_auth import Application, Client
+        client = Client(Application("emulator", user_agent="t/1"))
+        up = threading.Event()
+        def work(_):
+            up.set()
+            threading.main_thread().join()
+            print("landed", flush=True)
+        client._hands.flights.start(work, key=None, join=True)
+        up.wait()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+    assert capfd.readouterr().out == "landed\n"
+
+
+def test_the_end_of_the_program_saves_what_is_unsaved(url, emulator, file_store):
+    """Also when nobody closes the client, and with a spare store that ends with the program."""
+    program = """
+        import sys
+        from trakt_auth import Application, Client, Endpoints, TokenNotSaved, keeping, open_store
+        url, store = sys.argv[1:]
+        keeping.SAVE_PAUSES = ()
+        store = open_store(store)
+        client = Client(Application("emulator", user_agent="t/1"), endpoints=Endpoints.at(url),
+                        store=store)
+        send, save = client._hands.transport.send, store.save
+
+        def full(*args, **kwargs):
+            raise OSError("No space left on device")
+
+        def sending(request):
+            store.save = full
+            return send(request)
+
+        client._hands.transport.send = sending
+        try:
+            client.token()
+        except TokenNotSaved:
+            store.save = save
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), url, file_store], timeout=60, check=True
+    )
+    record = Record.from_stored(open_store(file_store).load(KEY))
+    assert record.attempt is None
+    with Client(APP, endpoints=Endpoints.at(url), store=file_store) as client:
+        assert client.api.get("/users/me").status_code == 200
+    assert refreshes(emulator) == 1
+
+
 IMPORTS = """
     import asyncio, sys
     from trakt_auth import Application, AsyncClient, Client, Endpoints

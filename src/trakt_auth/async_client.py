@@ -132,8 +132,7 @@ class AsyncClient(Desk):
         from anyio.to_thread import run_sync
 
         with anyio.CancelScope(shield=True):
-            await run_sync(self._hands.flights.close)
-            await run_sync(self._retries.close)
+            await run_sync(self._settle)
             self._transport.close()
             for api in self._apis.values():
                 await api.aclose()

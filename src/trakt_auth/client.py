@@ -242,10 +242,9 @@ class Client(Desk):
 
     def close(self) -> None:
         """Wait for a refresh under way and save what is unsaved, then close connections."""
-        self._hands.flights.close()
+        self._settle()
         for api in self._apis.values():
             api.close()
-        self._retries.close()
         self._transport.close()
         for store in self._owned:
             store.close()

@@ -6,6 +6,7 @@ Layer 5. No flow is written here and nothing is sent.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -85,6 +86,7 @@ class Desk:
         self._hands = self._make_hands()
         self._known: dict[str, tuple[Token, datetime]] = {}
         self._marks: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
         self._subscribers: list[Callable[[Event], object]] = []
         self._durable = spare is not None
         self._start_anew()
@@ -95,9 +97,16 @@ class Desk:
         # two processes that spoke on one connection would get each other's answers.
         self._guard = threading.Lock()
         self._apis: dict[str, Any] = {}
+        self._hands.flights.start_anew()
         self._retries = retries.Retries(self._offer, durable=self._durable)
         self._transport.start_anew()
         self._async_transport.start_anew()
+
+    def _settle(self) -> None:
+        """Let what is under way land, and offer what is unsaved to the store a last time."""
+        # The interpreter waits for threads, but neither for daemons nor for one about to start.
+        self._hands.flights.close()
+        self._retries.close()
 
     def _opened(self, store: TokenStore | str | None) -> TokenStore:
         if store is None or isinstance(store, str):
@@ -192,7 +201,7 @@ class Desk:
         return known[0]
 
     def _offer(self, account: str) -> bool:
-        return runner.run(keeping.offer(self._context.key(account)), self._hands)
+        return runner.run(keeping.offer(self._context.key(account)), self._hands, alone=True)
 
     def _unsaved(self) -> list[str]:
         names = self._spare.accounts(self.application.client_id)
@@ -226,7 +235,7 @@ class Desk:
             if known is not None and known[0].access_token == rejected:
                 del self._known[account]
 
-    def _heed(self, event: Event) -> None:
+    def _heed(self, event: Event, version: int | None = None) -> None:
         if isinstance(event, events.TokenUnsaved):
             self._retries.add(event.account)
         known = None
@@ -235,7 +244,10 @@ class Desk:
         with self._guard:
             self._marks[event.account] = self._mark(event.account) + 1
             self._known.pop(event.account, None)
-            if known is not None:
+            last = self._versions.get(event.account, 0)
+            self._versions[event.account] = max(version or 0, last)
+            # What comes after something newer is forgotten, and so is what was: the store knows.
+            if known is not None and (version is None or version >= last):
                 self._known[event.account] = known
 
     def _publish(self, event: Event) -> None:
@@ -275,13 +287,19 @@ def named(account: str) -> str:
     return account
 
 
-# -- forks ---------------------------------------------------------------------------------------
+# -- forks, and the end of the program ------------------------------------------------------------
 _desks: WeakSet[Desk] = WeakSet()
 
 
 def _after_fork_in_child() -> None:
     for desk in list(_desks):
         desk._start_anew()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+@atexit.register
+def _at_the_end() -> None:
+    for desk in list(_desks):
+        desk._settle()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork

@@ -4,7 +4,7 @@ Layer 3. Threads, nothing of OAuth. The runner alone imports this file.
 
 A plain thread is out of reach for everything that can happen to a caller: KeyboardInterrupt
 goes to the main thread, cancellation to tasks, and a closing event loop to what runs in it; the
-interpreter waits for these threads before it exits.
+desk waits for these threads before the program ends.
 
 Ctrl-C can fall between any two instructions of the main thread. `with` on a plain lock gives it
 back all the same; whoever waits by a Condition (Event, Future, Thread.start) can leave it taken,
@@ -13,8 +13,6 @@ and then the thread that saves the tokens waits for ever. So the main thread mee
 
 from __future__ import annotations
 
-import atexit
-import os
 import sys
 import threading
 import time
@@ -24,11 +22,10 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
-from weakref import WeakSet
 
 from trakt_auth.errors import Cancelled, StoreUnavailable, TraktAuthError, UsageError
 
-__all__ = ["Flight", "Flights", "landed", "landed_async"]
+__all__ = ["Flight", "Flights", "landed", "landed_async", "no_thread"]
 
 Work: TypeAlias = Callable[[Callable[[], bool]], Any]
 
@@ -43,6 +40,7 @@ class Flight:
         self.key = key
         self.waiting = 1
         self.over = False
+        self.thread: int | None = None
         self._value: Any = None
         self._error: BaseException | None = None
         self._guard, self._flying = threading.Lock(), threading.Lock()
@@ -82,17 +80,16 @@ class Flights:
     """The protected sections that are under way."""
 
     def __init__(self) -> None:
-        self._reset()
-        _all.add(self)
+        self._closed = False
+        self.start_anew()
 
-    def _reset(self) -> None:
+    def start_anew(self) -> None:
+        """Forget what is under way, as in a forked child, where no thread does it."""
         self._guard = threading.Lock()
         self._up: dict[Hashable, Flight] = {}
         self._queue: deque[tuple[Flight, Work, Callable[[], object]]] = deque()
         self._flying: set[Flight] = set()
         self._threads = 0
-        self._process = os.getpid()
-        self._closed = False
 
     def start(
         self,
@@ -110,8 +107,6 @@ class Flights:
 
         Raises: UsageError after `close`.
         """
-        if self._process != os.getpid():
-            self._reset()  # the parent's threads did not come along into this fork
         with self._guard:
             if self._closed:
                 raise _closed()
@@ -137,12 +132,19 @@ class Flights:
         try:
             start_new_thread(self._start_thread, ())
         except RuntimeError:
-            if not self._threads:  # else it will have its turn
-                self._call_off(_no_thread)
+            self._without_thread()
 
     def _start_thread(self) -> None:  # pragma: no cover - on a thread that is not traced
         # Thread.start waits by a Condition; here nobody can interrupt it.
-        threading.Thread(target=self._work, name="trakt-auth").start()
+        try:
+            threading.Thread(target=self._work, name="trakt-auth").start()
+        except RuntimeError:  # there was room for this one only
+            with self._guard:
+                self._without_thread()
+
+    def _without_thread(self) -> None:
+        if not self._threads:  # else what is queued will have its turn
+            self._call_off(no_thread)
 
     def _work(self) -> None:
         with self._guard:
@@ -159,6 +161,7 @@ class Flights:
                 return False
             flight, work, landing = self._queue.popleft()
             self._flying.add(flight)
+            flight.thread = threading.get_ident()
         try:
             flight.end(self._result(flight, work, landing))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
@@ -193,14 +196,14 @@ class Flights:
 
     def close(self) -> None:
         """Start no more, and wait until all that have begun have landed."""
-        if self._process != os.getpid():
-            return
         with self._guard:
             self._closed = True
             self._call_off(_closed)
             flying = list(self._flying)
+        here = threading.get_ident()
         for flight in flying:
-            flight.wait()
+            if flight.thread != here:  # a subscriber may close the client that tells it
+                flight.wait()
 
     def _call_off(self, why: Callable[[], TraktAuthError]) -> None:
         for flight, _, _ in self._queue:
@@ -209,7 +212,8 @@ class Flights:
         self._queue.clear()
 
 
-def _no_thread() -> StoreUnavailable:
+def no_thread() -> StoreUnavailable:
+    """Return the error for a system that lets us start no more threads."""
     return StoreUnavailable(
         "No thread can be started",
         hint="Raise the limit on this user's processes (ulimit -u), or do less at once.",
@@ -274,14 +278,3 @@ def _waker() -> Callable[[Callable[[], object]], object]:
     import asyncio
 
     return asyncio.get_running_loop().call_soon_threadsafe
-
-
-# -- the end of the program ------------------------------------------------------------------------
-# The interpreter has waited for our threads by now, but not for one that was about to start.
-_all: WeakSet[Flights] = WeakSet()
-
-
-@atexit.register
-def _land_all() -> None:
-    for flights in list(_all):
-        flights.close()

@@ -272,9 +272,9 @@ def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:
     key, aside = context.key(account), None
     with suppress(StoreError):  # who reads the account next meets it, and passes it by
         aside = yield from recall(key)
-    yield from keep(key, token, replacing=None)
+    version = yield from keep(key, token, replacing=None)
     if aside is not None:  # what was put aside before is older than this login
         with suppress(StoreError):
             yield from put_aside(key, None, replacing=aside.version)
-    yield from notify(TokenObtained(account=account, token=token))
+    yield from notify(TokenObtained(account=account, token=token), version=version)
     return token

@@ -119,7 +119,7 @@ def _bring_back(key: AccountKey, waiting: Record) -> Flow[Record | None]:
         record = Record(token=waiting.token)
         with suppress(StoreConflict):
             version = yield from _save(key, record, replacing=replacing)
-            yield from notify(_event(key, waiting))
+            yield from notify(_event(key, waiting), version=version)
             return replace(record, version=version)
     raise StoreConflict(f"Account {key.account!r} is being written all the time")
 
@@ -161,7 +161,7 @@ def keep(
             raise
         except StoreError as error:
             if pause is None:
-                raise (yield from _not_saved(key, token, spent, error)) from error
+                raise (yield from _not_saved(key, token, spent, error, replacing)) from error
             yield from sleep(pause)
     raise AssertionError  # pragma: no cover - the last try returns or raises
 
@@ -171,20 +171,21 @@ def keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
     version, spent = noted.version, fingerprint(noted.token.refresh_token)
     while True:
         try:
-            yield from keep(key, token, replacing=version, spent=spent)
+            version = yield from keep(key, token, replacing=version, spent=spent)
         except StoreConflict:
             try:
                 latest = yield from _stored(key)
             except StoreError as error:
-                raise (yield from _not_saved(key, token, spent, error)) from error
+                raise (yield from _not_saved(key, token, spent, error, version)) from error
+            version = latest.version
             if _same(latest.token, token):
                 break  # a save that seemed to fail had not
             if latest.token.refresh_token != noted.token.refresh_token:
                 return latest.token
-            version = latest.version  # only the journal of the pair that we spent was touched
+            # Only the journal of the pair that we spent was touched.
         else:
             break
-    yield from notify(TokenRefreshed(account=key.account, token=token))
+    yield from notify(TokenRefreshed(account=key.account, token=token), version=version)
     return token
 
 
@@ -193,12 +194,12 @@ def _same(one: Token, other: Token) -> bool:
 
 
 def _not_saved(
-    key: AccountKey, token: Token, spent: str | None, error: StoreError
+    key: AccountKey, token: Token, spent: str | None, error: StoreError, replacing: int | None
 ) -> Flow[TokenNotSaved]:
     at = (yield from now()).wall
     with suppress(StoreError):  # then the error is all that carries it
         yield from put_aside(key, Record(token=token, spent=spent, aside_at=at).to_payload())
-    yield from notify(TokenUnsaved(account=key.account, token=token))
+    yield from notify(TokenUnsaved(account=key.account, token=token), version=replacing)
     return TokenNotSaved(
         f"The new token of account {key.account!r} could not be saved: {error}", token=token
     )

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from trakt_auth.errors import UsageError
+from trakt_auth.errors import TraktAuthError, UsageError
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
@@ -30,10 +30,18 @@ def buildable() -> Generator[None]:
     try:
         yield
     except (ImportError, OSError, ValueError) as error:
-        raise UsageError(
-            f"The HTTP client cannot be made: {error}",
-            hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
-        ) from None
+        raise _unusable(f": {error}") from None
+    except TraktAuthError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library's own words may quote a proxy's password
+        raise _unusable(f" ({type(error).__name__})") from None
+
+
+def _unusable(why: str) -> UsageError:
+    return UsageError(
+        f"The HTTP client cannot be made{why}",
+        hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
+    )
 
 
 class LateTransport:

@@ -107,19 +107,20 @@ def _renewed(context: Context, wish: Wish) -> Flow[Token]:
         if need is Need.NOTHING:
             return record.token
         wait = need is Need.NOW
+        token: Token | None = None
         try:
             token = yield from alone(_renew(context, wish, wait=wait), key=key, join=wait)
         except TokenNotSaved:
             raise
-        except StoreError:  # nothing was sent, and this one still serves
+        except StoreError:  # nothing was sent, and this one serves
             if wait:
                 raise
-            return record.token
-        if token is None:  # somebody is at it, and this one still serves
-            return record.token
-        if token.access_token != wish.rejected or token != record.token:
+        if token is not None and token != record.token:
             return token
-        # What we joined was asked for by somebody with another wish, and refreshed nothing.
+        # It was not replaced: somebody else is at it, or it could not be, or what we joined was
+        # asked for with another wish. It may have ended by now.
+        if not wait and (yield from now()).wall < record.token.expires_at:
+            return record.token
 
 
 def _renew(context: Context, wish: Wish, *, wait: bool) -> Flow[Token]:

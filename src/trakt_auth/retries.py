@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 __all__ = ["Retries"]
 
@@ -26,16 +27,17 @@ class Retries:
         self._waiting: set[str] = set()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._closed = False
 
     def add(self, account: str) -> None:
         """Try for this account from now on."""
         with self._guard:
             self._waiting.add(account)
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._work, name="trakt-auth-save", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="trakt-auth-save", daemon=True)
+                with suppress(RuntimeError):  # none to be had: the next use offers it, and `close`
+                    thread.start()
+                    self._thread = thread
 
     def __contains__(self, account: str) -> bool:
         """Tell whether this account's newest pair is not saved, as far as is known."""
@@ -43,10 +45,14 @@ class Retries:
 
     def close(self) -> None:
         """Try one last time; what is lost is logged."""
-        self._stop.set()
         with self._guard:
-            thread = self._thread
-        if thread is not None:
+            thread, closed, self._closed = self._thread, self._closed, True
+        if closed:
+            return
+        self._stop.set()
+        if thread is None:
+            self._all_offered()
+        elif thread is not threading.current_thread():  # a subscriber may close its client
             thread.join()
         if self._durable:
             return

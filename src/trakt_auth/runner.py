@@ -20,7 +20,7 @@ from trakt_auth.errors import (
     TraktAuthError,
 )
 from trakt_auth.events import Event
-from trakt_auth.flights import Flight, Flights, landed, landed_async
+from trakt_auth.flights import Flight, Flights, landed, landed_async, no_thread
 from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.steps import (
@@ -54,8 +54,8 @@ class Hands:
     """What flows are run with. `send_seconds` is how long a request can take at most.
 
     `spare` keeps what `store` could not take. `heed` hears of an event at once, while the account
-    is still locked, so that events come in the order of what was written; `publish` is for others,
-    and hears of it when lock and flight are free again.
+    is still locked, and of which version it tells, since a sign-in takes no lock; `publish` is for
+    others, and hears of it when lock and flight are free again.
     """
 
     transport: Transport
@@ -64,7 +64,7 @@ class Hands:
     spare: TokenStore
     clock: Clock
     flights: Flights
-    heed: Callable[[Event], object]
+    heed: Callable[[Event, int | None], object]
     publish: Callable[[Event], object]
     send_seconds: float
 
@@ -87,14 +87,16 @@ def run(
     cancel: threading.Event | None = None,
     on_poll: OnPoll | None = None,
     unwanted: Callable[[], bool] = lambda: False,
+    alone: bool = False,
 ) -> T:
     """Run a flow to its end on this thread; locks it took are given back whatever happens.
 
-    `unwanted` tells while it waits for a lock whether anybody still wants the result.
+    `unwanted` tells while it waits for a lock whether anybody still wants the result. `alone` says
+    that nothing abandons this thread.
     """
     with ExitStack() as stack:
         stack.callback(flow.close)
-        performer = _Performer(hands, stack, cancel, on_poll, unwanted)
+        performer = _Performer(hands, stack, cancel, on_poll, unwanted, alone=alone)
         reply: Any = None
         while not isinstance(step := _advance(flow, reply), _End):
             try:
@@ -137,12 +139,15 @@ class _Performer:
         cancel: threading.Event | None,
         on_poll: OnPoll | None,
         unwanted: Callable[[], bool],
+        *,
+        alone: bool,
     ) -> None:
         self._hands = hands
         self._stack = stack
         self._cancel = cancel
         self._on_poll = on_poll
         self._unwanted = unwanted
+        self._alone = alone
         self._locks: list[Lock] = []
 
     def perform(self, step: Step) -> Any:  # noqa: ANN401 - each step has its own reply
@@ -163,11 +168,18 @@ class _Performer:
             case Hold(key, wait):
                 return self._hold(key, wait)
             case Alone():
-                return landed(_start(step, hands), hands.flights, self._cancel)
-            case Notify(event):
-                return _tell(event, hands, self._on_poll)
+                return self._run_alone(step)
+            case Notify():
+                return _tell(step, hands, self._on_poll)
             case _ as never:
                 assert_never(never)
+
+    def _run_alone(self, step: Alone) -> Any:  # noqa: ANN401 - the flow's own result
+        hands = self._hands
+        if self._alone and step.key is None:
+            # Were it to wait for another such thread, all could wait and none be left to work.
+            return run(step.flow, hands, alone=True)
+        return landed(_start(step, hands), hands.flights, self._cancel)
 
     def _read(self, step: Load | Recall) -> Stored | None:
         # Ctrl-C in the middle of a read could leave what a store keeps for itself (a lock, a
@@ -229,8 +241,8 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
             return await _read_async(hands, step)
         case Alone():
             return await landed_async(_start(step, hands), hands.flights)
-        case Notify(event):
-            return _tell(event, hands, on_poll)
+        case Notify():
+            return _tell(step, hands, on_poll)
         case Save() | PutAside() | Hold():
             raise AssertionError("Saving and locking belong in a protected section")
         case _ as never:
@@ -242,7 +254,10 @@ async def _read_async(hands: Hands, step: Load | Recall) -> Stored | None:
     from anyio.to_thread import run_sync
 
     # A limiter of its own: the shared one may be used up by threads that wait for us.
-    return await run_sync(hands.read, step, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+    try:
+        return await run_sync(hands.read, step, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+    except RuntimeError:
+        raise no_thread() from None
 
 
 def _start(step: Alone, hands: Hands) -> Flight | None:
@@ -256,14 +271,15 @@ def _start(step: Alone, hands: Hands) -> Flight | None:
     inside = replace(hands, publish=told.append)
 
     def work(unwanted: Callable[[], bool]) -> Any:  # noqa: ANN401 - the flow's own result
-        return run(step.flow, inside, unwanted=unwanted)
+        return run(step.flow, inside, unwanted=unwanted, alone=True)
 
     return hands.flights.start(work, key=step.key, join=step.join, landing=landing)
 
 
-def _tell(event: Event | DevicePoll, hands: Hands, on_poll: OnPoll | None) -> None:
+def _tell(step: Notify, hands: Hands, on_poll: OnPoll | None) -> None:
+    event = step.event
     if not isinstance(event, Pending | SlowDown | Granted):
-        hands.heed(event)
+        hands.heed(event, step.version)
         hands.publish(event)
     elif on_poll is not None:
         on_poll(event)

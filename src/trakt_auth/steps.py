@@ -142,9 +142,13 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell the subscribers an event, or the caller who waits for a person the last poll."""
+    """Tell the subscribers an event, or the caller who waits for a person the last poll.
+
+    `version` is that of the record which the event tells of, None when there is none.
+    """
 
     event: Event | DevicePoll
+    version: int | None = None
 
 
 Step: TypeAlias = Send | Sleep | Now | Load | Save | PutAside | Recall | Hold | Alone | Notify
@@ -215,6 +219,6 @@ def alone(flow: Flow[T], *, key: AccountKey, join: bool) -> Flow[T | None]:
     return result
 
 
-def notify(event: Event | DevicePoll) -> Flow[None]:
+def notify(event: Event | DevicePoll, *, version: int | None = None) -> Flow[None]:
     """Tell the subscribers, or the caller."""
-    yield Notify(event)
+    yield Notify(event, version)

@@ -38,7 +38,9 @@ def own(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return call(*args, **kwargs)
     except TraktAuthError:
         raise
-    except Exception as error:  # noqa: BLE001 - not chained, see below
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - not chained, see below; a library in Rust panics
         # It must not cost a token; its own words may quote the payload.
         raise StoreUnavailable(f"The store failed with {type(error).__name__}") from None
 

@@ -38,6 +38,9 @@ Value = bytes | str | float | None
 SILENCE = 10.0  # seconds; longer than the server's own limit, so that its word comes first
 BYTEA = 17  # as the server numbers its types; the types of texts and numbers it finds out
 SIZE = 10  # connections
+# No tables, no schema: the next call makes them, or says why it cannot. Read only: behind this name
+# may be another server by now.
+ANEW = ("42P01", "3F000", "25006")
 IDLE = (TransactionStatus.IDLE, PipelineStatus.OFF)
 TRIES = 5  # to get a connection that lives
 TURN = 0.25  # seconds in the pool's queue: it never tells those in it that it finds no server
@@ -141,8 +144,8 @@ class Pool:
             self._lent.add(connection)
             yield connection
         except psycopg.Error as error:
-            if error.sqlstate in ("42P01", "3F000"):
-                self._drop(pool)  # the next call makes the tables, or says why it cannot
+            if error.sqlstate in ANEW:
+                self._drop(pool)
             raise self.failure(error) from None
         finally:
             status = connection.pgconn.transaction_status, connection.pgconn.pipeline_status
@@ -182,9 +185,10 @@ class Pool:
         return failure(self.name, error.sqlstate, type(error).__name__, str(error))
 
     def _take(self) -> tuple[_OwnPool, Connection]:
-        tries, until = TRIES, time.monotonic() + WAIT
+        asked = time.monotonic()
+        tries, until = TRIES, asked + WAIT
         while tries:
-            pool = self._opened()
+            pool = self._opened(asked)
             try:
                 connection = pool.getconn(TURN)
             except psycopg_pool.PoolClosed:
@@ -207,15 +211,14 @@ class Pool:
         found = pool.get_stats()
         return late or ("connections_errors" in found and found.get("pool_size", 0) <= 1)
 
-    def _opened(self) -> _OwnPool:
+    def _opened(self, asked: float) -> _OwnPool:
         pool = self._pool
         if pool is not None:
             return pool
-        asked = time.monotonic()
         with self._guard:
             if self._pool is None:
                 since, why, hint = self._failed
-                if since > asked:  # while we waited for our turn: the answer is ours as well
+                if since > asked:  # since our call began: the answer is ours as well
                     raise StoreUnavailable(why, hint=hint)
                 try:
                     # The pool would try in the background and never tell what is wrong.
@@ -228,9 +231,9 @@ class Pool:
             return self._pool
 
     def _drop(self, pool: _OwnPool) -> None:
-        with self._guard:
-            if self._pool is pool:
-                self._pool = None
+        # Without the guard: whoever has it may be finding out just now that there is no server.
+        if self._pool is pool:
+            self._pool = None
         pool.close(timeout=WAIT)
 
 

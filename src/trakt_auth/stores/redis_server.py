@@ -148,6 +148,8 @@ class Server:
                 f"{self.name} has something else under trakt-auth's keys",
                 hint="Give trakt-auth a database of its own, or remove what is there.",
             )
+        if "readonly" in said:
+            self.close()  # behind this name may be another server by now, which takes writes
         says = next((says for word, says in SAYS.items() if word in said), None)
         said = says or f"failed with {type(error).__name__}"
         return StoreUnavailable(f"{self.name} {said}", hint=SERVER)
