@@ -1,7 +1,5 @@
 """The runner: what each step does, what a foreign failure becomes, and who waits for whom."""
 
-import subprocess
-import sys
 import threading
 import time
 import traceback
