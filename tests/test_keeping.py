@@ -17,7 +17,7 @@ from trakt_auth.errors import (
 from trakt_auth.events import TokenObtained, TokenRefreshed, TokenUnsaved
 from trakt_auth.records import NOTHING, Attempt, Outcome, Record, Stored, fingerprint
 from trakt_auth.steps import Alone, Hold, Load, Notify, PutAside, Recall, Save, Send, Sleep
-from world import CONTEXT, KEY, Script, answer, granted, token
+from world import CONTEXT, KEY, START, Script, answer, granted, token
 
 OLD = token(1, age=timedelta(days=8))
 NEW = token(2)
@@ -220,6 +220,26 @@ def test_a_refresh_whose_pair_cannot_be_saved(spare):
     assert (aside.token, aside.spent) == (caught.value.token, fingerprint("r1"))
     assert "r1" not in puts(script)[0].payload
     assert "r2" not in repr(puts(script))
+
+
+@pytest.mark.parametrize(
+    ("waits", "overtaken"),
+    [
+        (Record(token=token(9), aside_at=START + timedelta(1)), True),
+        (Record(token=OLD, aside_at=START - timedelta(1)), False),  # it was only not removed
+        (Record(token=token(9), spent=fingerprint("r8"), aside_at=START), False),
+    ],
+)
+def test_a_sign_in_that_waits_is_not_overwritten_by_an_older_login(waits, overtaken):
+    script = Script(renewal.fresh_token(CONTEXT, account="default"))
+    failing = [(Save, DOWN), (Sleep, None)] * len(keeping.SAVE_PAUSES) + [(Save, DOWN)]
+    one = kept(Record(token=OLD), 1)
+    rest = [] if overtaken else [(PutAside, None), (Notify, None)]
+    with pytest.raises(TokenNotSaved):
+        script.run(
+            *((Recall, None), (Load, one), (Hold, True), (Recall, None), (Load, one), (Load, None)),
+            *((Save, 2), (Send, granted(2)), *failing, (Recall, kept(waits)), *rest),
+        )
 
 
 def test_a_save_that_seemed_to_fail_and_had_not():

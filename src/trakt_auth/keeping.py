@@ -196,13 +196,25 @@ def _same(one: Token, other: Token) -> bool:
 def _not_saved(
     key: AccountKey, token: Token, spent: str | None, error: StoreError, replacing: int | None
 ) -> Flow[TokenNotSaved]:
-    at = (yield from now()).wall
-    with suppress(StoreError):  # then the error is all that carries it
-        yield from put_aside(key, Record(token=token, spent=spent, aside_at=at).to_payload())
-    yield from notify(TokenUnsaved(account=key.account, token=token), version=replacing)
+    aside = Record(token=token, spent=spent, aside_at=(yield from now()).wall)
+    if not (yield from _overtaken(key, aside)):
+        with suppress(StoreError):  # then the error is all that carries it
+            yield from put_aside(key, aside.to_payload())
+        yield from notify(TokenUnsaved(account=key.account, token=token), version=replacing)
     return TokenNotSaved(
         f"The new token of account {key.account!r} could not be saved: {error}", token=token
     )
+
+
+def _overtaken(key: AccountKey, aside: Record) -> Flow[bool]:
+    """Tell whether a sign-in waits already that was made while this pair was being fetched."""
+    if aside.spent is None:
+        return False
+    try:
+        there = yield from recall(key)
+        return there is not None and _newer(Record.from_stored(there), aside)
+    except StoreError:
+        return False
 
 
 def _save(key: AccountKey, record: Record, *, replacing: int | None) -> Flow[int]:
