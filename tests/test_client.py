@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -544,6 +545,25 @@ def test_a_token_that_lives_outlasts_the_store(play, emulator, issue, caplog):
         assert (await trakt.token()) != token
 
     play(scenario, store=store)
+
+
+def test_a_refresh_while_the_clock_was_wrong(play, emulator, issue, clock):
+    """A computer without a battery for its clock starts in some other week."""
+    wrong, right = timedelta(days=10), clock.now
+
+    async def scenario(trakt):
+        token = await trakt.adopt(issue())
+        clock.now = lambda: replace(right(), wall=right().wall + wrong)
+        ahead = await trakt.token()
+        assert ahead != token
+        assert await trakt.token() == ahead
+        clock.now = right
+        once_more = await trakt.token()
+        assert once_more != ahead
+        assert await trakt.token() == once_more
+        assert refreshes(emulator) == 2
+
+    play(scenario)
 
 
 def test_a_due_token_is_served_while_nobody_can_be_locked_out(play, emulator, issue):

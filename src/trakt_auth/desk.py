@@ -19,7 +19,7 @@ from trakt_auth.late import Late
 from trakt_auth.late_transport import LateAsyncTransport, LateTransport, buildable
 from trakt_auth.models import Application, Endpoints
 from trakt_auth.stores import open_store
-from trakt_auth.tokens import Token
+from trakt_auth.tokens import Token, TokenState
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
@@ -46,6 +46,7 @@ else:
 
 __all__ = ["Desk", "named"]
 
+FRESH = TokenState.FRESH
 OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
 UNSAVED = timedelta(seconds=30)  # for which an unsaved token is served without asking the store
 PATIENCE = 30.0  # seconds on top, so that the lease of a program that died runs out meanwhile
@@ -84,7 +85,7 @@ class Desk:
             replay_unknown=replay_unknown,
         )
         self._hands = self._make_hands()
-        self._known: dict[str, tuple[Token, datetime]] = {}
+        self._known: dict[str, tuple[Token, datetime, datetime]] = {}
         self._marks: dict[str, int] = {}
         self._versions: dict[str, int] = {}
         self._subscribers: list[Callable[[Event], object]] = []
@@ -186,7 +187,8 @@ class Desk:
 
     def _fresh(self, account: str) -> Token | None:
         known = self._known.get(account)
-        return known[0] if known is not None and self._clock.now().wall < known[1] else None
+        # A clock that was set back says that what was reckoned with it is not to be relied on.
+        return known[0] if known and known[1] <= self._clock.now().wall < known[2] else None
 
     def _outlasting(self, account: str, error: StoreError) -> Token | None:
         """Return the token last seen if it outlasts the store's failure."""
@@ -217,16 +219,18 @@ class Desk:
     def _mark(self, account: str) -> int:
         return self._marks.get(account, 0)
 
-    def _until(self, account: str, token: Token) -> datetime:
-        until = token.due_at(account)
-        return min(until, self._clock.now().wall + UNSAVED) if account in self._retries else until
+    def _dated(self, account: str, token: Token) -> tuple[Token, datetime, datetime]:
+        """Return a token with the moments between which it is served without another look."""
+        at = self._clock.now().wall
+        until = token.due_at(account) if token.state(at, account=account) is FRESH else at
+        return token, at, min(until, at + UNSAVED) if account in self._retries else until
 
     def _remember(self, account: str, mark: int, token: Token) -> Token:
-        until = self._until(account, token)
+        dated = self._dated(account, token)
         # What another thread has done meanwhile is newer than what this one has read.
         with self._guard:
             if mark == self._mark(account):
-                self._known[account] = (token, until)
+                self._known[account] = dated
         return token
 
     def _forget(self, account: str, rejected: str) -> None:
@@ -240,7 +244,7 @@ class Desk:
             self._retries.add(event.account)
         known = None
         if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
-            known = event.token, self._until(event.account, event.token)
+            known = self._dated(event.account, event.token)
         with self._guard:
             self._marks[event.account] = self._mark(event.account) + 1
             self._known.pop(event.account, None)

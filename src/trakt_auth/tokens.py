@@ -66,10 +66,14 @@ class Token:
         return self.expires_at - self.lifetime * (STALE_SHARE + STALE_SPREAD * spread)
 
     def state(self, now: datetime, *, account: str = "default") -> TokenState:
-        """Tell FRESH, STALE (refresh it, it still works) or EXPIRED at the moment `now`."""
+        """Tell FRESH, STALE (refresh it, it still works) or EXPIRED at the moment `now`.
+
+        One from a future so far off that its end means nothing was dated by a wrong clock: STALE.
+        """
         if now >= self.expires_at:
             return TokenState.EXPIRED
-        return TokenState.STALE if now >= self.due_at(account) else TokenState.FRESH
+        misdated = self.created_at - now > self.lifetime * STALE_SHARE
+        return TokenState.STALE if misdated or now >= self.due_at(account) else TokenState.FRESH
 
     def in_last_minutes(self, now: datetime) -> bool:
         """Tell whether so little life is left that nothing is risked by trying anything."""
