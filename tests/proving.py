@@ -31,7 +31,7 @@ from trakt_auth.clock import SystemClock
 from trakt_auth.emulator import Emulator
 from trakt_auth.errors import LockTimeout, LoginRequired, StoreCorrupt
 from trakt_auth.models import Application
-from trakt_auth.records import AccountKey, Outcome, Record
+from trakt_auth.records import AccountKey, Attempt, Outcome, Record
 from trakt_auth.steps import Moment
 from trakt_auth.stores import open_store
 from trakt_auth.wire import HttpRequest, HttpResponse
@@ -464,6 +464,7 @@ def kills(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
     settings = place.settings()
     with nursery(place) as strike, Client(APP, **settings) as survivor:
         longest = _usual(emulator, place, strike)
+        sent = _counted(survivor)
         for number in range(times):
             account, stale = f"killed {number}", number % 2 == 0
             sign_in(emulator, place, account, age=STALE if stale else EXPIRED)
@@ -474,13 +475,35 @@ def kills(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
                 code = strike(account, signal.SIGKILL, chance.uniform(0, longest))
             tally.blows += 1
             tally.finished += code == 0
-            rotated = rotations(emulator) - before
-            _ask(emulator, survivor, account, tally, rotated=rotated, stale=stale)
+            sent.clear()
+            try:
+                note = _ask(emulator, survivor, account, tally)
+            except LoginRequired as error:
+                # The server may have got to it only after the child was dead.
+                if rotations(emulator) > before and "was lost" in error.reason:
+                    tally.lost += 1
+                else:
+                    tally.unexplained += 1
+            else:
+                # The answer may be lost: the old token goes on, and nothing may be sent again.
+                tally.spent_twice += bool(stale and note and sent)
     return tally
 
 
-def _ask(emulator, survivor, account, tally, *, rotated, stale) -> None:
-    sent = rotations(emulator), replays(emulator)
+def _counted(client: Client) -> list[HttpRequest]:
+    """Let a client note what it sends."""
+    sent: list[HttpRequest] = []
+    send = client._transport.send
+
+    def noting(request: HttpRequest) -> HttpResponse:
+        sent.append(request)
+        return send(request)
+
+    client._transport.send = noting
+    return sent
+
+
+def _ask(emulator, survivor, account, tally) -> Attempt | None:
     try:
         saved = Record.from_stored(survivor._store.load(survivor._context.key(account)))
         token = survivor.token(account=account)
@@ -489,17 +512,12 @@ def _ask(emulator, survivor, account, tally, *, rotated, stale) -> None:
         tally.corrupt += 1
     except LockTimeout:
         tally.stuck += 1
-    except LoginRequired as error:
-        if rotated and "was lost" in error.reason:
-            tally.lost += 1
-        else:
-            tally.unexplained += 1
     else:
         tally.kept += 1
-        if stale and rotated and saved.attempt is not None:
-            # The answer was lost: the old token goes on, and nothing may have been sent again.
-            tally.spent_twice += (rotations(emulator), replays(emulator)) != sent
-            assert saved.attempt.outcome in (Outcome.BEGUN, Outcome.UNKNOWN)
+        if (note := saved.attempt) is not None:
+            assert note.outcome in (Outcome.BEGUN, Outcome.UNKNOWN)
+            return note
+    return None
 
 
 def signals(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:

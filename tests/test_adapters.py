@@ -446,6 +446,7 @@ def test_a_redirect_within_the_api_keeps_the_token(play, api, split, emulator, i
         assert (await send("GET", f"{split.api}/here", redirects=True)).status == 200
         new = await trakt.token()
         assert api.bearers[3:] == [f"Bearer {new.access_token}"] * 2
+        emulator.clock.advance(60)
         api.answers = [(302, {"location": "/there"}), (401, {})]
         assert (await send("GET", f"{split.api}/here", redirects=True)).status == 200
         assert refreshes(emulator) == 2
@@ -537,7 +538,7 @@ class Recording(requests.adapters.HTTPAdapter):
         return super().send(request, **settings)
 
 
-def test_a_session_of_requests_goes_on_as_usual(url, api, split, issue, clock):
+def test_a_session_of_requests_goes_on_as_usual(url, emulator, api, split, issue, clock):
     """What a hook could spoil: streamed answers, the request's settings, the history."""
     wire = Recording()
     with Client(APP, endpoints=split, clock=clock) as trakt, requests.Session() as session:
@@ -556,6 +557,7 @@ def test_a_session_of_requests_goes_on_as_usual(url, api, split, issue, clock):
 
         prepared = session.prepare_request(requests.Request("GET", f"{split.api}/b"))
         for _ in range(2):  # sent again later, a prepared request still has its old token
+            emulator.clock.advance(60)
             api.answers = [(401, {})]
             assert session.send(prepared).status_code == 200
         assert len(set(api.bearers[2:])) == 3
@@ -569,6 +571,7 @@ def test_requests_gives_its_connections_back(url, emulator, issue, clock):
         ours.auth = for_requests.BearerAuth(trakt)
         emulator.arm("unauthorized")
         assert ours.get(f"{url}/users/me").status_code == 200
+        emulator.clock.advance(60)
         emulator.end_login("ann")
         with pytest.raises(LoginRequired):
             ours.get(f"{url}/users/me", stream=True)
@@ -593,6 +596,7 @@ def test_aiohttp_gives_its_connections_back(api, split, emulator, issue, clock):
                 asked = session.get(f"{split.api}/a", middlewares=[signing])
                 async with asked as told:
                     assert told.status == 200
+                emulator.clock.advance(60)
                 emulator.end_login("ann")
                 api.answers = [(401, {})]
                 with pytest.raises(LoginRequired) as caught:

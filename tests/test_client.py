@@ -186,9 +186,28 @@ def test_a_401_is_answered_by_one_refresh_and_one_more_try(play, emulator, issue
         response = await trakt.get("/users/me")
         assert response.status_code == 200
         assert refreshes(emulator) == 1
+        emulator.clock.advance(60)
         emulator.arm("unauthorized", times=2)
         assert (await trakt.get("/users/me")).status_code == 401
         assert refreshes(emulator) == 2
+
+    play(scenario)
+
+
+def test_an_api_that_refuses_every_token_costs_one_refresh_a_minute(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(issue())
+        emulator.arm("unauthorized", times=100)
+        for minute in range(1, 4):
+            for _ in range(5):
+                assert (await trakt.get("/users/me")).status_code == 401
+            assert refreshes(emulator) == minute
+            await trakt.refresh() if minute == 3 else emulator.clock.advance(60)
+        assert refreshes(emulator) == 4  # who asks for one gets one
+        requests = emulator.state()["requests"]["/users/me"]
+        assert requests == {
+            "invalid_token": 3 * 6
+        }  # not again with the token that was just refused
 
     play(scenario)
 

@@ -33,6 +33,8 @@ from trakt_auth.wire import HttpResponse
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND, HOUR, WEEK = timedelta(seconds=1), timedelta(hours=1), timedelta(days=7)
 
+TOKEN = Token(access_token="a1", refresh_token="r1", created_at=NOW, expires_at=NOW + WEEK)
+
 # -- judge ---------------------------------------------------------------------------------------
 
 AGES = {  # how much of the token's week is left
@@ -158,6 +160,25 @@ def test_the_errors_of_judge_say_what_is_known() -> None:
     assert early.value.retry_after == 20
 
 
+@pytest.mark.parametrize(
+    ("age", "changes", "ask", "need"),
+    [
+        (59, {}, "rejected", Need.NOTHING),
+        (60, {}, "rejected", Need.NOW),
+        (-1, {}, "rejected", Need.NOW),  # no clock can tell how old it is
+        (59, {}, "told", Need.NOW),
+        (59, {"after_401": False}, "rejected", Need.NOW),
+    ],
+)
+def test_one_401_after_the_other(age: int, changes: dict[str, bool], ask: str, need: Need) -> None:
+    token = replace(TOKEN, created_at=NOW - age * SECOND, expires_at=NOW + WEEK)
+    record = replace(Record(token=token, after_401=True), **changes)  # type: ignore[arg-type]
+    assert judge(record, ASKS[ask], NOW) is need
+    refused = Attempt(outcome=Outcome.REFUSED, started_at=NOW, reason="x")
+    with pytest.raises(LoginRequired):
+        judge(replace(record, attempt=refused), ASKS[ask], NOW)
+
+
 def test_who_has_nothing_to_serve_waits_a_minute_at_most() -> None:
     record = record_of("expired", "failed", "none", "with")
     assert record.attempt is not None
@@ -175,11 +196,12 @@ MOMENTS = st.datetimes(
     timezones=st.just(UTC),
 )
 RECORDS = st.builds(
-    lambda life, refresh, attempt: Record(
+    lambda life, refresh, attempt, after_401: Record(
         token=Token(
             access_token="a1", refresh_token=refresh, created_at=NOW, expires_at=NOW + life
         ),
         attempt=attempt,
+        after_401=after_401,
     ),
     st.timedeltas(timedelta(0), WEEK),
     st.sampled_from(["r1", None]),
@@ -193,6 +215,7 @@ RECORDS = st.builds(
         lost_at=st.none() | MOMENTS,
         reason=st.just("x"),
     ),
+    st.booleans(),
 )
 WISHES = st.builds(
     Wish,
@@ -207,7 +230,9 @@ WISHES = st.builds(
 def test_a_token_is_served_exactly_when_it_can_be(
     record: Record, wish: Wish, at: datetime, locked: bool
 ) -> None:
-    serves = at < record.token.expires_at and wish.rejected != "a1"
+    young = record.after_401 and record.attempt is None and not wish.told
+    kept = wish.rejected != "a1" or (young and NOW <= at < NOW + timedelta(minutes=1))
+    serves = at < record.token.expires_at and kept
     try:
         need = judge(record, wish, at, locked=locked)
     except (LoginRequired, TransportError):

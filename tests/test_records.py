@@ -83,7 +83,11 @@ ATTEMPTS = st.builds(
     reason=TEXTS,
 )
 RECORDS = st.builds(
-    Record, token=TOKENS, version=st.integers(1, 10**15), attempt=st.none() | ATTEMPTS
+    Record,
+    token=TOKENS,
+    version=st.integers(1, 10**15),
+    attempt=st.none() | ATTEMPTS,
+    after_401=st.booleans(),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | MOMENTS.map(str),

@@ -185,7 +185,8 @@ class Client(Desk):
         """Return another token than the one that the API has just answered with a 401.
 
         For adapters to HTTP libraries: send the request once more with what it returns, at most
-        once. If somebody has refreshed in between, nothing is sent.
+        once. If somebody has refreshed in between, nothing is sent. It is the same token when that
+        has itself replaced a refused one within the last minute: then it is not the token's fault.
 
         Raises: what `token` raises.
         """

@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 FIRST_PAUSE = timedelta(seconds=2)  # after the first failed refresh, doubled after each further
+YOUNG = timedelta(
+    minutes=1
+)  # one that is no older and came after a 401 stays, whatever the API says
 LONGEST_PAUSE = timedelta(minutes=30)  # while the access token still serves
 LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
 LONGEST_RETRY_AFTER = timedelta(hours=1)  # more is not believed
@@ -76,7 +79,7 @@ def judge(record: Record, wish: Wish, at: datetime, *, locked: bool = False) -> 
         refresh is hopeless, too early, or could end the login.
     """
     token = record.token
-    wanted = token.access_token == wish.rejected
+    wanted = token.access_token == wish.rejected and not _too_young(record, wish, at)
     state = token.state(at, account=wish.account)
     alive = state is not TokenState.EXPIRED and (wish.told or not wanted)
     serves = alive and not wanted
@@ -88,6 +91,13 @@ def judge(record: Record, wish: Wish, at: datetime, *, locked: bool = False) -> 
     if serves:
         return Need.NOTHING
     raise obstacle
+
+
+def _too_young(record: Record, wish: Wish, at: datetime) -> bool:
+    # The API refuses one after the other: a third would not help, and each request would spend one.
+    if wish.told or not record.after_401 or record.attempt is not None:
+        return False
+    return timedelta(0) <= at - record.token.created_at < YOUNG
 
 
 def _obstacle(

@@ -148,15 +148,21 @@ def journal(key: AccountKey, record: Record, attempt: Attempt | None) -> Flow[Re
 
 
 def keep(
-    key: AccountKey, token: Token, *, replacing: int | None, spent: str | None = None
+    key: AccountKey,
+    token: Token,
+    *,
+    replacing: int | None,
+    spent: str | None = None,
+    after_401: bool = False,
 ) -> Flow[int]:
     """Save a token that exists nowhere else: try for a while, then put it aside.
 
     Raises: StoreConflict; TokenNotSaved, which carries the token.
     """
+    record = Record(token=token, after_401=after_401)
     for pause in (*SAVE_PAUSES, None):
         try:
-            return (yield from _save(key, Record(token=token), replacing=replacing))
+            return (yield from _save(key, record, replacing=replacing))
         except StoreConflict:
             raise
         except StoreError as error:
@@ -166,12 +172,16 @@ def keep(
     raise AssertionError  # pragma: no cover - the last try returns or raises
 
 
-def keep_renewed(key: AccountKey, token: Token, noted: Record) -> Flow[Token]:
+def keep_renewed(
+    key: AccountKey, token: Token, noted: Record, *, after_401: bool = False
+) -> Flow[Token]:
     """Save a refreshed pair; whatever else was written meanwhile, the newest pair stays."""
     version, spent = noted.version, fingerprint(noted.token.refresh_token)
     while True:
         try:
-            version = yield from keep(key, token, replacing=version, spent=spent)
+            version = yield from keep(
+                key, token, replacing=version, spent=spent, after_401=after_401
+            )
         except StoreConflict:
             try:
                 latest = yield from _stored(key)

@@ -107,6 +107,8 @@ class Attempt:
 class Record:
     """A token, its journal, and the version under which a store keeps both.
 
+    `after_401` says that it replaced one which the API had refused before its time.
+
     Two are for a pair that was put aside: `spent`, the fingerprint of the refresh token that it
     cost, None after a sign-in; and `aside_at`, when that was.
     """
@@ -116,6 +118,7 @@ class Record:
     attempt: Attempt | None = None
     spent: str | None = None
     aside_at: datetime | None = None
+    after_401: bool = False
 
     def to_payload(self) -> str:
         """Write everything but the version, which is the store's."""
@@ -131,6 +134,8 @@ class Record:
                 "expires_at": _to_text(token.expires_at),
             },
         }
+        if self.after_401:
+            content["after_401"] = True
         if self.spent is not None:
             content["spent"] = self.spent
         if self.aside_at is not None:
@@ -170,6 +175,7 @@ class Record:
                 attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
                 spent=_Fields(content).optional_text("spent"),
                 aside_at=_Fields(content).optional_moment("aside_at"),
+                after_401=content.get("after_401") is True,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _corrupt(error) from None

@@ -79,7 +79,10 @@ def fresh_token(context: Context, *, account: str) -> Flow[Token]:
 
 
 def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[Token]:
-    """Return another token than `rejected`, the access token that the API refused with a 401."""
+    """Return another token than `rejected`, the access token that the API refused with a 401.
+
+    The same one when it has itself replaced one that was refused, less than a minute ago.
+    """
     return (yield from _renewed(context, _wish(context, account, rejected=rejected)))
 
 
@@ -136,7 +139,7 @@ def _renew(context: Context, wish: Wish, *, wait: bool) -> Flow[Token]:
             yield from _settle(key, record)
             return record.token
         try:
-            return (yield from _spend(context, key, record, at))
+            return (yield from _spend(context, key, record, at, wish))
         except StoreConflict:
             continue
         except TokenNotSaved:
@@ -148,7 +151,9 @@ def _renew(context: Context, wish: Wish, *, wait: bool) -> Flow[Token]:
     raise StoreConflict(f"Account {wish.account!r} is being written all the time")
 
 
-def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> Flow[Token]:
+def _spend(
+    context: Context, key: AccountKey, record: Record, at: datetime, wish: Wish
+) -> Flow[Token]:
     """Send the refresh token, once: note, send, keep.
 
     The note is written before: it proves that the result can be kept, and it tells whoever
@@ -168,7 +173,8 @@ def _spend(context: Context, key: AccountKey, record: Record, at: datetime) -> F
     except TraktAuthError as error:
         yield from _failed(context, key, noted, begun, error)
         raise
-    return (yield from keep_renewed(key, token, noted))
+    after_401 = not wish.told and wish.rejected == record.token.access_token
+    return (yield from keep_renewed(key, token, noted, after_401=after_401))
 
 
 def _noted(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]:

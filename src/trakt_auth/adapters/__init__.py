@@ -24,7 +24,7 @@ class TokenSource(Protocol):
         ...
 
     def refresh_rejected(self, access_token: str, *, account: str) -> Token:
-        """Return another token than the one that was answered with a 401."""
+        """Return another token than the one that was answered with a 401, or that if none helps."""
         ...
 
 
@@ -38,5 +38,5 @@ class AsyncTokenSource(Protocol):
         ...
 
     async def refresh_rejected(self, access_token: str, *, account: str) -> Token:
-        """Return another token than the one that was answered with a 401."""
+        """Return another token than the one that was answered with a 401, or that if none helps."""
         ...

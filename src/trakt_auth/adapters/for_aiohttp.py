@@ -50,7 +50,7 @@ class BearerAuth:
         except BaseException:
             response.close()
             raise
-        if not isinstance(request.body, bytes | BytesPayload):
+        if token.access_token == rejected or not isinstance(request.body, bytes | BytesPayload):
             return response
         response.release()
         request.headers[HEADER] = self._bearer.header(token)

@@ -58,7 +58,8 @@ class BearerAuth(AuthBase):
             return response
         try:
             token = self._client.refresh_rejected(rejected, account=self._account)
-            if not isinstance(request.body, str | bytes | None):
+            replayable = isinstance(request.body, str | bytes | None)
+            if token.access_token == rejected or not replayable:
                 return response
             response.content  # noqa: B018 - read to the end, the connection serves again
         except BaseException:

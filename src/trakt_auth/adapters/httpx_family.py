@@ -68,7 +68,7 @@ class FamilyAuth(Generic[RequestT, ResponseT]):
         rejected = self._rejected((yield request))
         if rejected is not None:
             token = self._client.refresh_rejected(rejected, account=self._account)
-            if self._replayable(request):
+            if token.access_token != rejected and self._replayable(request):
                 self._sign(request, token)
                 yield request
 
@@ -80,7 +80,7 @@ class FamilyAuth(Generic[RequestT, ResponseT]):
         rejected = self._rejected((yield request))
         if rejected is not None:
             token = await self._client.refresh_rejected(rejected, account=self._account)
-            if self._replayable(request):
+            if token.access_token != rejected and self._replayable(request):
                 self._sign(request, token)
                 yield request
 
