@@ -1,5 +1,6 @@
 """What many tests share: an emulator on a socket, and one way to drive both clients."""
 
+import os
 import signal
 import socket
 
@@ -34,6 +35,13 @@ for _name in ("connect", "connect_ex"):
 # In the background of a shell Ctrl-C is ignored, and programs inherit that: ours would obey.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What tests start is not measured: Ctrl-C, or a fork beside threads, can leave coverage's own lock
+# taken, and the program waits for it for ever.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        del os.environ[_name]
 
 
 @pytest.fixture

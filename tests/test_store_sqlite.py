@@ -541,8 +541,7 @@ assert store.load(KEY).payload == "y"
 
 
 def test_ctrl_c_leaves_nothing_locked(path: Path) -> None:
-    # Unmeasured: coverage itself can be interrupted with a lock of its own taken.
-    with start(INTERRUPTS, path, measured=False) as child:
+    with start(INTERRUPTS, path) as child:
         try:
             child.communicate(timeout=60)
         finally:
@@ -596,15 +595,14 @@ def threads(count, work):
 """
 
 
-def start(script: str, path: Path, *, measured: bool = True) -> subprocess.Popen[str]:
+def start(script: str, path: Path) -> subprocess.Popen[str]:
     source = str(Path(connections.__file__).parents[2])
-    kept = {k: v for k, v in os.environ.items() if measured or not k.startswith("COVERAGE_")}
     return subprocess.Popen(
         [sys.executable, "-c", PREPARED + script, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=kept | {"PYTHONPATH": source},
+        env=os.environ | {"PYTHONPATH": source},
     )
 
 

@@ -47,7 +47,6 @@ def test_the_short_cut_imports_little(desk):
             "PYTHONPATH": SOURCE,
             "TRAKT_CLIENT_ID": "emulator",
             "TRAKT_AUTH_STORE": desk.store,
-            "COVERAGE_PROCESS_START": "",
         },
     )
     assert done.stdout == f"{token.access_token}\n"
