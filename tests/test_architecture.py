@@ -38,7 +38,6 @@ THIRD_PARTY = {
         "async_client.py",
         "clock.py",
         "flights.py",
-        "runner.py",
         "stores/asynchronous.py",
         "testing/clock.py",
     },

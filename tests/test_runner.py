@@ -89,6 +89,7 @@ def hands(**changes):
             "spare": MemoryStore(),
             "clock": Clock(),
             "flights": Flights(),
+            "readers": Flights(),
             "heed": lambda event, version: None,
             "publish": lambda event: None,
             "send_seconds": 80,
@@ -566,6 +567,54 @@ def test_the_main_thread_reads_on_another():
     other.start()
     other.join(20)
     assert threads[1] is other
+
+
+@pytest.mark.parametrize("how", ["sync", "asyncio", "trio"])
+def test_who_reads_waits_for_no_busy_thread(monkeypatch, how):
+    monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 2)
+    these, busy, go = hands(), threading.Barrier(3), threading.Event()
+
+    def slow(_):
+        busy.wait(20)
+        assert go.wait(20)
+
+    flights = [these.flights.start(slow, key=None, join=True) for _ in range(2)]
+    busy.wait(20)
+    if how == "sync":
+        assert run(load(KEY), these) is None
+    else:
+        assert anyio.run(run_async, load(KEY), these, backend=how) is None
+    go.set()
+    for flight in flights:
+        flight.wait()
+
+
+def test_a_crowd_that_reads_has_few_threads(monkeypatch):
+    monkeypatch.setattr("trakt_auth.flights.MOST_THREADS", 4)
+    inside, most, guard, all_in = set(), [], threading.Lock(), threading.Event()
+
+    class Store(MemoryStore):
+        def load(self, key):
+            with guard:
+                inside.add(threading.current_thread())
+                most.append(len(inside))
+                if len(inside) == 4:
+                    all_in.set()
+            assert all_in.wait(20)
+            with guard:
+                inside.discard(threading.current_thread())
+            return super().load(key)
+
+    shared = hands(store=Store())
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            for _ in range(50):
+                group.start_soon(run_async, load(KEY), shared)
+
+    anyio.run(main)
+    assert len(most) == 50
+    assert max(most) == 4
 
 
 def test_what_was_put_aside_is_recalled_until_it_is_settled():

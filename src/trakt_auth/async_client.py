@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     import trakt_auth.flows as flows
     import trakt_auth.renewal as renewal
     import trakt_auth.runner as runner
-    import trakt_auth.storing as storing
     from trakt_auth.runner import OnPoll
 else:
     flows, renewal = Late("trakt_auth.flows"), Late("trakt_auth.renewal")
-    runner, storing = Late("trakt_auth.runner"), Late("trakt_auth.storing")
+    runner = Late("trakt_auth.runner")
 
 __all__ = ["AsyncClient"]
 
@@ -105,15 +104,11 @@ class AsyncClient(Desk):
 
     async def accounts(self) -> list[str]:
         """Return the names of the accounts in the store; see `Client.accounts`."""
-        from anyio.to_thread import run_sync
-
-        return await run_sync(storing.accounts, self._store, self.application.client_id)
+        return await runner.read_apart_async(self._accounts, self._hands)
 
     async def unsaved(self) -> list[str]:
         """Return the accounts whose newest token is not saved yet; see `Client.unsaved`."""
-        from anyio.to_thread import run_sync
-
-        return await run_sync(self._unsaved)
+        return await runner.read_apart_async(self._unsaved, self._hands)
 
     @property
     def api(self) -> httpx2.AsyncClient:

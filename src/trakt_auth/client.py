@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     import trakt_auth.flows as flows
     import trakt_auth.renewal as renewal
     import trakt_auth.runner as runner
-    import trakt_auth.storing as storing
     from trakt_auth.runner import OnPoll
 else:
     flows, renewal = Late("trakt_auth.flows"), Late("trakt_auth.renewal")
-    runner, storing = Late("trakt_auth.runner"), Late("trakt_auth.storing")
+    runner = Late("trakt_auth.runner")
 
 __all__ = ["Client"]
 
@@ -221,14 +220,14 @@ class Client(Desk):
 
         Raises: StoreError.
         """
-        return storing.accounts(self._store, self.application.client_id)
+        return runner.read_apart(self._accounts, self._hands)
 
     def unsaved(self) -> list[str]:
         """Return the accounts whose newest token the store could not take yet, sorted.
 
         Raises: StoreError when the spare store cannot be read.
         """
-        return self._unsaved()
+        return runner.read_apart(self._unsaved, self._hands)
 
     @property
     def api(self) -> httpx2.Client:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import trakt_auth.renewal as renewal
     import trakt_auth.retries as retries
     import trakt_auth.runner as runner
+    import trakt_auth.storing as storing
     from trakt_auth.events import Event
     from trakt_auth.ports import Clock, TokenStore
 
@@ -43,6 +44,7 @@ else:
     flights, protocol = Late("trakt_auth.flights"), Late("trakt_auth.protocol")
     keeping, retries = Late("trakt_auth.keeping"), Late("trakt_auth.retries")
     renewal, runner = Late("trakt_auth.renewal"), Late("trakt_auth.runner")
+    storing = Late("trakt_auth.storing")
 
 __all__ = ["Desk", "named"]
 
@@ -98,7 +100,8 @@ class Desk:
         # two processes that spoke on one connection would get each other's answers.
         self._guard = threading.Lock()
         self._apis: dict[str, Any] = {}
-        self._hands.flights.start_anew()
+        for threads in (self._hands.flights, self._hands.readers):
+            threads.start_anew()
         self._retries = retries.Retries(self._offer, durable=self._durable)
         self._transport.start_anew()
         self._async_transport.start_anew()
@@ -108,6 +111,7 @@ class Desk:
         # The interpreter waits for threads, but neither for daemons nor for one about to start.
         self._hands.flights.close()
         self._retries.close()
+        self._hands.readers.close()
 
     def _opened(self, store: TokenStore | str | None) -> TokenStore:
         if store is None or isinstance(store, str):
@@ -123,6 +127,7 @@ class Desk:
             spare=self._spare,
             clock=self._clock,
             flights=flights.Flights(),
+            readers=flights.Flights(),
             heed=self._heed,
             publish=self._publish,
             send_seconds=OFF_THE_NETWORK * self._timeout,
@@ -204,6 +209,9 @@ class Desk:
 
     def _offer(self, account: str) -> bool:
         return runner.run(keeping.offer(self._context.key(account)), self._hands, alone=True)
+
+    def _accounts(self) -> list[str]:
+        return storing.accounts(self._store, self.application.client_id)
 
     def _unsaved(self) -> list[str]:
         names = self._spare.accounts(self.application.client_id)

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 from trakt_auth.errors import Cancelled, StoreUnavailable, TraktAuthError, UsageError
 
-__all__ = ["Flight", "Flights", "landed", "landed_async", "no_thread"]
+__all__ = ["Flight", "Flights", "landed", "landed_async"]
 
 Work: TypeAlias = Callable[[Callable[[], bool]], Any]
 
@@ -144,7 +144,7 @@ class Flights:
 
     def _without_thread(self) -> None:
         if not self._threads:  # else what is queued will have its turn
-            self._call_off(no_thread)
+            self._call_off(_no_thread)
 
     def _work(self) -> None:
         with self._guard:
@@ -212,8 +212,7 @@ class Flights:
         self._queue.clear()
 
 
-def no_thread() -> StoreUnavailable:
-    """Return the error for a system that lets us start no more threads."""
+def _no_thread() -> StoreUnavailable:
     return StoreUnavailable(
         "No thread can be started",
         hint="Raise the limit on this user's processes (ulimit -u), or do less at once.",

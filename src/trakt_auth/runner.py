@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 import trakt_auth.storing as storing
@@ -20,7 +21,7 @@ from trakt_auth.errors import (
     TraktAuthError,
 )
 from trakt_auth.events import Event
-from trakt_auth.flights import Flight, Flights, landed, landed_async, no_thread
+from trakt_auth.flights import Flight, Flights, landed, landed_async
 from trakt_auth.ports import AsyncTransport, Clock, Lock, TokenStore, Transport
 from trakt_auth.records import AccountKey, Stored
 from trakt_auth.steps import (
@@ -40,7 +41,7 @@ from trakt_auth.steps import (
 from trakt_auth.storing import own
 from trakt_auth.wire import HttpRequest, HttpResponse
 
-__all__ = ["Hands", "OnPoll", "run", "run_async"]
+__all__ = ["Hands", "OnPoll", "read_apart", "read_apart_async", "run", "run_async"]
 
 T = TypeVar("T")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
@@ -53,9 +54,10 @@ LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last on
 class Hands:
     """What flows are run with. `send_seconds` is how long a request can take at most.
 
-    `spare` keeps what `store` could not take. `heed` hears of an event at once, while the account
-    is still locked, and of which version it tells, since a sign-in takes no lock; `publish` is for
-    others, and hears of it when lock and flight are free again.
+    `spare` keeps what `store` could not take. `readers` are threads for who cannot read himself:
+    what takes long on those of `flights` does not keep him waiting. `heed` hears of an event at
+    once, while the account is still locked, and of which version it tells, since a sign-in takes no
+    lock; `publish` is for others, and hears of it when lock and flight are free again.
     """
 
     transport: Transport
@@ -64,6 +66,7 @@ class Hands:
     spare: TokenStore
     clock: Clock
     flights: Flights
+    readers: Flights
     heed: Callable[[Event, int | None], object]
     publish: Callable[[Event], object]
     send_seconds: float
@@ -160,7 +163,7 @@ class _Performer:
             case Now():
                 return hands.clock.now()
             case Load() | Recall():
-                return self._read(step)
+                return read_apart(partial(self._hands.read, step), self._hands)
             case Save():
                 return storing.save(hands.store, step)
             case PutAside():
@@ -180,16 +183,6 @@ class _Performer:
             # Were it to wait for another such thread, all could wait and none be left to work.
             return run(step.flow, hands, alone=True)
         return landed(_start(step, hands), hands.flights, self._cancel)
-
-    def _read(self, step: Load | Recall) -> Stored | None:
-        # Ctrl-C in the middle of a read could leave what a store keeps for itself (a lock, a
-        # connection) taken for ever; it reaches the main thread only.
-        if threading.current_thread() is not threading.main_thread():
-            return self._hands.read(step)
-        flights = self._hands.flights
-        flight = flights.start(lambda _: self._hands.read(step), key=None, join=True)
-        stored: Stored | None = landed(flight, flights, None)
-        return stored
 
     def _send(self, request: HttpRequest) -> HttpResponse:
         # A lock that lapses while we wait for the answer would let a second spender in.
@@ -238,7 +231,7 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
         case Now():
             return hands.clock.now()
         case Load() | Recall():
-            return await _read_async(hands, step)
+            return await read_apart_async(partial(hands.read, step), hands)
         case Alone():
             return await landed_async(_start(step, hands), hands.flights)
         case Notify():
@@ -249,15 +242,26 @@ async def _perform_async(step: Step, hands: Hands, on_poll: OnPoll | None) -> An
             assert_never(never)
 
 
-async def _read_async(hands: Hands, step: Load | Recall) -> Stored | None:
-    from anyio import CapacityLimiter
-    from anyio.to_thread import run_sync
+def read_apart(read: Callable[[], T], hands: Hands) -> T:
+    """Call what reads a store where Ctrl-C does not come.
 
-    # A limiter of its own: the shared one may be used up by threads that wait for us.
-    try:
-        return await run_sync(hands.read, step, limiter=CapacityLimiter(1), abandon_on_cancel=True)
-    except RuntimeError:
-        raise no_thread() from None
+    In the middle of a read it could leave what a store keeps for itself (a lock, a connection)
+    taken for ever; it comes to the main thread only.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return read()
+    result: T = landed(_start_reading(read, hands), hands.readers, None)
+    return result
+
+
+async def read_apart_async(read: Callable[[], T], hands: Hands) -> T:
+    """Call what reads a store without blocking the event loop."""
+    result: T = await landed_async(_start_reading(read, hands), hands.readers)
+    return result
+
+
+def _start_reading(read: Callable[[], object], hands: Hands) -> Flight | None:
+    return hands.readers.start(lambda _: read(), key=None, join=True)
 
 
 def _start(step: Alone, hands: Hands) -> Flight | None:
