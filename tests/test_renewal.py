@@ -182,7 +182,7 @@ class TestStale:
     def test_a_refused_grant_serves_until_the_end_and_says_so(self):
         script = fresh()
         one = record(STALE)
-        noted = kept(Record(token=STALE), 2)
+        noted = record(STALE, outcome=Outcome.BEGUN)
         result = script.run(
             *((Load, one), (Hold, True), (Load, one), (Load, None)),
             *((Save, 2), (Send, answer(400, {"error": "invalid_grant"})), (Load, noted)),
@@ -274,7 +274,7 @@ class TestExpired:
     def test_a_refused_grant_ends_it_and_is_remembered(self):
         script = fresh()
         one = record(EXPIRED)
-        noted = kept(Record(token=EXPIRED), 2)
+        noted = record(EXPIRED, outcome=Outcome.BEGUN)
         with pytest.raises(LoginRequired) as caught:
             script.run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None)),
@@ -295,23 +295,34 @@ class TestExpired:
         )
         assert result.access_token == "a2"
 
-    def test_a_death_that_cannot_be_written_down(self):
+    def test_a_refused_grant_that_somebody_else_may_have_spent(self):
+        """We were suspended, our lease ended, and the next holder's answer is still on its way."""
         one = record(EXPIRED)
+        theirs = record(EXPIRED, outcome=Outcome.BEGUN, lost_at=START)
+        with pytest.raises(LockTimeout, match="taken over"):
+            fresh().run(
+                *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
+                *((Send, answer(400, {"error": "invalid_grant"})), (Load, theirs)),
+            )
+
+    def test_a_death_that_cannot_be_written_down(self):
+        one, noted = record(EXPIRED), record(EXPIRED, outcome=Outcome.BEGUN)
         full = StoreUnavailable("full")
         with pytest.raises(LoginRequired):
             fresh().run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
-                *((Send, answer(400, {"error": "invalid_grant"})), (Load, one)),
+                *((Send, answer(400, {"error": "invalid_grant"})), (Load, noted)),
                 *((Save, full), (Notify, None)),
             )
 
     def test_a_lost_answer_is_tried_once_more_and_named(self):
         one = record(EXPIRED, outcome=Outcome.UNKNOWN, lost_at=START, failures=1)
+        noted = record(EXPIRED, outcome=Outcome.BEGUN, lost_at=START, failures=1)
         script = fresh()
         with pytest.raises(LoginRequired) as caught:
             script.run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
-                *((Send, answer(400, {"error": "invalid_grant"})), (Load, one)),
+                *((Send, answer(400, {"error": "invalid_grant"})), (Load, noted)),
                 *((Save, 3), (Notify, None)),
             )
         assert "2026-11-23 12:00:00 UTC was lost" in caught.value.reason

@@ -22,6 +22,7 @@ from datetime import datetime
 import trakt_auth.protocol as protocol
 from trakt_auth.errors import (
     InvalidGrant,
+    LockTimeout,
     LoginRequired,
     RateLimited,
     StoreConflict,
@@ -262,6 +263,11 @@ def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Token]
     record = yield from read(key)
     if record.token.refresh_token != noted.token.refresh_token:
         return record.token
+    if record.attempt != noted.attempt:
+        # Our lease is over, and it may be the next holder who has just spent it.
+        raise LockTimeout(
+            f"Account {key.account!r} was taken over by somebody else while Trakt was answering"
+        ) from error
     reason = why_refused(noted.attempt)
     at = (yield from now()).wall
     over = Attempt(outcome=Outcome.REFUSED, started_at=at, reason=reason)
