@@ -311,8 +311,20 @@ def test_several_accounts_do_not_meet(play, emulator, issue):
         assert await trakt.accounts() == ["ann", "b\u00f6b \N{CLINKING BEER MUGS}"]
         await trakt.revoke(account="ann")
         assert (await trakt.token(account="b\u00f6b \N{CLINKING BEER MUGS}")).access_token
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="empty"):
             await trakt.token(account="")
+
+    play(scenario)
+
+
+def test_a_name_that_no_index_holds_is_refused_before_a_code_is_spent(play, emulator, issue):
+    longest = "\N{CLINKING BEER MUGS}" * 500
+
+    async def scenario(trakt):
+        await trakt.adopt(issue(), account=longest)
+        assert await trakt.accounts() == [longest]
+        with pytest.raises(UsageError, match="501 characters"):
+            await trakt.adopt(issue(), account="x" * 501)
 
     play(scenario)
 

@@ -49,6 +49,7 @@ else:
 __all__ = ["Desk", "named"]
 
 FRESH = TokenState.FRESH
+LONGEST_NAME = 500  # characters; what PostgreSQL can index
 OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
 UNSAVED = timedelta(seconds=30)  # for which an unsaved token is served without asking the store
 PATIENCE = 30.0  # seconds on top, so that the lease of a program that died runs out meanwhile
@@ -290,12 +291,17 @@ class Desk:
 
 
 def named(account: str) -> str:
-    """Return the name of an account, or refuse the empty one.
+    """Return the name of an account, or refuse one that not every store can keep.
 
     Raises: UsageError.
     """
     if not account:
         raise UsageError("The name of an account is empty", hint='The usual one is "default".')
+    if len(account) > LONGEST_NAME:
+        raise UsageError(
+            f"The name of an account has {len(account)} characters, more than {LONGEST_NAME}",
+            hint="Name it by a number or a digest of your own.",
+        )
     return account
 
 
