@@ -679,6 +679,15 @@ def test_a_closed_client_says_so(url):
         client.start_device()
 
 
+def test_a_subscriber_may_close_the_client(url, emulator, issue, clock):
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock) as client:
+        client.subscribe(lambda event: client.close())
+        token = client.adopt(issue())  # told on the thread that closing waits for
+        assert token.access_token
+        with pytest.raises(UsageError, match="closed"):
+            client.refresh()
+
+
 def test_a_subscriber_may_use_the_client(play, emulator, issue):
     async def scenario(trakt):
         if not isinstance(trakt.client, Client):

@@ -225,9 +225,11 @@ def test_a_refresh_whose_pair_cannot_be_saved(spare):
 @pytest.mark.parametrize(
     ("waits", "overtaken"),
     [
-        (Record(token=token(9), aside_at=START + timedelta(1)), True),
-        (Record(token=OLD, aside_at=START - timedelta(1)), False),  # it was only not removed
-        (Record(token=token(9), spent=fingerprint("r8"), aside_at=START), False),
+        (kept(Record(token=token(9), aside_at=START + timedelta(1))), True),
+        (kept(Record(token=OLD, aside_at=START - timedelta(1))), False),  # it was only not removed
+        (kept(Record(token=token(9), spent=fingerprint("r8"), aside_at=START)), False),
+        (Stored(payload="{", version=1), False),
+        (DOWN, False),
     ],
 )
 def test_a_sign_in_that_waits_is_not_overwritten_by_an_older_login(waits, overtaken):
@@ -238,7 +240,7 @@ def test_a_sign_in_that_waits_is_not_overwritten_by_an_older_login(waits, overta
     with pytest.raises(TokenNotSaved):
         script.run(
             *((Recall, None), (Load, one), (Hold, True), (Recall, None), (Load, one), (Load, None)),
-            *((Save, 2), (Send, granted(2)), *failing, (Recall, kept(waits)), *rest),
+            *((Save, 2), (Send, granted(2)), *failing, (Recall, waits), *rest),
         )
 
 

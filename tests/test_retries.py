@@ -75,6 +75,34 @@ def test_two_accounts_share_a_thread():
     assert offered.count("ann") == 4  # after each pause, and at the end
 
 
+def test_no_thread_to_be_had(monkeypatch):
+    """The next failure tries again to start one; closing offers it without."""
+
+    def none(_):
+        raise RuntimeError("can't start new thread")
+
+    offered = []
+    made = Retries(lambda account: offered.append(account) or account == "ann")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none)
+        made.add("ann")
+    assert "ann" in made
+    assert offered == []
+    made.close()
+    assert offered == ["ann"]
+    assert "ann" not in made
+    made.close()
+    assert offered == ["ann"]
+
+
+def test_closing_on_its_own_thread():
+    """A subscriber that is told of the saved pair may close its client."""
+    made = Retries(lambda _: made.close() or True)
+    made.add("ann")
+    finish(made)
+    assert "ann" not in made
+
+
 def test_closing_tries_once_more_and_says_what_is_left(caplog):
     store_is_back = threading.Event()
     made = Retries(lambda account: account == "bob" and store_is_back.is_set())

@@ -14,6 +14,8 @@ from trakt_auth.errors import (
     Cancelled,
     LockTimeout,
     StoreConflict,
+    StoreCorrupt,
+    StoreSealed,
     StoreUnavailable,
     UsageError,
 )
@@ -36,6 +38,7 @@ from trakt_auth.steps import (
     sleep,
 )
 from trakt_auth.stores.memory import MemoryStore
+from trakt_auth.storing import own
 from trakt_auth.wire import HttpRequest
 from world import APP, KEY, START, answer
 
@@ -615,6 +618,41 @@ def test_a_crowd_that_reads_has_few_threads(monkeypatch):
     anyio.run(main)
     assert len(most) == 50
     assert max(most) == 4
+
+
+class Panic(BaseException):
+    """As a library in Rust ends: no Exception, and no wish to stop the program."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        (Panic("s3cret"), StoreUnavailable),
+        (ValueError("s3cret"), StoreUnavailable),
+        (StoreCorrupt("x"), StoreCorrupt),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (SystemExit(3), SystemExit),
+    ],
+)
+def test_what_a_store_raises_against_the_rules(raised, seen):
+    def broken():
+        raise raised
+
+    with pytest.raises(seen) as caught:
+        own(broken)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_what_is_sealed_aside_can_be_let_go_of_and_not_written_over():
+    shared = hands()
+    sealed = f"{SEALED}1:0a1b:x"
+    shared.spare.save(KEY, sealed, expires_at=None, replacing=None)
+    with pytest.raises(StoreSealed):
+        run(protected(put_aside(KEY, "ours")), shared)
+    assert shared.spare.load(KEY).payload == sealed
+    run(protected(put_aside(KEY, None)), shared)
+    assert shared.spare.load(KEY) is None
 
 
 def test_what_was_put_aside_is_recalled_until_it_is_settled():

@@ -681,6 +681,25 @@ def test_a_pool_without_connections_tells_at_once_what_is_wrong(
         store.close()
 
 
+def test_who_waits_asks_no_server_again_that_has_just_failed(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many threads a frozen server holds up: each waits as long as if it were alone."""
+    tried: list[None] = []
+
+    def frozen(_: postgres_pool.Pool) -> None:
+        tried.append(None)
+        raise StoreUnavailable("frozen", hint="thaw it")
+
+    asked = time.monotonic()
+    monkeypatch.setattr(postgres_pool.Pool, "direct", frozen)
+    for moment in (asked, asked, asked, time.monotonic() + 1):
+        with pytest.raises(StoreUnavailable, match="frozen") as caught:
+            store._pool._opened(moment)
+        assert caught.value.hint == "thaw it"
+    assert len(tried) == 2
+
+
 def test_a_server_that_hangs_up_in_the_middle(
     postgres: Server, postgres_url: str, store: PostgresStore
 ) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -622,6 +623,25 @@ def test_with_unittest_and_without_pytest(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Ran 3 tests" in done.stderr
+
+
+def test_with_unittest_here():
+    class Case(TraktTestCase):
+        def runTest(self):
+            client = self.trakt.client("ann")
+            assert client.api.get("/users/me").json()["username"] == "ann"
+
+    result = unittest.TestResult()
+    Case().run(result)
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
+
+
+def test_fixtures_here(
+    trakt_signed_in_client, signed_in_client, trakt_signed_in_async_client, signed_in_async_client
+):
+    assert signed_in_client is trakt_signed_in_client
+    assert signed_in_async_client is trakt_signed_in_async_client
+    assert signed_in_client.api.get("/users/me").json()["username"] == "emulator-user"
 
 
 # -- documentation -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import io
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -65,6 +66,14 @@ def test_the_user_agent_is_the_callers(desk):
     assert Settings().application().user_agent.startswith("trakt-auth/")
     desk.monkeypatch.setenv("TRAKT_USER_AGENT", "my-player/1.2")
     assert Settings().application().user_agent == "my-player/1.2"
+
+
+def test_as_a_module(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["trakt-auth", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(Path(cli.__file__).with_name("__main__.py")), run_name="__main__")
+    assert ended.value.code == 0
+    assert "trakt-auth" in capsys.readouterr().out
 
 
 def test_a_signal_before_anything_has_begun(monkeypatch):

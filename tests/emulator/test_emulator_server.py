@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from trakt_auth.emulator import Clock, Emulator
+from trakt_auth.emulator import Clock, Emulator, server
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 SERVE = """
@@ -234,6 +234,21 @@ def test_an_interrupt_ends_it_quietly() -> None:
     server.send_signal(signal.SIGINT)
     out, err = server.communicate(timeout=30)
     assert (out, err, server.returncode) == ("ended\n", "", 0)
+
+
+def test_serving_until_it_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def run(server: server._Server, listeners: list[socket.socket]) -> None:
+        server._ready()
+        with socket.create_connection(listeners[0].getsockname(), timeout=5):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(server._Server, "run", run)
+    server.serve(Emulator(), host="127.0.0.1", port=0, ready=told.append)
+    (url,) = told
+    with socket.socket() as again, pytest.raises(ConnectionRefusedError):
+        again.connect(("127.0.0.1", int(url.rpartition(":")[2])))
 
 
 def test_importing_the_emulator_imports_no_server_and_no_templates() -> None:
