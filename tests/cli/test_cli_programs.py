@@ -1,8 +1,8 @@
 """The entry point, help, pipes, the emulator and the demo."""
 
+import importlib
 import io
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -71,7 +71,7 @@ def test_the_user_agent_is_the_callers(desk):
 def test_as_a_module(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["trakt-auth", "--version"])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(Path(cli.__file__).with_name("__main__.py")), run_name="__main__")
+        importlib.import_module("trakt_auth.cli.__main__")
     assert ended.value.code == 0
     assert "trakt-auth" in capsys.readouterr().out
 
