@@ -306,6 +306,19 @@ def test_a_fork_starts_with_nothing_under_way():
         flights.start(lambda _: 1, key=KEY, join=True)
 
 
+def test_two_who_close_from_within_wait_for_neither():
+    """Two accounts have ended at once, and each time the program is told, it closes its client."""
+    flights, both = Flights(), threading.Barrier(2)
+
+    def ended(_):
+        both.wait(20)
+        flights.close()
+        return "closed"
+
+    up = [flights.start(ended, key=None, join=True) for _ in range(2)]
+    assert [landed(flight, flights, None) for flight in up] == ["closed"] * 2
+
+
 def test_a_busy_account_is_none_at_once():
     shared = hands()
     go, up = threading.Event(), threading.Event()

@@ -90,6 +90,7 @@ class Flights:
         self._queue: deque[tuple[Flight, Work, Callable[[], object]]] = deque()
         self._flying: set[Flight] = set()
         self._threads = 0
+        self._closing: set[int] = set()
 
     def start(
         self,
@@ -199,11 +200,11 @@ class Flights:
         with self._guard:
             self._closed = True
             self._call_off(_closed)
-            flying = list(self._flying)
-        here = threading.get_ident()
+            # Subscribers may close the client that tells them; two of them wait for neither.
+            self._closing.add(threading.get_ident())
+            flying = [flight for flight in self._flying if flight.thread not in self._closing]
         for flight in flying:
-            if flight.thread != here:  # a subscriber may close the client that tells it
-                flight.wait()
+            flight.wait()
 
     def _call_off(self, why: Callable[[], TraktAuthError]) -> None:
         for flight, _, _ in self._queue:
