@@ -35,9 +35,7 @@ __all__ = [
 ]
 
 FIRST_PAUSE = timedelta(seconds=2)  # after the first failed refresh, doubled after each further
-YOUNG = timedelta(
-    minutes=1
-)  # one that is no older and came after a 401 stays, whatever the API says
+YOUNG = timedelta(minutes=1)  # a token this young that came after a 401 outlasts the next one
 LONGEST_PAUSE = timedelta(minutes=30)  # while the access token still serves
 LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
 LONGEST_RETRY_AFTER = timedelta(hours=1)  # more is not believed
