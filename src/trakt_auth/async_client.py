@@ -126,14 +126,16 @@ class AsyncClient(Desk):
         import anyio
         from anyio.to_thread import run_sync
 
+        # A limiter of its own: the shared one may be used up by threads that wait for us.
+        one = anyio.CapacityLimiter(1)
         with anyio.CancelScope(shield=True):
-            await run_sync(self._settle)
+            await run_sync(self._settle, limiter=one)
             self._transport.close()
             for api in self._apis.values():
                 await api.aclose()
             await self._async_transport.aclose()
             for store in self._owned:
-                await run_sync(store.close)
+                await run_sync(store.close, limiter=one)
 
     async def __aenter__(self) -> Self:
         """Return the client."""
