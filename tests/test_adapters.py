@@ -454,6 +454,19 @@ def test_a_redirect_within_the_api_keeps_the_token(play, api, split, emulator, i
     play(scenario, endpoints=split)
 
 
+def test_a_token_that_was_just_refused_is_not_sent_again(play, api, split, emulator, issue):
+    async def scenario(trakt, send):
+        await trakt.adopt(issue())
+        api.answers = [(401, {})] * 3
+        assert (await send("GET", f"{split.api}/here")).status == 401
+        assert (refreshes(emulator), len(api.bearers)) == (1, 2)
+        assert (await send("GET", f"{split.api}/here")).status == 401
+        assert (refreshes(emulator), len(api.bearers)) == (1, 3)
+        assert (await send("GET", f"{split.api}/here")).status == 200
+
+    play(scenario, endpoints=split)
+
+
 def test_a_port_may_be_left_out():
     rules = Bearer(origin("https", "api.trakt.tv", None))
     rules.admit(origin("https", "api.trakt.tv", 443))
