@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
@@ -66,6 +66,13 @@ class Place:
 
     def opened(self):
         return open_store(self.store, keys=self.keys)
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Open a client, and close its store too."""
+        settings = self.settings()
+        with closing(settings["store"]), Client(APP, **settings) as client:
+            yield client
 
     def settings(self) -> dict[str, Any]:
         if self.lease is not None:  # five timeouts and some slack, or else what is asked for
@@ -296,7 +303,7 @@ def refreshing(place: Place, account: str) -> Iterator[Connection]:
 
 def _refresh(place: Place, account: str, pipe: Connection) -> None:
     place.move_in()
-    with Client(APP, **place.settings()) as client:
+    with place.client() as client:
         send = client._transport.send
 
         def answered(request: HttpRequest) -> HttpResponse:
@@ -461,8 +468,7 @@ def _usual(emulator: Emulator, place: Place, strike: Callable[..., int]) -> floa
 def kills(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
     """Kill a refresh at random moments; after each the next one asks."""
     chance, tally = random.Random(seed), Tally()
-    settings = place.settings()
-    with nursery(place) as strike, Client(APP, **settings) as survivor:
+    with nursery(place) as strike, place.client() as survivor:
         longest = _usual(emulator, place, strike)
         sent = _counted(survivor)
         for number in range(times):
@@ -523,7 +529,7 @@ def _ask(emulator, survivor, account, tally) -> Attempt | None:
 def signals(emulator: Emulator, place: Place, *, times: int, seed: int) -> Tally:
     """Interrupt or terminate a refresh at random moments: the pair is always kept."""
     chance, tally = random.Random(seed), Tally()
-    with nursery(place) as strike, Client(APP, **place.settings()) as survivor:
+    with nursery(place) as strike, place.client() as survivor:
         longest = _usual(emulator, place, strike)
         for number in range(times):
             account = f"interrupted {number}"

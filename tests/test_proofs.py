@@ -107,7 +107,7 @@ def test_a_stale_token_keeps_nobody_waiting(place, emulator):
         sign_in(emulator, here, "ann", age=STALE)
         others = Place(store=here.store, url=here.url)
         with (
-            Client(APP, **here.settings()) as client,
+            here.client() as client,
             proving.crowds(others, others) as ask,
         ):
             old = Record.from_stored(client._store.load(AccountKey(APP.client_id, "ann"))).token
@@ -266,7 +266,7 @@ def test_a_server_that_is_killed_between_the_answer_and_the_save(
     with where as store:
         here = Place(store=store, url=url)
         sign_in(emulator, here, "ann", age=EXPIRED)
-        with Client(APP, **here.settings()) as client:
+        with here.client() as client:
             client._retries._work = lambda: None
             send = client._transport.send
 
@@ -286,7 +286,7 @@ def test_a_server_that_is_killed_between_the_answer_and_the_save(
             assert not client._retries._all_offered()
             assert client.unsaved() == []
             assert client.accounts() == ["ann"]
-        with Client(APP, **here.settings()) as client:
+        with here.client() as client:
             assert client.token(account="ann") == caught.value.token
     assert rotations(emulator) == 1
 

@@ -1090,6 +1090,7 @@ def eventually(check: Callable[[], bool]) -> None:
 
 
 def test_connections_end_with_the_store(postgres: Server, postgres_url: str) -> None:
+    gc.collect()  # stores that other tests have left to it
     eventually(lambda: connections_to(postgres) == 0)
     for end in (PostgresStore.close, lambda _: None):
         store = PostgresStore(postgres_url)

@@ -130,7 +130,7 @@ class Pool:
         self._settings: dict[str, Any] = SETTINGS | {
             name: value for name, value in DEFAULTS.items() if name not in parts
         }
-        self._guard = threading.Lock()
+        self._guard, self._dropping = threading.Lock(), threading.Lock()
         self._pool: _OwnPool | None = None
         self._lent: WeakSet[Connection] = WeakSet()
         self._failed: tuple[float, str, str] = (0.0, "", "")
@@ -175,7 +175,7 @@ class Pool:
 
     def abandon(self) -> None:
         """Let go, in a forked child, of what only the parent may use or even close."""
-        self._guard = threading.Lock()
+        self._guard, self._dropping = threading.Lock(), threading.Lock()
         if self._pool is not None:
             _abandoned.append(self._pool)
             self._pool = None
@@ -231,9 +231,10 @@ class Pool:
             return self._pool
 
     def _drop(self, pool: _OwnPool) -> None:
-        # Without the guard: whoever has it may be finding out just now that there is no server.
-        if self._pool is pool:
-            self._pool = None
+        # Not the guard: whoever has it may be finding out just now that there is no server.
+        with self._dropping:
+            if self._pool is pool:
+                self._pool = None
         pool.close(timeout=WAIT)
 
 
