@@ -132,6 +132,11 @@ class Person:
             self.type(name).key("Enter")
         return self
 
+    def at_the_code(self) -> Person:
+        """Wait until the page has put the focus on the device's code."""
+        expect(self.page.get_by_label("Code shown on your device")).to_be_focused()
+        return self
+
     def type(self, text: str) -> Person:
         self.page.keyboard.type(text)
         return self

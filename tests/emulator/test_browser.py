@@ -59,8 +59,7 @@ def test_device_flow_by_keyboard(sit: Sit) -> None:
     person = sit()
     device = person.desk.start_device()
     code = device["user_code"]
-    person.open("/activate").sign_in()
-    expect(person.page.get_by_label("Code shown on your device")).to_be_focused()
+    person.open("/activate").sign_in().at_the_code()
     person.type(f" {code[:4].lower()} - {code[4:].lower()} ").key("Enter")
     expect(person.page.get_by_text(code)).to_be_visible()
     person.tab_to(person.button("Allow")).key("Space")
@@ -71,7 +70,7 @@ def test_device_flow_by_keyboard(sit: Sit) -> None:
 def test_a_wrong_code_is_announced_and_can_be_corrected(sit: Sit) -> None:
     person = sit(refused={404})
     code = person.desk.start_device()["user_code"]
-    person.open("/activate").sign_in()
+    person.open("/activate").sign_in().at_the_code()
     person.type("WRONG").key("Enter")
     field = person.page.get_by_label("Code shown on your device")
     expect(person.page.get_by_role("alert")).to_contain_text("not known")
@@ -85,7 +84,7 @@ def test_a_wrong_code_is_announced_and_can_be_corrected(sit: Sit) -> None:
 def test_an_expired_code(sit: Sit) -> None:
     person = sit(refused={410})
     code = person.desk.start_device()["user_code"]
-    person.open(f"/activate/{code.lower()}").sign_in()
+    person.open(f"/activate/{code.lower()}").sign_in().at_the_code()
     expect(person.page.get_by_label("Code shown on your device")).to_have_value(code)
     person.desk.wait(600)
     person.key("Enter").sees("Code expired")
@@ -99,7 +98,7 @@ def test_deny(sit: Sit) -> None:
     person.tab_to(person.button("Deny")).key("Enter")
     assert person.answer()["error"] == "access_denied"
     device = person.desk.start_device()
-    person.open(f"/activate/{device['user_code']}").key("Enter")
+    person.open(f"/activate/{device['user_code']}").at_the_code().key("Enter")
     person.tab_to(person.button("Deny")).key("Enter")
     person.sees("Access denied")
     assert person.desk.poll(device).status == 418
@@ -152,7 +151,7 @@ def test_two_accounts(sit: Sit) -> None:
     person.sign_in("bob")
     expect(person.page.get_by_text("Signed in as bob")).to_be_visible()
     expect(person.page.get_by_label("Code shown on your device")).to_have_value(device["user_code"])
-    person.key("Enter")
+    person.at_the_code().key("Enter")
     person.tab_to(person.button("Allow")).key("Enter")
     person.sees("Device connected")
     assert body(person.desk.api(body(person.desk.poll(device))))["user"]["username"] == "bob"
