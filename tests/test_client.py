@@ -597,6 +597,46 @@ def test_a_refresh_while_the_clock_was_wrong(play, emulator, issue, clock):
     play(scenario)
 
 
+def test_an_unsaved_token_is_offered_without_another_thread(url, clock, issue, monkeypatch):
+    """At the end of a program Python lets no more be started."""
+    store = Away(open_store("memory:"))
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
+        client._retries._work = lambda: None
+        client.adopt(issue())
+        failing_after_the_answer(store, client)
+        with pytest.raises(TokenNotSaved) as caught:
+            client.refresh()
+        store.fails = ()
+        monkeypatch.delattr(client._hands.flights.__class__, "start")
+        offering = threading.Thread(target=client._retries._all_offered)
+        offering.start()
+        offering.join(20)
+        assert "default" not in client._retries
+        monkeypatch.undo()
+        assert client.unsaved() == []
+        assert client.token() == caught.value.token
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_closing_waits_for_no_thread_of_the_program(url, clock, backend):
+    go = threading.Event()
+
+    async def main():
+        client = AsyncClient(APP, endpoints=Endpoints.at(url), clock=clock)
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.to_thread.run_sync, go.wait)
+            await anyio.wait_all_tasks_blocked()
+            await client.aclose()
+            go.set()
+
+    waiting = threading.Timer(20, go.set)
+    waiting.start()
+    anyio.run(main, backend=backend)
+    assert waiting.is_alive()  # or else it was the end of this patience that let it go on
+    waiting.cancel()
+
+
 def test_a_due_token_is_served_while_nobody_can_be_locked_out(play, emulator, issue):
     store = Away(open_store("memory:"))
 

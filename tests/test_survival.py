@@ -325,9 +325,10 @@ def test_a_program_that_ends_while_refreshing_finishes_first(url, emulator, file
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_the_end_of_the_program_waits_for_what_is_under_way(capfd):
+@pytest.mark.parametrize("threads", ["flights", "readers"])
+def test_the_end_of_the_program_waits_for_what_is_under_way(capfd, threads):
     program = """
-        import threading
+        import sys, threading
         from trakt_auth import Application, Client
         client = Client(Application("emulator", user_agent="t/1"))
         up = threading.Event()
@@ -335,10 +336,11 @@ def test_the_end_of_the_program_waits_for_what_is_under_way(capfd):
             up.set()
             threading.main_thread().join()
             print("landed", flush=True)
-        client._hands.flights.start(work, key=None, join=True)
+        getattr(client._hands, sys.argv[1]).start(work, key=None, join=True)
         up.wait()
     """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+    command = [sys.executable, "-c", textwrap.dedent(program), threads]
+    subprocess.run(command, check=True, timeout=60)
     assert capfd.readouterr().out == "landed\n"
 
 
