@@ -26,7 +26,7 @@ test: check browser  ## everything that has to hold
 	$(DEV_VENV)/bin/coverage erase
 	$(DEV_VENV)/bin/coverage run -m pytest -n 2 -q
 	$(DEV_VENV)/bin/coverage combine -q
-	$(DEV_VENV)/bin/python tests/coverage_gate.py
+	$(DEV_VENV)/bin/python tests/architecture/coverage_gate.py
 
 check: $(DEV_VENV)/.installed  ## formatting, lint, types
 	$(DEV_VENV)/bin/ruff format --check -q .

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trakt_auth.emulator import Clock, Emulator
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 
 CONSOLE = Console()
 ROUNDS, CONNECTIONS = 11, 8

@@ -23,10 +23,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import postgres_server
-import proving
-import redis_server
-from proving import STALE, Place
+from support import postgres_server, redis_server
+from support import stress as proving
+from support.stress import STALE, Place
 from trakt_auth.emulator import Emulator
 
 CONSOLE = Console(width=None if sys.stdout.isatty() else 110)

@@ -25,17 +25,15 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import keychains
-import postgres_server
-import proving
-import redis_server
-from proving import EXPIRED, Place, Tally
+from support import keychains, postgres_server, redis_server
+from support import stress as proving
+from support.stress import EXPIRED, Place, Tally
 from trakt_auth.emulator import Emulator
-from trakt_auth.records import AccountKey
-from trakt_auth.stores.encryption import generate_key
+from trakt_auth.stores.record import AccountKey
+from trakt_auth.stores.wrappers.encrypted import generate_key
 
 CONSOLE = Console(width=None if sys.stdout.isatty() else 110)
-STORES = ("file", "sqlite", "sealed", "keyring", "postgresql", "redis")
+STORES = ("file", "sqlite", "encrypted", "keyring", "postgresql", "redis")
 LEASE = 1.0  # seconds
 ROUNDS, KILLS, SIGNALS = 100, 1000, 200
 LOADS, CYCLES = 2000, 100  # in one measurement of nine
@@ -53,7 +51,7 @@ def place(kind: str, url: str, lease: float | None = None) -> Iterator[Place]:
                 store = stack.enter_context(server.schema())
             case "redis":
                 store = stack.enter_context(redis_server.running(Path(folder))).url
-            case "sealed":
+            case "encrypted":
                 store, keys = f"sqlite:{folder}/tokens", (generate_key(),)
             case "keyring":
                 os.environ |= {
@@ -377,7 +375,7 @@ class RawSqlite:
 
         from filelock import FileLock
 
-        import trakt_auth.stores.connections as ours
+        import trakt_auth.stores.engines.sqlite_connection as ours
 
         path = here.store.removeprefix("sqlite:") + ".raw"
         self.db = sqlite3.connect(path, isolation_level=None)

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from trakt_auth.emulator import Clock, Emulator
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = "/usr/bin/chromium"

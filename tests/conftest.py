@@ -7,9 +7,9 @@ import socket
 import anyio
 import pytest
 
-from driving import APP, Driver, token_of
-from postgres_server import postgres, postgres_url  # noqa: F401 - fixtures
-from redis_server import redis_server, redis_url  # noqa: F401 - fixtures
+from support.both_clients import APP, Driver, token_of
+from support.postgres_server import postgres, postgres_url  # noqa: F401 - fixtures
+from support.redis_server import redis_server, redis_url  # noqa: F401 - fixtures
 from trakt_auth import AsyncClient, Client, Endpoints
 from trakt_auth.emulator import Clock, Emulator
 from trakt_auth.testing import VirtualClock

@@ -16,17 +16,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trakt_auth import Application, AsyncClient, Client, Endpoints, errors, events, protocol, steps
-from trakt_auth.authorization import (
+from trakt_auth import Application, AsyncClient, Client, Endpoints, errors
+from trakt_auth.flows import events, steps
+from trakt_auth.protocol import endpoints as protocol
+from trakt_auth.protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
     DeviceAuthorization,
     Granted,
 )
-from trakt_auth.records import AccountKey, Record, Stored
-from trakt_auth.tokens import Token
-from trakt_auth.transport import in_process
-from trakt_auth.wire import HttpResponse
+from trakt_auth.protocol.http import HttpResponse
+from trakt_auth.protocol.token import Token
+from trakt_auth.runtime.transport import in_process
+from trakt_auth.stores.record import AccountKey, Record, Stored
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = Token(access_token="a", created_at=NOW, expires_at=NOW + timedelta(days=7))
@@ -51,7 +53,7 @@ SAMPLES: dict[str, errors.TraktAuthError] = {
     "StoreConflict": errors.StoreConflict("Changed"),
     "StoreCorrupt": errors.StoreCorrupt("Rubbish"),
     "StoreError": errors.StoreError("Store"),
-    "StoreSealed": errors.StoreSealed("No key"),
+    "StoreEncrypted": errors.StoreEncrypted("No key"),
     "StoreUnavailable": errors.StoreUnavailable("Disk full"),
     "TokenNotSaved": errors.TokenNotSaved("Not saved", token=TOKEN),
     "TraktAuthError": errors.TraktAuthError("Anything"),

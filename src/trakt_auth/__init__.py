@@ -16,17 +16,8 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 if TYPE_CHECKING:
-    from trakt_auth.async_client import AsyncClient
-    from trakt_auth.authorization import (
-        AuthorizationRequest,
-        AuthorizationResponse,
-        DeviceAuthorization,
-        DevicePoll,
-        Granted,
-        Pending,
-        SlowDown,
-    )
-    from trakt_auth.client import Client
+    from trakt_auth.client.asynchronous import AsyncClient
+    from trakt_auth.client.sync import Client
     from trakt_auth.errors import (
         AccessDenied,
         Blocked,
@@ -46,8 +37,8 @@ if TYPE_CHECKING:
         StateMismatch,
         StoreConflict,
         StoreCorrupt,
+        StoreEncrypted,
         StoreError,
-        StoreSealed,
         StoreUnavailable,
         TokenNotSaved,
         TraktAuthError,
@@ -58,7 +49,7 @@ if TYPE_CHECKING:
         UnsupportedGrantType,
         UsageError,
     )
-    from trakt_auth.events import (
+    from trakt_auth.flows.events import (
         Event,
         LoginNeeded,
         TokenObtained,
@@ -66,9 +57,18 @@ if TYPE_CHECKING:
         TokenRevoked,
         TokenUnsaved,
     )
-    from trakt_auth.models import Application, Endpoints
+    from trakt_auth.protocol.application import Application, Endpoints
+    from trakt_auth.protocol.authorization import (
+        AuthorizationRequest,
+        AuthorizationResponse,
+        DeviceAuthorization,
+        DevicePoll,
+        Granted,
+        Pending,
+        SlowDown,
+    )
+    from trakt_auth.protocol.token import Token, TokenState
     from trakt_auth.stores import open_store
-    from trakt_auth.tokens import Token, TokenState
 
 __all__ = [
     "AccessDenied",
@@ -102,8 +102,8 @@ __all__ = [
     "StateMismatch",
     "StoreConflict",
     "StoreCorrupt",
+    "StoreEncrypted",
     "StoreError",
-    "StoreSealed",
     "StoreUnavailable",
     "Token",
     "TokenNotSaved",
@@ -123,23 +123,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "client": "Client",
-    "async_client": "AsyncClient",
+    "client.sync": "Client",
+    "client.asynchronous": "AsyncClient",
     "errors": """
         AccessDenied Blocked Cancelled DeviceCodeExpired DeviceCodeUnknown
         DeviceCodeUsed InvalidClient InvalidGrant InvalidRequest InvalidScope
         LockTimeout LoginRequired OAuthError RateLimited ServerError StateMismatch
-        StoreConflict StoreCorrupt StoreError StoreSealed StoreUnavailable TokenNotSaved
+        StoreConflict StoreCorrupt StoreError StoreEncrypted StoreUnavailable TokenNotSaved
         TraktAuthError TransportError Unavailable UnauthorizedClient UnexpectedResponse
         UnsupportedGrantType UsageError
     """,
-    "events": "Event LoginNeeded TokenObtained TokenRefreshed TokenRevoked TokenUnsaved",
-    "models": "Application Endpoints",
-    "authorization": """
+    "flows.events": "Event LoginNeeded TokenObtained TokenRefreshed TokenRevoked TokenUnsaved",
+    "protocol.application": "Application Endpoints",
+    "protocol.authorization": """
         AuthorizationRequest AuthorizationResponse
         DeviceAuthorization DevicePoll Granted Pending SlowDown
     """,
-    "tokens": "Token TokenState",
+    "protocol.token": "Token TokenState",
     "stores": "open_store",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -1,7 +1,6 @@
 """Every way to fail, and who is to blame.
 
-Layer 0, pure. No clock, no socket, and never a request body or a secret in an error.
-Anyone may import this file; it imports nothing of the project.
+Pure. No clock, no socket, and never a request body or a secret in an error.
 
 The tree. The first level says who has to act::
 
@@ -23,7 +22,7 @@ The tree. The first level says who has to act::
     ├─ LoginRequired              a person has to sign in (again)
     └─ StoreError                 the token could not be read or kept
         ├─ StoreUnavailable
-        │   └─ StoreSealed        the key that opens it is not at hand
+        │   └─ StoreEncrypted        its key is not configured
         ├─ StoreCorrupt, StoreConflict, LockTimeout
         └─ TokenNotSaved          carries the token: nothing is lost
 """
@@ -35,17 +34,37 @@ import copyreg
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
 
 if TYPE_CHECKING:
-    from typing import ClassVar
-
-    from trakt_auth.tokens import Token
+    from typing import Any, ClassVar
 
 __all__ = [
-    "AccessDenied", "Blocked", "Cancelled", "DeviceCodeExpired", "DeviceCodeUnknown",
-    "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope",
-    "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError",
-    "StateMismatch", "StoreConflict", "StoreCorrupt", "StoreError", "StoreSealed",
-    "StoreUnavailable", "TokenNotSaved", "TraktAuthError", "TransportError",
-    "UnauthorizedClient", "Unavailable", "UnexpectedResponse", "UnsupportedGrantType",
+    "AccessDenied",
+    "Blocked",
+    "Cancelled",
+    "DeviceCodeExpired",
+    "DeviceCodeUnknown",
+    "DeviceCodeUsed",
+    "InvalidClient",
+    "InvalidGrant",
+    "InvalidRequest",
+    "InvalidScope",
+    "LockTimeout",
+    "LoginRequired",
+    "OAuthError",
+    "RateLimited",
+    "ServerError",
+    "StateMismatch",
+    "StoreConflict",
+    "StoreCorrupt",
+    "StoreEncrypted",
+    "StoreError",
+    "StoreUnavailable",
+    "TokenNotSaved",
+    "TraktAuthError",
+    "TransportError",
+    "UnauthorizedClient",
+    "Unavailable",
+    "UnexpectedResponse",
+    "UnsupportedGrantType",
     "UsageError",
 ]  # fmt: skip
 
@@ -273,8 +292,8 @@ class StoreUnavailable(StoreError):
     default_hint = "Make the store readable and writable, then try again."
 
 
-class StoreSealed(StoreUnavailable):
-    """The record is sealed, and the key that opens it is not at hand; it is left as it is."""
+class StoreEncrypted(StoreUnavailable):
+    """The record is encrypted and its key is not configured; it is left as it is."""
 
     retryable = False
     default_hint = "Add its key to TRAKT_AUTH_KEY, or to `keys` of open_store."
@@ -305,6 +324,7 @@ class TokenNotSaved(StoreError):
 
     default_hint = "Make the store writable: the token is put aside, and saved at the next use."
 
-    def __init__(self, message: str, *, token: Token, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, token: Any, hint: str | None = None) -> None:  # noqa: ANN401
         super().__init__(message, hint=hint)
+        # A trakt_auth.Token; this file imports nothing of the project.
         self.token = token

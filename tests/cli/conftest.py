@@ -7,7 +7,8 @@ pytest imports this file.
 import os
 
 import pytest
-from cli_desk import Desk, Trakt
+
+from support.cli_runner import Desk, Trakt
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from trakt_auth.cli import api as job
+from trakt_auth.cli.commands import api as job
 
 
 def test_the_body_as_it_is(desk):
@@ -135,7 +135,7 @@ def test_a_path_too_long_to_send(desk):
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"user": {"username": 1}}'])
 def test_a_name_that_trakt_does_not_tell(monkeypatch, body):
-    from trakt_auth.cli import trakt_api
+    from trakt_auth.cli.commands import api_call as trakt_api
 
     answer = trakt_api.Answer(status=200, reason="OK", body=body)
     monkeypatch.setattr(trakt_api, "call", lambda *_, **__: answer)

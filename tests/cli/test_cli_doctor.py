@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trakt_auth.cli import checks, checks_network, checks_store, doctor
+from trakt_auth.cli.doctor import configuration as checks
+from trakt_auth.cli.doctor import network as checks_network
+from trakt_auth.cli.doctor import run as doctor
+from trakt_auth.cli.doctor import store as checks_store
 from trakt_auth.cli.settings import Settings
-from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_to
+from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record, pause_to
 
 
 def examined(desk, *arguments, status=None):
@@ -316,7 +319,7 @@ def test_a_pause_that_cannot_be_read(desk):
 
 
 def test_a_token_that_waits_to_be_saved(desk):
-    from trakt_auth.client import Client
+    from trakt_auth.client.sync import Client
 
     desk.sign_in("work", ago=2)
     desk.monkeypatch.setattr(Client, "unsaved", lambda self: ["work"])
@@ -338,7 +341,7 @@ def test_a_record_that_cannot_be_read(desk):
 
 
 def test_many_logins(desk):
-    desk.monkeypatch.setattr("trakt_auth.cli.checks_login.MOST", 2)
+    desk.monkeypatch.setattr("trakt_auth.cli.doctor.login.MOST", 2)
     for name in ("ann", "bob", "cid"):
         desk.sign_in(name)
     found = examined(desk, "--offline", status=0)
@@ -423,7 +426,7 @@ def test_a_clock_that_is_wrong(desk, ahead):
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Tue, 24 Nov 2026 03:00:00"])
 def test_no_usable_date(desk, date):
-    from trakt_auth.wire import HttpResponse
+    from trakt_auth.protocol.http import HttpResponse
 
     class Transport:
         def __init__(self, **_):
@@ -435,7 +438,7 @@ def test_no_usable_date(desk, date):
         def close(self):
             pass
 
-    desk.monkeypatch.setattr("trakt_auth.transport.HttpTransport", Transport)
+    desk.monkeypatch.setattr("trakt_auth.runtime.transport.HttpTransport", Transport)
     assert "clock" not in [one["check"] for one in examined(desk, status=0)]
 
 
@@ -531,7 +534,7 @@ def test_on_a_terminal_long_lines_are_folded(monkeypatch, encoding, mark, arrow)
 
 
 def test_on_a_terminal_marks_are_coloured(monkeypatch):
-    from trakt_auth.cli import screen
+    from trakt_auth.cli.terminal import drawing as screen
 
     painted = []
     monkeypatch.delenv("NO_COLOR", raising=False)

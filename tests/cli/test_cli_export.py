@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from trakt_auth.cli import move_out
-from trakt_auth.records import AccountKey, Attempt, Outcome, Record
+from trakt_auth.cli.commands import export as move_out
 from trakt_auth.stores.file import FileStore
+from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
 
 
 def exported(desk, *arguments):
@@ -174,7 +174,7 @@ def test_not_while_somebody_refreshes(desk):
 
 def test_not_while_a_newer_token_waits_to_be_saved(desk):
     desk.sign_in()
-    desk.monkeypatch.setattr("trakt_auth.client.Client.unsaved", lambda self: ["default"])
+    desk.monkeypatch.setattr("trakt_auth.client.sync.Client.unsaved", lambda self: ["default"])
     ran = desk("export")
     assert (ran.status, ran.out) == (1, "")
     assert "could not be saved yet" in ran.err

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trakt_auth import Token, TokenState, UsageError
-from trakt_auth.cli.commands import KINDS
-from trakt_auth.cli.formats import WRITERS, read_tokens
+from trakt_auth.cli.parser import KINDS
+from trakt_auth.cli.token_files.formats import WRITERS, read_tokens
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())

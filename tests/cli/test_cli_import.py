@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_cli_formats import BAD, NEARLY
 
-from trakt_auth.cli import move_in
-from trakt_auth.records import AccountKey, Attempt, Outcome, Record
+from trakt_auth.cli.commands import import_ as move_in
+from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
 
 
 @pytest.fixture

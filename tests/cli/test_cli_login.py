@@ -9,12 +9,14 @@ import sys
 import threading
 
 import pytest
-from cli_desk import OOB
 
-from trakt_auth.cli import browser, device, screen
+from support.cli_runner import OOB
+from trakt_auth.cli.commands import login_browser as browser
+from trakt_auth.cli.commands import login_device as device
+from trakt_auth.cli.commands.login import browser_likely, is_loopback
 from trakt_auth.cli.demo.stage import _free_port
-from trakt_auth.cli.login import browser_likely, is_loopback
-from trakt_auth.cli.qr import qr_lines
+from trakt_auth.cli.terminal import drawing as screen
+from trakt_auth.cli.terminal.qr import qr_lines
 
 
 @pytest.fixture
@@ -101,8 +103,8 @@ def test_a_store_that_cannot_keep_stops_before_anybody_is_asked(desk, how):
     if how == "folder":
         desk.file.parent.write_text("a file where the folder should be")
     elif how == "lock":
-        from trakt_auth.records import AccountKey
         from trakt_auth.stores.file import FileStore
+        from trakt_auth.stores.record import AccountKey
 
         desk.file.parent.mkdir()
         lock = FileStore(str(desk.file)).lock(AccountKey("emulator", "default"))
@@ -172,7 +174,7 @@ def opener(desk, tmp_path, decision):
         f"person.press({decision!r})\n"
         "print('a browser that talks')\n"
     )
-    from cli_desk import SOURCE
+    from support.cli_runner import SOURCE
 
     desk.monkeypatch.setenv("PYTHONPATH", SOURCE)
     desk.monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
@@ -313,7 +315,7 @@ def test_a_qr_code_holds_the_text_or_is_left_out():
 
 
 def test_control_characters_from_a_server_move_no_cursor():
-    from trakt_auth.cli.output import clean
+    from trakt_auth.cli.terminal.output import clean
 
     assert clean("a\033[2J\r\nb\u202e") == "a [2J b"
     assert device.clean is clean

@@ -10,10 +10,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from cli_desk import SOURCE
 
+from support.cli_runner import SOURCE
 from trakt_auth import cli
-from trakt_auth.cli import app, extra, output
+from trakt_auth.cli import app
+from trakt_auth.cli.commands import emulator_extra as extra
+from trakt_auth.cli.terminal import output
 
 COMMANDS = ["login", "status", "token", "refresh", "logout", "api", "emulator", "demo"]
 
@@ -80,7 +82,7 @@ def test_a_signal_before_anything_has_begun(monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trakt_auth.cli.quick.fresh_token", interrupted)
+    monkeypatch.setattr("trakt_auth.cli.fast_path.fresh_token", interrupted)
     assert cli.main(["token"]) == 130
 
 
@@ -133,7 +135,7 @@ def test_streams_that_break(monkeypatch, capsys):
 
 
 def test_a_way_out_that_click_takes(monkeypatch):
-    from trakt_auth.cli import commands
+    from trakt_auth.cli import parser as commands
 
     def leave(_):
         raise SystemExit(1)
@@ -181,7 +183,7 @@ def served(desk, *requests, before=None):
 
 
 def test_emulator_tells_of_requests(desk):
-    from trakt_auth.wire import HttpRequest
+    from trakt_auth.protocol.http import HttpRequest
 
     headers = {"host": "127.0.0.1:1"}
     good = HttpRequest(method="GET", url="http://127.0.0.1:1/emulator/state", headers=headers)

@@ -1,14 +1,14 @@
-"""`rekey` and the environment of keys: what is sealed, what is refused, what is never shown."""
+"""`rekey` and the environment of keys: what is encrypted, what is refused, what is never shown."""
 
 import json
 import threading
 
 import pytest
 
-from trakt_auth.cli import rekey as job
-from trakt_auth.records import SEALED, AccountKey, pause_to
+from trakt_auth.cli.commands import rekey as job
 from trakt_auth.stores import open_store
-from trakt_auth.stores.encryption import EncryptedStore, generate_key, key_id
+from trakt_auth.stores.record import ENCRYPTED, AccountKey, pause_to
+from trakt_auth.stores.wrappers.encrypted import EncryptedStore, generate_key, key_id
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def kept(desk, account="default"):
     return open_store(desk.store).load(AccountKey("emulator", account))
 
 
-def seal(desk, key, account="default"):
-    EncryptedStore(open_store(desk.store), [key]).reseal(AccountKey("emulator", account))
+def encrypt(desk, key, account="default"):
+    EncryptedStore(open_store(desk.store), [key]).reencrypt(AccountKey("emulator", account))
 
 
 def test_a_key_is_printed_and_nothing_else(desk):
@@ -42,7 +42,7 @@ def test_a_key_is_printed_and_nothing_else(desk):
     assert len(keys) == 2
 
 
-def test_from_plain_to_sealed_to_another_key_to_plain(desk, keys):
+def test_from_plain_to_encrypted_to_another_key_to_plain(desk, keys):
     token = desk.sign_in()
     desk.sign_in("work")
     assert "access_token" in desk.file.read_text()
@@ -50,7 +50,7 @@ def test_from_plain_to_sealed_to_another_key_to_plain(desk, keys):
     assert desk("token").out.strip() == token.access_token  # what is plain can be read
     ran = desk("rekey")
     assert (ran.status, ran.out) == (0, "")
-    assert ran.err.splitlines()[0] == "2 of 2 records were resealed."
+    assert ran.err.splitlines()[0] == "2 of 2 records were reencrypted."
     assert f"another key than {key_id(keys[0])} any more" in ran.err
     assert "TRAKT_CLIENT_ID" in ran.err
     assert "access_token" not in desk.file.read_text()
@@ -58,13 +58,13 @@ def test_from_plain_to_sealed_to_another_key_to_plain(desk, keys):
     assert desk("rekey").err.startswith("0 of 2 records")
 
     set_keys(desk, keys[1], keys[0])
-    assert desk("rekey").err.startswith("2 of 2 records were resealed.")
+    assert desk("rekey").err.startswith("2 of 2 records were reencrypted.")
     set_keys(desk, keys[1])
     assert desk("token").out.strip() == token.access_token
 
     ran = desk("rekey", "--decrypt")
     assert ran.status == 0
-    assert ran.err.startswith("2 of 2 records were unsealed.")
+    assert ran.err.startswith("2 of 2 records were unencrypted.")
     assert "unset TRAKT_AUTH_KEY" in ran.err
     desk.monkeypatch.delenv("TRAKT_AUTH_KEY")
     assert desk("token").out.strip() == token.access_token
@@ -76,16 +76,16 @@ def test_one_account(desk, keys):
     desk.sign_in("work")
     set_keys(desk, keys[0])
     assert desk("rekey", "--account", "work").status == 0
-    assert kept(desk, "work").payload.startswith(SEALED)
-    assert not kept(desk).payload.startswith(SEALED)
+    assert kept(desk, "work").payload.startswith(ENCRYPTED)
+    assert not kept(desk).payload.startswith(ENCRYPTED)
 
 
-def test_a_refresh_seals(desk, keys):
+def test_a_refresh_encrypts(desk, keys):
     desk.sign_in(ago=2)
     set_keys(desk, keys[0])
     ran = desk("token")
     assert ran.status == 0
-    assert kept(desk).payload.startswith(f"{SEALED}1:{key_id(keys[0])}:")
+    assert kept(desk).payload.startswith(f"{ENCRYPTED}1:{key_id(keys[0])}:")
     assert ran.out.strip() not in desk.file.read_text()
     assert desk("refresh").status == 0
     assert desk("logout").status == 0
@@ -111,7 +111,7 @@ WITHOUT = [(command, given) for command in COMMANDS for given in ("none", "anoth
 @pytest.mark.parametrize(("command", "given"), WITHOUT)
 def test_without_the_right_key_nothing_is_overwritten(desk, keys, command, given):
     desk.sign_in()
-    seal(desk, keys[0])
+    encrypt(desk, keys[0])
     if given == "another":
         set_keys(desk, *keys[1:])
     before = desk.file.read_bytes()
@@ -128,7 +128,7 @@ def test_without_the_right_key_nothing_is_overwritten(desk, keys, command, given
 def test_an_account_that_cannot_be_opened_hides_no_other(desk, keys, given, tmp_path):
     desk.sign_in("ann")
     desk.sign_in("bob")
-    seal(desk, keys[0], "bob")
+    encrypt(desk, keys[0], "bob")
     if given == "another":
         set_keys(desk, *keys[1:])
     ran = desk("status", "--json")
@@ -149,7 +149,7 @@ def test_an_account_that_cannot_be_opened_hides_no_other(desk, keys, given, tmp_
 def test_signing_out_is_the_way_out_when_the_key_is_lost(desk, keys, given):
     desk.sign_in()
     desk.sign_in("other")
-    seal(desk, keys[0])
+    encrypt(desk, keys[0])
     if given == "another":
         set_keys(desk, *keys[1:])
     ran = desk("logout")
@@ -163,17 +163,17 @@ def test_signing_out_is_the_way_out_when_the_key_is_lost(desk, keys, given):
     assert kept(desk, "other") is None
 
 
-def test_what_cannot_be_opened_is_told_and_the_rest_is_resealed(desk, keys):
+def test_what_cannot_be_opened_is_told_and_the_rest_is_reencrypted(desk, keys):
     for account in ("a", "b", "c"):
         desk.sign_in(account)
-    seal(desk, keys[2], "b")
+    encrypt(desk, keys[2], "b")
     set_keys(desk, keys[0], keys[1])
     ran = desk("rekey")
     assert ran.status == 1
     said = ran.err.splitlines()
     assert "'b'" in said[0]
     assert key_id(keys[2]) in said[0]
-    assert said[1] == "2 of 3 records were resealed."
+    assert said[1] == "2 of 3 records were reencrypted."
     assert said[2].startswith("1 could not be opened")
     assert "any more" not in ran.err
     assert all(kept(desk, name).payload.split(":")[2] == key_id(keys[0]) for name in "ac")
@@ -182,26 +182,26 @@ def test_what_cannot_be_opened_is_told_and_the_rest_is_resealed(desk, keys):
 def test_a_store_that_fails_for_all_ends_it(desk, keys):
     for number in range(20):
         desk.sign_in(f"user-{number:02}")
-        seal(desk, keys[2], f"user-{number:02}")
+        encrypt(desk, keys[2], f"user-{number:02}")
     set_keys(desk, keys[0])
     ran = desk("rekey")
     assert ran.status == 1
     assert len(ran.err.splitlines()) == job.PATIENCE - 1 + 2
 
 
-def test_somebody_who_still_seals_by_the_old_key(desk, keys, monkeypatch):
+def test_somebody_who_still_encrypts_by_the_old_key(desk, keys, monkeypatch):
     desk.sign_in()
     set_keys(desk, keys[1], keys[0])
-    reseal = EncryptedStore.reseal
+    reencrypt = EncryptedStore.reencrypt
 
     def meanwhile(store, key, **more):
-        reseal(EncryptedStore(store.inner, keys[:2]), key)
-        return reseal(store, key, **more)
+        reencrypt(EncryptedStore(store.inner, keys[:2]), key)
+        return reencrypt(store, key, **more)
 
-    monkeypatch.setattr(EncryptedStore, "reseal", meanwhile)
+    monkeypatch.setattr(EncryptedStore, "reencrypt", meanwhile)
     ran = desk("rekey")
     assert ran.status == 1
-    assert "Somebody still seals by another key" in ran.err
+    assert "Somebody still encrypts by another key" in ran.err
     assert "any more" not in ran.err
 
 
@@ -213,16 +213,16 @@ def test_progress(desk, keys, monkeypatch):
     assert desk("rekey").err.splitlines()[:3] == [
         "2 of 5 ...",
         "4 of 5 ...",
-        "5 of 5 records were resealed.",
+        "5 of 5 records were reencrypted.",
     ]
 
 
 def test_rekey_while_others_refresh(desk, keys):
-    """Programs with both keys refresh under way; nobody is logged out, all ends up resealed."""
+    """Programs with both keys refresh under way; nobody is logged out, all ends up reencrypted."""
     names = ["default", "b", "c", "d"]
     for name in names:
         desk.sign_in(name, ago=2)
-        seal(desk, keys[0], name)
+        encrypt(desk, keys[0], name)
     set_keys(desk, keys[1], keys[0])
     statuses = []
 
@@ -282,7 +282,7 @@ def test_keys_in_a_private_file(desk, keys, tmp_path, between):
     path.write_text(between.join(keys[:2]) + "\n")
     desk.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", str(path))
     token = desk.sign_in()
-    seal(desk, keys[1])
+    encrypt(desk, keys[1])
     assert desk("token").out.strip() == token.access_token
     assert desk("rekey").status == 0
     assert kept(desk).payload.split(":")[2] == key_id(keys[0])
@@ -325,7 +325,7 @@ def test_status_names_the_key(desk, keys):
     assert json.loads(desk("status", "--json").out)["key"] is None
     set_keys(desk, *keys[:2])
     assert json.loads(desk("status", "--json").out)["key"] == key_id(keys[0])
-    assert f"sealed by the key {key_id(keys[0])}" in desk("status").out
+    assert f"encrypted by the key {key_id(keys[0])}" in desk("status").out
 
 
 def test_one_account_alone_says_nothing_of_the_others(desk, keys):
@@ -341,19 +341,21 @@ def test_one_account_alone_says_nothing_of_the_others(desk, keys):
     assert "this application" not in ran.err
 
 
-def test_what_was_put_aside_is_resealed_too(desk, keys, tmp_path):
+def test_what_was_put_aside_is_reencrypted_too(desk, keys, tmp_path):
     """Whoever is told that a key is not needed any more may destroy it."""
     from trakt_auth.cli.settings import Settings
 
     desk.sign_in()
     set_keys(desk, keys[0])
-    spare = Settings(store=desk.store).open_spare()
-    spare.save(AccountKey("emulator", "default"), '{"aside": 1}', expires_at=None, replacing=None)
-    spare.save(AccountKey("emulator", "done"), "", expires_at=None, replacing=None)
+    fallback = Settings(store=desk.store).open_fallback()
+    fallback.save(
+        AccountKey("emulator", "default"), '{"aside": 1}', expires_at=None, replacing=None
+    )
+    fallback.save(AccountKey("emulator", "done"), "", expires_at=None, replacing=None)
     (path,) = (tmp_path / "state").glob("*/unsaved-*.json")
     assert "aside" not in path.read_text()
     set_keys(desk, keys[1], keys[0])
-    assert desk("rekey").err.startswith("2 of 2 records were resealed.")
+    assert desk("rekey").err.startswith("2 of 2 records were reencrypted.")
     assert key_id(keys[1]) in path.read_text()
     assert key_id(keys[0]) not in path.read_text()
     set_keys(desk, keys[2])

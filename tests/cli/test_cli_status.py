@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trakt_auth.cli.status_text import span
-from trakt_auth.records import AccountKey, Attempt, Outcome, Record, pause_to
+from trakt_auth.cli.commands.status_text import span
+from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record, pause_to
 
 
 def note(desk, attempt, token, account="default"):
@@ -144,7 +144,7 @@ def test_the_store_of_those_who_name_none(desk):
     desk.monkeypatch.setattr("sys.platform", "linux")
     from keyring.backends.fail import Keyring as Fail
 
-    from keychains import installed
+    from support.keychains import installed
     from trakt_auth.cli.settings import Settings
 
     with installed(Fail()):
@@ -178,7 +178,7 @@ def test_a_store_that_does_not_exist(desk):
 
 
 def test_the_terminal_gets_colours_unless_it_asks_for_none(desk):
-    from trakt_auth.cli import status_text
+    from trakt_auth.cli.commands import status_text
 
     class Terminal:
         def isatty(self):

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_desk import SOURCE
 from keyring.backends.fail import Keyring as Fail
 from keyring.errors import KeyringLocked
 
-from keychains import Keychain, installed
+from support.cli_runner import SOURCE
+from support.keychains import Keychain, installed
 from trakt_auth.cli.settings import Settings
 
 

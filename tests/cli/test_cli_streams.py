@@ -4,7 +4,7 @@ import signal
 
 from trakt_auth.cli import main
 from trakt_auth.cli.app import SIGNALS
-from trakt_auth.cli.output import delivered
+from trakt_auth.cli.terminal.output import delivered
 
 
 def test_no_stdout_is_a_failure_and_no_traceback(monkeypatch, capsys):

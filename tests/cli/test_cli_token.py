@@ -7,14 +7,15 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from cli_desk import SOURCE
 
-from trakt_auth.cli import app, quick
+from support.cli_runner import SOURCE
+from trakt_auth.cli import app
+from trakt_auth.cli import fast_path as quick
 
 HEAVY = {
     "click", "rich", "httpx2", "msgspec", "asyncio", "anyio", "filelock", "segno", "platformdirs",
     "logging", "email", "urllib.parse", "importlib.metadata", "concurrent.futures", "socket",
-    "trakt_auth.client", "trakt_auth.cli.commands", "trakt_auth.cli.app",
+    "trakt_auth.client.sync", "trakt_auth.cli.parser", "trakt_auth.cli.app",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def test_the_short_cut_imports_little(desk):
     assert done.stdout == f"{token.access_token}\n"
     loaded = set(done.stderr.split())
     assert not loaded & HEAVY
-    assert "trakt_auth.cli.quick" in loaded
+    assert "trakt_auth.cli.fast_path" in loaded
 
 
 @pytest.mark.parametrize(
@@ -221,8 +222,8 @@ def test_what_may_not_be_the_newest_token_is_left_to_the_full_command(desk):
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from trakt_auth.records import AccountKey, Attempt, Outcome, Record
     from trakt_auth.stores import open_store
+    from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
 
     token = desk.sign_in()
     assert quick.fresh_token(["token"]) == token.access_token

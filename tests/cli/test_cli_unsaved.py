@@ -5,8 +5,8 @@ import json
 import pytest
 
 from trakt_auth import StoreUnavailable
-from trakt_auth.records import AccountKey, Record
 from trakt_auth.stores.file import FileStore
+from trakt_auth.stores.record import AccountKey, Record
 
 KEY = AccountKey("emulator", "default")
 
@@ -15,7 +15,7 @@ KEY = AccountKey("emulator", "default")
 def broken(desk, monkeypatch):
     """Let the main file fail from the answer on, until it is mended."""
     desk.sign_in()
-    monkeypatch.setattr("trakt_auth.keeping.SAVE_PAUSES", ())
+    monkeypatch.setattr("trakt_auth.flows.saving.SAVE_PAUSES", ())
     really, failing = FileStore.save, []
 
     def save(self, *args, **kwargs):

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from emulator_desk import Browser, Desk
+
+from support.emulator_client import Browser, Desk
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from emulator_desk import CHALLENGE, VERIFIER, Desk, body
-from person import Person, Watch, application, every_page, live_in
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import expect
+
+from support.emulator_client import CHALLENGE, VERIFIER, Desk, body
+from support.person import Person, Watch, application, every_page, live_in
 
 Sit = Callable[..., Person]
 

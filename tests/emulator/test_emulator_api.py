@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from emulator_desk import Desk, body
+
+from support.emulator_client import Desk, body
 
 
 def test_settings(desk: Desk) -> None:

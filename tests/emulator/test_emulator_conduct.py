@@ -12,7 +12,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from emulator_desk import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.emulator_client import (
     CALLBACK,
     CHALLENGE,
     FORM,
@@ -23,12 +26,9 @@ from emulator_desk import (
     body,
     error,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from trakt_auth.emulator import Application, Emulator
-from trakt_auth.emulator.edge import is_default_agent
-from trakt_auth.emulator.table import Table, same_hash, seal
+from trakt_auth.emulator.expiring_dict import Table, encrypt, same_hash
+from trakt_auth.emulator.faults.cloudflare import is_default_agent
 
 OAUTH = ["/oauth/token", "/oauth/revoke", "/oauth/device/code", "/oauth/device/token"]
 
@@ -302,14 +302,14 @@ def test_nothing_secret_is_kept_in_the_clear() -> None:
     for secret in secrets:
         assert secret not in memory
     again = body(desk.refresh(first))
-    assert again["refresh_token"] == second["refresh_token"], "the token itself breaks the seal"
+    assert again["refresh_token"] == second["refresh_token"], "the token itself breaks the encrypt"
 
 
-def test_a_seal_is_opened_by_its_secret_only() -> None:
-    sealed = seal(b"pair of tokens", "spent")
-    assert sealed != b"pair of tokens"
-    assert seal(sealed, "spent") == b"pair of tokens"
-    assert seal(sealed, "other") != b"pair of tokens"
+def test_a_encrypt_is_opened_by_its_secret_only() -> None:
+    encrypted = encrypt(b"pair of tokens", "spent")
+    assert encrypted != b"pair of tokens"
+    assert encrypt(encrypted, "spent") == b"pair of tokens"
+    assert encrypt(encrypted, "other") != b"pair of tokens"
 
 
 def test_an_application_keeps_a_hash_of_its_secret() -> None:

@@ -4,12 +4,12 @@ import json
 import time
 
 import pytest
-from emulator_desk import FORM, Browser, Desk, body
 
+from support.emulator_client import FORM, Browser, Desk, body
 from trakt_auth.emulator import Application, Clock, Emulator, Options, fingerprint
+from trakt_auth.emulator.http.request import is_loopback
 from trakt_auth.emulator.options import Settings
-from trakt_auth.emulator.request import is_loopback
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 
 
 def test_state_over_http(desk: Desk) -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from emulator_desk import ORIGIN, Desk, body, error
 
-from trakt_auth.emulator.codes import clean_user_code
+from support.emulator_client import ORIGIN, Desk, body, error
+from trakt_auth.emulator.state.codes import clean_user_code
 
 
 def test_device_code(desk: Desk) -> None:
@@ -166,7 +166,7 @@ def test_codes_and_tokens_that_ran_out_are_dropped() -> None:
 
 def test_a_user_code_is_not_given_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     codes = iter(["ZZZZZZZZ", "ZZZZZZZZ", "YYYYYYYY"])
-    monkeypatch.setattr("trakt_auth.emulator.codes._short_code", lambda: next(codes))
+    monkeypatch.setattr("trakt_auth.emulator.state.codes._short_code", lambda: next(codes))
     assert [desk.start_device()["user_code"] for _ in range(2)] == ["ZZZZZZZZ", "YYYYYYYY"]
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from emulator_desk import Desk, body, error
 
+from support.emulator_client import Desk, body, error
 from trakt_auth.emulator import Clock, ConnectionLost
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 
 BAD_REFRESH = {"refresh_token": "nonsense"}
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 
-from emulator_desk import Desk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.emulator_client import Desk
 from trakt_auth.emulator import Emulator
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 
 ENDPOINTS = st.sampled_from(
     [

@@ -5,7 +5,8 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from emulator_desk import (
+
+from support.emulator_client import (
     CALLBACK,
     CHALLENGE,
     FORM,
@@ -18,7 +19,6 @@ from emulator_desk import (
     error,
     query_of,
 )
-
 from trakt_auth.emulator import fingerprint
 
 NOT_FOUND = (400, "invalid_grant", "session not found")

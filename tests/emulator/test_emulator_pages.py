@@ -4,7 +4,8 @@ import re
 from urllib.parse import quote
 
 import pytest
-from emulator_desk import CALLBACK, CHALLENGE, OUT_OF_BAND, Browser, Desk, body, query_of
+
+from support.emulator_client import CALLBACK, CHALLENGE, OUT_OF_BAND, Browser, Desk, body, query_of
 
 
 def at_consent(desk: Desk, browser: Browser, **changes: str | None) -> Browser:

@@ -7,16 +7,16 @@ import re
 from pathlib import Path
 
 import pytest
-from emulator_desk import FORM, Browser, Desk, body
-from person import live_in
 
 import trakt_auth.emulator
+from support.emulator_client import FORM, Browser, Desk, body
+from support.person import live_in
 from trakt_auth.emulator import Emulator, Entry
-from trakt_auth.emulator.explain import FAULTS, explain
-from trakt_auth.emulator.faults import kinds
-from trakt_auth.emulator.room_faults import rack
-from trakt_auth.emulator.room_view import span
-from trakt_auth.wire import HttpRequest
+from trakt_auth.emulator.dashboard.explain import FAULTS, explain
+from trakt_auth.emulator.dashboard.fault_form import rack
+from trakt_auth.emulator.dashboard.view import span
+from trakt_auth.emulator.faults.armed import kinds
+from trakt_auth.protocol.http import HttpRequest
 
 SOURCE = Path(trakt_auth.emulator.__file__).parent
 
@@ -33,7 +33,7 @@ def outcomes() -> set[str]:
     """Every word by which the source calls the end of a request; faults explain themselves."""
     found: set[str] = set()
     for path in SOURCE.rglob("*.py"):
-        if path.name != "fault_answers.py":
+        if path.relative_to(SOURCE).as_posix() != "faults/responses.py":
             text = path.read_text()
             found |= set(re.findall(r'outcome="(\w+)"', text))
             found |= set(re.findall(r'empty\(\d+, "(\w+)"\)', text))

@@ -255,7 +255,7 @@ def test_importing_the_emulator_imports_no_server_and_no_templates() -> None:
     program = """
 import json, sys
 from trakt_auth.emulator import Emulator
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 Emulator().handle(HttpRequest(method="POST", url="http://127.0.0.1/oauth/token"))
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """

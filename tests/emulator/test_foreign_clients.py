@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import requests
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
-from emulator_desk import CALLBACK
 from requests_oauthlib import OAuth2Session as OauthlibSession
 
+from support.emulator_client import CALLBACK
 from trakt_auth.emulator import Emulator
 
 CLIENT_ID = "emulator"

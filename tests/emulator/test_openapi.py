@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 import schemathesis
-from emulator_desk import CALLBACK, CHALLENGE, OUT_OF_BAND, VERIFIER, Browser, Desk
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
 import trakt_auth.emulator.routes as routes
+from support.emulator_client import CALLBACK, CHALLENGE, OUT_OF_BAND, VERIFIER, Browser, Desk
 from trakt_auth.emulator import Emulator
-from trakt_auth.emulator.faults import kinds
+from trakt_auth.emulator.faults.armed import kinds
 from trakt_auth.emulator.server import _Adapter
-from trakt_auth.wire import HttpRequest
+from trakt_auth.protocol.http import HttpRequest
 
 DOCUMENT = json.loads(
     Emulator().handle(HttpRequest(method="GET", url="http://127.0.0.1/openapi.json")).body

@@ -1,13 +1,20 @@
 """Bearer authentication (RFC 6750 §2.1) for aiohttp, as a client middleware.
 
-Layer 5, a thin adapter: it asks the client for tokens and decides nothing about them.
-Users of their own `aiohttp.ClientSession` import this file.
+A thin adapter: it asks the client for tokens and decides nothing about them.
+Users of their own `aiohttp.
 """
 
 from __future__ import annotations
 
-from trakt_auth.adapters import AsyncTokenSource
-from trakt_auth.adapters.bearer import HEADER, Bearer, Origin, missing, origin, require
+from trakt_auth.client.bearer import (
+    HEADER,
+    AsyncTokenSource,
+    Bearer,
+    Origin,
+    missing,
+    origin,
+    require,
+)
 
 try:
     from aiohttp import BytesPayload, ClientHandlerType, ClientRequest, ClientResponse

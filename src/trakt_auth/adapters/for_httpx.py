@@ -1,13 +1,12 @@
 """Bearer authentication (RFC 6750 §2.1) for httpx, sync and async.
 
-Layer 5, a thin adapter: it asks the client for tokens and decides nothing about them.
-Users of their own httpx clients import this file.
+A thin adapter: it asks the client for tokens and decides nothing about them.
 """
 
 from __future__ import annotations
 
-from trakt_auth.adapters.bearer import Source, missing
-from trakt_auth.adapters.httpx_family import FamilyAuth
+from trakt_auth.client.bearer import Source, missing
+from trakt_auth.client.httpx_auth import FamilyAuth
 
 try:
     import httpx

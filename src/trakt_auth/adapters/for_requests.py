@@ -1,7 +1,7 @@
 """Bearer authentication (RFC 6750 §2.1) for requests.
 
-Layer 5, a thin adapter: it asks the client for tokens and decides nothing about them.
-Users of their own `requests.Session` import this file.
+A thin adapter: it asks the client for tokens and decides nothing about them.
+Users of their own `requests.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from trakt_auth.adapters import TokenSource
-from trakt_auth.adapters.bearer import HEADER, Bearer, Origin, missing, origin, require
+from trakt_auth.client.bearer import HEADER, Bearer, Origin, TokenSource, missing, origin, require
 
 try:
     import requests

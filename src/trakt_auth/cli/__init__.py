@@ -1,6 +1,6 @@
 """The command `trakt-auth`: its entry point, and the short cut for `trakt-auth token`.
 
-Layer 6. Importing this file imports nothing else; whatever a command needs comes when it runs.
+Importing this file imports nothing else; whatever a command needs comes when it runs.
 The console script, `python -m trakt_auth.cli` and the tests call `main`; nobody else does.
 """
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from trakt_auth.cli.quick import fresh_token
+        from trakt_auth.cli.fast_path import fresh_token
 
         token = fresh_token(arguments)
         if token is None:
@@ -29,6 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run(arguments)
     except KeyboardInterrupt:  # before `run` has taken the signals over
         return 130
-    from trakt_auth.cli.output import delivered
+    from trakt_auth.cli.terminal.output import delivered
 
     return delivered(token + "\n")

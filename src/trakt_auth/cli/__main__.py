@@ -1,7 +1,6 @@
 """`python -m trakt_auth.cli`: the same as the console script.
 
-Layer 6, a door and nothing behind it.
-Nobody imports this file.
+A door and nothing behind it.
 """
 
 import sys

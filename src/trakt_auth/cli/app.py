@@ -1,7 +1,6 @@
 """Runs one command: signals, the library's warnings, and what each failure looks like.
 
-Layer 6. Knows no command by name; click's own errors are turned into ours in `commands`.
-Only `main` imports this file.
+Knows no command by name; click's own errors are turned into ours in `commands`.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from types import FrameType
 
-from trakt_auth.cli.output import FAILED, clean, say
 from trakt_auth.cli.settings import command
+from trakt_auth.cli.terminal.output import FAILED, clean, say
 from trakt_auth.errors import (
     AccessDenied,
     LoginRequired,
@@ -62,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdin = TextIOWrapper(BytesIO())
     with _signals(), _warnings():
         try:
-            from trakt_auth.cli.commands import dispatch
+            from trakt_auth.cli.parser import dispatch
 
             return dispatch(arguments)
         except TraktAuthError as error:

@@ -1,7 +1,6 @@
 r"""The longer help texts.
 
-Layer 6, words only. In them, \b keeps the line breaks that follow.
-Only `commands` imports this file.
+Words only. In them, \b keeps the line breaks that follow.
 """
 
 __all__ = ["EPILOG", "HELP", "STATUS_HELP"]
@@ -21,7 +20,7 @@ Environment:
   TRAKT_REDIRECT_URI   for login --browser, as registered
   TRAKT_USER_AGENT     your program and its version, e.g. my-player/1.2
   TRAKT_AUTH_STORE     where tokens are kept; `status` tells the default
-  TRAKT_AUTH_KEY       seals them; the first key seals, more may open
+  TRAKT_AUTH_KEY       encrypts them; the first key encrypts, more may open
   TRAKT_AUTH_KEY_FILE  a private file with the same
   TRAKT_AUTH_URL       https://auth.trakt.tv unless given
   TRAKT_API_URL        https://api.trakt.tv unless given
@@ -40,7 +39,7 @@ Example: trakt-auth status --json
 
 \b
 Its keys: client_id, store, store_reason, key (the id of the one that
-seals), paused_until, accounts. In each account:
+encrypts), paused_until, accounts. In each account:
   account, reason, refreshable, expires_in (seconds),
   state (signed_in, due, expired or login_required),
   created_at, expires_at, refresh_due_at,

@@ -1,6 +1,6 @@
 """What the environment and the common options say, in one place for the short and the full way.
 
-Layer 6. Reads the environment; no click, no drawing, no request. Imports little: see `quick`.
+Reads the environment; no click, no drawing, no request. Imports little: see `quick`.
 The files of `cli` import this one.
 """
 
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import UsageError
-from trakt_auth.models import Application, Endpoints
+from trakt_auth.protocol.application import Application, Endpoints
 
 if TYPE_CHECKING:
-    from trakt_auth.client import Client
-    from trakt_auth.ports import TokenStore
+    from trakt_auth.client.sync import Client
+    from trakt_auth.stores.interface import TokenStore
 
 __all__ = ["DEFAULT_ACCOUNT", "Settings", "command", "store_path", "version"]
 
@@ -112,7 +112,7 @@ class Settings:
         path = os.path.join(user_data_dir("trakt-auth", appauthor=False), "tokens.json")  # noqa: PTH118
         if os.path.exists(path):  # noqa: PTH110 - pathlib would slow down every `token`
             return f"file:{path}", "there is a token file already"
-        from trakt_auth.stores.keychain import available
+        from trakt_auth.stores.engines.keychain import available
         from trakt_auth.stores.keyring import marker
 
         if os.path.exists(marker()):  # noqa: PTH110
@@ -149,7 +149,7 @@ class Settings:
         return self.store_url().lower() == "memory:"
 
     def keys(self) -> list[str]:
-        """Return the keys that seal the tokens, the first of them for what is saved from now on.
+        """Return the keys that encrypt the tokens, the first of them for what is saved from now on.
 
         Raises: UsageError.
         """
@@ -180,7 +180,7 @@ class Settings:
 
         return open_store(self.store_url(), keys=self.keys())
 
-    def open_spare(self) -> TokenStore:
+    def open_fallback(self) -> TokenStore:
         """Open the file for tokens that the store could not take; nothing is read yet.
 
         Raises: UsageError.
@@ -202,14 +202,14 @@ class Settings:
 
         Raises: UsageError.
         """
-        from trakt_auth.client import Client
+        from trakt_auth.client.sync import Client
 
         store = self.open_store()
         try:
             with Client(
                 self.application(),
                 store=store,
-                spare=self.open_spare(),
+                fallback=self.open_fallback(),
                 endpoints=self.endpoints(),
             ) as client:
                 yield client
@@ -219,7 +219,7 @@ class Settings:
 
 def store_path(store: TokenStore) -> str | None:
     """Return the file that a store is, or that stands for it; None for one without."""
-    path: object = getattr(getattr(store, "inner", store), "path", None)  # inner: what is sealed
+    path: object = getattr(getattr(store, "inner", store), "path", None)  # inner: what is encrypted
     return path if isinstance(path, str) else None
 
 

@@ -1,7 +1,7 @@
 """Which handler answers which path and method.
 
 A table and a lookup; no handler's work is done here.
-Only `core.py` imports this file.
+Only `core.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import trakt_auth.emulator.activate as activate
-import trakt_auth.emulator.api as api
-import trakt_auth.emulator.control as control
-import trakt_auth.emulator.device as device
-import trakt_auth.emulator.metadata as metadata
-import trakt_auth.emulator.oauth as oauth
-import trakt_auth.emulator.openapi as openapi
-import trakt_auth.emulator.pages as pages
-import trakt_auth.emulator.room as room
-from trakt_auth.emulator.answers import Answer, json_answer, oauth_error
-from trakt_auth.emulator.sessions import bare_page
+import trakt_auth.emulator.dashboard.control as control
+import trakt_auth.emulator.dashboard.page as room
+import trakt_auth.emulator.endpoints.data_api as api
+import trakt_auth.emulator.endpoints.device as device
+import trakt_auth.emulator.endpoints.metadata as metadata
+import trakt_auth.emulator.endpoints.openapi as openapi
+import trakt_auth.emulator.endpoints.token as oauth
+import trakt_auth.emulator.pages.activate as activate
+import trakt_auth.emulator.pages.sign_in as pages
+from trakt_auth.emulator.http.response import Answer, json_answer, oauth_error
+from trakt_auth.emulator.pages.sessions import bare_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trakt_auth.emulator.request import Request
-    from trakt_auth.emulator.site import Site
+    from trakt_auth.emulator.http.request import Request
+    from trakt_auth.emulator.state.state import Site
 
     Handler = Callable[[Site, Request], Answer]
 

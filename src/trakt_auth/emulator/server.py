@@ -1,7 +1,7 @@
 """The emulator on a port: starlette turns requests into the core's, uvicorn listens.
 
 The only file that imports starlette and uvicorn; it waits and cuts connections, decides nothing.
-`Emulator.serving` and the command line import it.
+`Emulator.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import threading
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 
-from trakt_auth.emulator.request import BODY_LIMIT
-from trakt_auth.wire import HttpRequest
+from trakt_auth.emulator.http.request import BODY_LIMIT
+from trakt_auth.protocol.http import HttpRequest
 
 try:
     from starlette.applications import Starlette
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from trakt_auth.emulator.pipeline import Reply
+    from trakt_auth.emulator.dispatch import Reply
 
     class Responder(Protocol):
         """What is served: an `Emulator`."""
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["serve", "serving"]
 
-_TRANSPORT = "trakt_auth.transport"
+_TRANSPORT = "trakt_auth.runtime.transport"
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _START_LIMIT = 30.0  # seconds
 _BACKLOG = 2048  # connections that wait to be taken

@@ -1,6 +1,6 @@
 """Where tokens are kept: one file for each engine, all behind `open_store`.
 
-Layer 4. No flow, no OAuth: a store sees opaque payloads. The client and the command line import
+No flow, no OAuth: a store sees opaque payloads. The client and the command line import
 this file; a store's own libraries are imported only when it is opened.
 """
 
@@ -16,7 +16,7 @@ TYPE_CHECKING = False  # `typing` would take a quarter of the time to import thi
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from trakt_auth.ports import TokenStore
+    from trakt_auth.stores.interface import TokenStore
 
 __all__ = ["identity", "open_store", "shown"]
 
@@ -28,8 +28,8 @@ def open_store(url: str, *, keys: Sequence[str] = ()) -> TokenStore:
     """Open the store that a URL names: `memory:`, `file:PATH`, `postgresql://...`, `sqlite:PATH`.
 
     `~` is the home directory; `sqlite:///a/b` is `sqlite:/a/b`. Nothing is read or written
-    yet. With `keys`, as `generate_key` of `stores.encryption` makes them, tokens are sealed by the
-    first and can be read by all of them.
+    yet. With `keys`, as `generate_key` of `stores.wrappers.encrypted` makes them, tokens are
+    encrypted with the first and can be read with all of them.
 
     Raises: UsageError for a URL that names no store, for what is no key, for a missing extra.
     """
@@ -37,7 +37,7 @@ def open_store(url: str, *, keys: Sequence[str] = ()) -> TokenStore:
     if not keys:
         return store
     with _needing("Encryption", "cryptography", "encryption"):
-        from trakt_auth.stores.encryption import EncryptedStore
+        from trakt_auth.stores.wrappers.encrypted import EncryptedStore
 
         return EncryptedStore(store, keys)
 

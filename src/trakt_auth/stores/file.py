@@ -1,7 +1,5 @@
 """Tokens in one private file: for scripts, and wherever there is no keyring.
 
-Layer 4. `open_store` imports this file; it imports `disk`, `locks` and lower layers.
-
 Every write makes a new file, 0600 from birth, syncs it and renames it over the old one, so a
 reader sees the old content or the new and a crash leaves no half. Locks are the kernel's: they
 end with their holder.
@@ -17,9 +15,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed, due_first
-from trakt_auth.stores.disk import PRIVATE, first_version, move_aside, sync_folder, unavailable
-from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.files import (
+    PRIVATE,
+    first_version,
+    move_aside,
+    sync_folder,
+    unavailable,
+)
+from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed, due_first
 
 __all__ = ["FileStore"]
 

@@ -1,7 +1,6 @@
 """Tokens in the keychain of the operating system: for desktops.
 
-Layer 4. No token is looked into, and no library of a desktop is used here: see `keychain`.
-`open_store` and the command line import this file; it imports `disk`, `keychain`, `locks`.
+No token is looked into, and no library of a desktop is used here: see `keychain`.
 
 A keychain can neither compare and swap nor list. So every write happens under a kernel lock, and
 an entry of its own lists the names. It is written before a record, and after a deletion: a crash
@@ -17,10 +16,10 @@ from datetime import UTC, datetime
 from typing import cast
 
 from trakt_auth.errors import StoreCorrupt
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed, due_first
-from trakt_auth.stores.disk import PRIVATE, first_version, unavailable
-from trakt_auth.stores.keychain import Keychain, Place, corrupt
-from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.files import PRIVATE, first_version, unavailable
+from trakt_auth.stores.engines.keychain import Keychain, Place, corrupt
+from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed, due_first
 
 __all__ = ["SERVICE", "KeyringStore", "marker"]
 

@@ -1,6 +1,6 @@
 """Tokens in memory: for tests, and for programs that keep tokens themselves.
 
-Layer 4. One process, many threads. `open_store` imports this file.
+One process, many threads.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 import threading
 from datetime import datetime
 
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed, due_first
+from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed, due_first
 
 __all__ = ["MemoryStore"]
 

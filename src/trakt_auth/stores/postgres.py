@@ -1,8 +1,6 @@
 """Tokens in PostgreSQL: many machines, many processes, many accounts.
 
-Layer 4, and the SQL of records and leases. No token is looked into, no connection opened here.
-`open_store` imports this file; it imports `doubts`, `leases`, the other two `postgres_` files and
-lower layers.
+And the SQL of records and leases. No token is looked into, no connection opened here.
 """
 
 from __future__ import annotations
@@ -12,13 +10,13 @@ from functools import cache
 from typing import Any, LiteralString
 from weakref import finalize
 
-import trakt_auth.stores.postgres_schema as schema
+import trakt_auth.stores.engines.postgres_schema as schema
 from trakt_auth.errors import StoreCorrupt
-from trakt_auth.records import LEASE, AccountKey, Stored, changed
-from trakt_auth.stores.doubts import Doubts
-from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
-from trakt_auth.stores.leases import Lease
-from trakt_auth.stores.postgres_pool import Pool, Value
+from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, to_micros, to_text
+from trakt_auth.stores.engines.idempotency import Doubts
+from trakt_auth.stores.engines.lease import Lease
+from trakt_auth.stores.engines.postgres_pool import Pool, Value
+from trakt_auth.stores.record import LEASE, AccountKey, Stored, changed
 
 __all__ = ["PostgresStore"]
 

@@ -1,7 +1,6 @@
 """Tokens in Redis: many machines that have it already.
 
-Layer 4, and the keys and scripts of records and leases. No token is looked into.
-`open_store` imports this file; it imports `redis_server`, `doubts`, `encoding`, `leases`.
+And the keys and scripts of records and leases. No token is looked into.
 
 All keys of an application share a hash tag, so that they lie in one slot of a cluster and one
 script can use them. A version is the server's time in microseconds, or one more than the last: it
@@ -17,11 +16,11 @@ from hashlib import sha256
 from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
-from trakt_auth.records import LEASE, AccountKey, Stored, changed
-from trakt_auth.stores.doubts import Doubts
-from trakt_auth.stores.encoding import from_micros, to_bytes, to_micros, to_text
-from trakt_auth.stores.leases import Lease
-from trakt_auth.stores.redis_server import Server
+from trakt_auth.stores.engines.columns import from_micros, to_bytes, to_micros, to_text
+from trakt_auth.stores.engines.idempotency import Doubts
+from trakt_auth.stores.engines.lease import Lease
+from trakt_auth.stores.engines.redis_connection import Server
+from trakt_auth.stores.record import LEASE, AccountKey, Stored, changed
 
 __all__ = ["RedisStore"]
 

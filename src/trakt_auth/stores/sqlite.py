@@ -1,7 +1,6 @@
 """Tokens in one private SQLite database: one machine, many processes, many accounts.
 
-Layer 4, and the records' SQL. No token is looked into, no connection opened here.
-`open_store` imports this file; it imports `connections`, `disk`, `encoding`, `locks`.
+And the records' SQL. No token is looked into, no connection opened here.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 from weakref import finalize
 
-import trakt_auth.stores.connections as connections
+import trakt_auth.stores.engines.sqlite_connection as connections
 from trakt_auth.errors import StoreCorrupt
-from trakt_auth.records import LEASE, NOTHING, AccountKey, Stored, changed
-from trakt_auth.stores.disk import move_aside
-from trakt_auth.stores.encoding import from_micros, key_bytes, to_bytes, to_micros, to_text
-from trakt_auth.stores.locks import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, to_micros, to_text
+from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.files import move_aside
+from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed
 
 __all__ = ["SqliteStore"]
 

@@ -1,7 +1,6 @@
 """Testing an app against a Trakt that runs inside the test: pytest fixtures, unittest, plain code.
 
-Layer 6. The names that tests import, each loaded at its first use; no work is done here.
-pytest imports this file in every run of everybody who has the library, so it stays this light.
+The names that tests import, each loaded at its first use; no work is done here.
 For pytest: PYTEST_DONT_REWRITE, or it would warn where a test has imported this file before.
 """
 

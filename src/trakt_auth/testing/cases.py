@@ -1,6 +1,6 @@
 """For unittest: a test case with a Trakt of its own.
 
-Layer 6. Nothing but setting up and tearing down. Tests import it from `trakt_auth.testing`.
+Nothing but setting up and tearing down.testing`.
 """
 
 from __future__ import annotations

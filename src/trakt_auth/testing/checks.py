@@ -1,7 +1,7 @@
 """What a test asks afterwards: which requests arrived, and whether they were the right ones.
 
-Layer 6. Reads the emulator's log and state, and changes nothing. No pytest in here, so that
-unittest and plain code can use it. Only `trakt` imports this file.
+Reads the emulator's log and state, and changes nothing. No pytest in here, so that
+unittest and plain code can use it.
 """
 
 from __future__ import annotations

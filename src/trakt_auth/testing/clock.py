@@ -1,6 +1,6 @@
 """One time for the emulator, the client and the test; it passes when somebody says so.
 
-Layer 6. Nothing of OAuth, no pytest. `trakt` makes it; tests use it as `trakt_clock`.
+Nothing of OAuth, no pytest. `trakt` makes it; tests use it as `trakt_clock`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from time import sleep as breathe  # by a name of its own: tests put this clock 
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import Cancelled
-from trakt_auth.steps import Moment
+from trakt_auth.flows.steps import Moment
 
 if TYPE_CHECKING:
     import threading

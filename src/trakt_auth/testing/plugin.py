@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures around an `EmulatedTrakt`, and the marker that configures it.
 
-Layer 6. Imported in every pytest run, so whatever weighs anything is imported by the fixture that
-needs it. pytest imports this file by way of `trakt_auth.testing`.
+Imported in every pytest run, so whatever weighs anything is imported by the fixture that
+needs it.testing`.
 For pytest: PYTEST_DONT_REWRITE, as there.
 """
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any
 
-    from trakt_auth.async_client import AsyncClient
-    from trakt_auth.client import Client
-    from trakt_auth.models import Application
+    from trakt_auth.client.asynchronous import AsyncClient
+    from trakt_auth.client.sync import Client
+    from trakt_auth.protocol.application import Application
     from trakt_auth.testing.clock import VirtualClock
     from trakt_auth.testing.trakt import EmulatedTrakt
 

@@ -1,6 +1,6 @@
 """`EmulatedTrakt`: a Trakt for one test, with clients that talk to it and a clock of its own.
 
-Layer 6. Wires the emulator to the library's clients; what is checked afterwards is in `checks`.
+Wires the emulator to the library's clients; what is checked afterwards is in `checks`.
 Tests use it by itself, as `trakt_emulator` (see `plugin`) or in a `TraktTestCase`.
 """
 
@@ -12,13 +12,13 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from trakt_auth.authorization import AuthorizationRequest, DeviceAuthorization
 from trakt_auth.emulator import BUILT_IN_APPLICATION, Clock, ConnectionLost, Options
-from trakt_auth.emulator.site import AUTO_ACCOUNT
-from trakt_auth.models import Application, Endpoints
+from trakt_auth.emulator.state.state import AUTO_ACCOUNT
+from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization
+from trakt_auth.protocol.token import Token
 from trakt_auth.testing.checks import Checks
 from trakt_auth.testing.clock import VirtualClock
-from trakt_auth.tokens import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from trakt_auth.async_client import AsyncClient
-    from trakt_auth.client import Client
+    from trakt_auth.client.asynchronous import AsyncClient
+    from trakt_auth.client.sync import Client
     from trakt_auth.emulator import Fault
-    from trakt_auth.ports import TokenStore
-    from trakt_auth.wire import HttpRequest, HttpResponse
+    from trakt_auth.protocol.http import HttpRequest, HttpResponse
+    from trakt_auth.stores.interface import TokenStore
 
     Question = DeviceAuthorization | AuthorizationRequest | str | None
 
@@ -125,7 +125,7 @@ class EmulatedTrakt(Checks):
         The settings are those of `Client`. It reaches the emulator in process, without a socket;
         `endpoints=Endpoints.at(trakt.url)` takes it over the network. Closed with this object.
         """
-        from trakt_auth.client import Client
+        from trakt_auth.client.sync import Client
 
         client = self._make(Client, username, settings)
         self._closing.callback(client.close)
@@ -136,7 +136,7 @@ class EmulatedTrakt(Checks):
 
         In process it holds nothing that has to be closed; over the network use `async with`.
         """
-        from trakt_auth.async_client import AsyncClient
+        from trakt_auth.client.asynchronous import AsyncClient
 
         return self._make(AsyncClient, username, settings)
 
@@ -145,7 +145,7 @@ class EmulatedTrakt(Checks):
 
         An answer that is later than `timeout` seconds is lost, and no real time passes.
         """
-        from trakt_auth.transport import in_process
+        from trakt_auth.runtime.transport import in_process
 
         def answer(request: HttpRequest) -> HttpResponse:
             return self._answer(request, timeout)
@@ -219,7 +219,7 @@ class EmulatedTrakt(Checks):
         return waiting[0]
 
     def _make(self, kind: Callable[..., T], username: str | None, given: dict[str, Any]) -> T:
-        from trakt_auth.client import Client
+        from trakt_auth.client.sync import Client
         from trakt_auth.stores import open_store
 
         settings: dict[str, Any] = {"timeout": PATIENCE, "clock": self.time, **given}

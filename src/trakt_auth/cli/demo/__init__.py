@@ -1,6 +1,6 @@
 """`trakt-auth demo`: everything that the library does, in a few seconds, each fact measured.
 
-Layer 6. Plays the scenes on the stage and shows how each went; decides nothing about logins.
+Plays the scenes on the stage and shows how each went; decides nothing about logins.
 Only `commands` imports this package.
 """
 
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from trakt_auth.cli.extra import require_emulator
-from trakt_auth.cli.output import DONE, FAILED, clean, coloured, delivered, say
+from trakt_auth.cli.commands.emulator_extra import require_emulator
+from trakt_auth.cli.terminal.output import DONE, FAILED, clean, coloured, delivered, say
 
 __all__ = ["demo"]
 
@@ -48,7 +48,7 @@ def _line(title: str, fact: str, milliseconds: float, *, good: bool) -> str:
     mark = _mark(good=good)
     title, time_ = f"{title:<27}", f"{milliseconds:4.0f} ms"
     if coloured(sys.stdout):
-        from trakt_auth.cli.screen import paint
+        from trakt_auth.cli.terminal.drawing import paint
 
         mark = paint(mark, "bold green" if good else "bold red")
         title, time_ = paint(title, "bold"), paint(time_, "dim")

@@ -1,7 +1,6 @@
 """A person with a browser: opens pages, fills in forms, keeps cookies; standard library only.
 
-Layer 6, the demo. Sees nothing but HTML over HTTP: no method of the emulator is called here.
-`scenes` imports this file.
+The demo. Sees nothing but HTML over HTTP: no method of the emulator is called here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The demo's steps, in order: each does what its title says and returns the fact it measured.
 
-Layer 6, the demo. A step that does not do what it says raises; nothing is printed here.
-The demo's entry point imports this file.
+The demo. A step that does not do what it says raises; nothing is printed here.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from contextlib import suppress
 from stat import S_IMODE
 from typing import TypeAlias
 
-from trakt_auth.authorization import DevicePoll, Granted, Pending
-from trakt_auth.callback import CallbackReceiver
+from trakt_auth.cli.commands.api_call import call
+from trakt_auth.cli.commands.status_text import span
 from trakt_auth.cli.demo.person import Person
 from trakt_auth.cli.demo.stage import PROGRAMS, Stage
-from trakt_auth.cli.status_text import span
-from trakt_auth.cli.trakt_api import call
 from trakt_auth.errors import LoginRequired
-from trakt_auth.tokens import Token, TokenState
+from trakt_auth.protocol.authorization import DevicePoll, Granted, Pending
+from trakt_auth.protocol.token import Token, TokenState
+from trakt_auth.runtime.loopback import CallbackReceiver
 
 __all__ = ["SCENES", "Failed", "Scene"]
 

@@ -1,7 +1,6 @@
 """Where the demo plays: an emulator on a free port, clocks that move, a store that is thrown away.
 
-Layer 6, the demo. Nothing is shown here and no step is taken.
-`scenes` and the demo's entry point import this file.
+The demo. Nothing is shown here and no step is taken.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from trakt_auth.async_client import AsyncClient
-from trakt_auth.client import Client
-from trakt_auth.clock import SystemClock
+from trakt_auth.client.asynchronous import AsyncClient
+from trakt_auth.client.sync import Client
 from trakt_auth.emulator import Emulator
-from trakt_auth.models import Application, Endpoints
-from trakt_auth.steps import Moment
+from trakt_auth.flows.steps import Moment
+from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.runtime.clock import SystemClock
 
 __all__ = ["PROGRAMS", "Stage", "open_stage"]
 

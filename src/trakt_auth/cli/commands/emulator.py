@@ -1,0 +1,106 @@
+"""`trakt-auth emulator`: a Trakt on this computer, with its log on stderr.
+
+The emulator and its server do the work; what they need is an extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from trakt_auth.cli.commands.emulator_extra import require_emulator
+from trakt_auth.cli.terminal.output import DONE, clean, delivered, say
+from trakt_auth.emulator import Emulator, Entry, Reply
+from trakt_auth.errors import TraktAuthError, UsageError
+from trakt_auth.protocol.http import HttpRequest
+
+__all__ = ["emulator"]
+
+HOW_TO = """\
+Point a program at it, this one for instance:
+
+  export TRAKT_AUTH_URL={url}
+  export TRAKT_API_URL={url}
+  export TRAKT_CLIENT_ID={client_id}
+  trakt-auth login --device
+
+Open {url} to see and approve what waits. Ctrl-C ends it.
+"""
+
+
+def emulator(
+    *,
+    host: str,
+    port: int,
+    client_id: str | None,
+    client_secret: str | None,
+    redirect_uris: Sequence[str],
+    quiet: bool,
+    require_user_agent: bool,
+    **options: Any,  # noqa: ANN401 - the fields of the emulator's Options
+) -> int:
+    """Serve until a signal comes; return the exit status."""
+    if client_id is None and (client_secret or redirect_uris):
+        raise UsageError(
+            "--client-secret and --redirect-uri describe an application",
+            hint="Name it with --client-id.",
+        )
+    given = {name: value for name, value in options.items() if value is not None}
+    given["block_default_user_agents"] = require_user_agent
+    try:
+        trakt = (Emulator if quiet else _Talkative)(**given)
+        if client_id is not None:
+            trakt.register_application(client_id, client_secret, redirect_uris)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+    def ready(url: str) -> None:
+        delivered(f"trakt-auth emulator ready at {url}\n")
+        if not quiet:
+            say(HOW_TO.format(url=url, client_id=client_id or "emulator"))
+
+    _serve(trakt, host, port, ready)
+    return DONE
+
+
+def _serve(trakt: Emulator, host: str, port: int, ready: Callable[[str], None]) -> None:
+    require_emulator()
+    from trakt_auth.emulator.server import serve
+
+    try:
+        serve(trakt, host=host, port=port, ready=ready)
+    except OSError as error:
+        raise TraktAuthError(
+            f"Cannot listen on {host}, port {port}: {error.strerror or error}",
+            hint="Choose another with --port; 0 picks a free one.",
+        ) from None
+
+
+class _Talkative(Emulator):
+    """Tells of each request once it has been answered."""
+
+    _told: Entry | None = None
+
+    def respond(self, request: HttpRequest, *, peer: str = "127.0.0.1") -> Reply:
+        return self._telling(super().respond(request, peer=peer))
+
+    def _telling(self, reply: Reply) -> Reply:
+        resume = reply.resume
+        if resume is not None:
+            return replace(reply, resume=lambda: self._telling(resume()))
+        entry = self.log[-1] if self.log else None
+        if entry is not None and entry is not self._told:
+            self._told = entry
+            say(_line(entry))
+        return reply
+
+
+def _line(entry: Entry) -> str:
+    at = datetime.fromtimestamp(entry.at, UTC)
+    status = entry.status or "---"
+    notes = [entry.notes[name] for name in ("grant_type", "account") if name in entry.notes]
+    more = [*notes, *(f"fault: {name}" for name in entry.faults)]
+    words = " ".join((entry.outcome, *(f"({clean(one)})" for one in more)))
+    return f"{at:%H:%M:%S}  {entry.method:<5} {entry.endpoint:<36} {status}  {clean(words)}"

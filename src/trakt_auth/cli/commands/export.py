@@ -1,0 +1,184 @@
+"""`trakt-auth export`: writes logins for another computer or another program.
+
+What the files look like is decided in `formats`; nothing is sent, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from secrets import token_hex
+
+from trakt_auth.cli.settings import DEFAULT_ACCOUNT, Settings, command, store_path
+from trakt_auth.cli.terminal.output import DONE, clean, delivered, say
+from trakt_auth.cli.token_files.formats import WRITERS
+from trakt_auth.errors import (
+    LockTimeout,
+    LoginRequired,
+    StoreError,
+    StoreUnavailable,
+    TraktAuthError,
+    UsageError,
+)
+from trakt_auth.flows.policy import lost_at, why_over
+from trakt_auth.protocol.token import Token
+from trakt_auth.stores.interface import TokenStore
+from trakt_auth.stores.record import AccountKey, Record
+
+__all__ = ["move_out"]
+
+PRIVATE = 0o600
+NOBODY = "nobody has signed in here"
+WARNING = """\
+Keep it as you would keep a password: whoever has it is signed in.
+Use it in one place: a refresh token works once, so when two programs refresh, the login ends.\
+"""
+
+
+def move_out(settings: Settings, *, file: str, kind: str, replace: bool) -> int:
+    """Write the tokens to a file, or to stdout for `-`; return the exit status."""
+    if file != "-":
+        _check_target(file, replace=replace)
+    application = settings.application()
+    store = settings.open_store()
+    try:
+        if file != "-":
+            _check_other(file, store)
+        many = kind == "trakt-auth" and settings.account is None
+        names = store.accounts(application.client_id) if many else [settings.account_name]
+        _check_saved(settings, names, many=many)
+        tokens = _tokens(store, application.client_id, names, many=many)
+    finally:
+        store.close()
+    content = WRITERS[kind](tokens, application.client_id, application.client_secret)
+    text = json.dumps(content, indent=1) + "\n"
+    if file == "-":
+        status = delivered(text)
+        told = "This holds secrets."
+    else:
+        _write(file, text, replace=replace)
+        status, told = DONE, f"{clean(file)} is written, for you alone to read; it holds secrets."
+    say(f"{told}\n{WARNING}")
+    return status
+
+
+def _tokens(
+    store: TokenStore, client_id: str, names: Sequence[str], *, many: bool
+) -> dict[str, Token]:
+    """Return the tokens of the accounts; of many, those that have ended are left out.
+
+    Raises: LoginRequired, StoreError.
+    """
+    now = datetime.now(UTC)
+    tokens: dict[str, Token] = {}
+    for name in names:
+        try:
+            tokens[name] = _token(store, AccountKey(client_id, name), now)
+        except LoginRequired as error:
+            if not many:
+                raise
+            say(f"Left out: {clean(str(error))}")
+        except StoreError:
+            if many:
+                say(f"trakt-auth: Account {clean(name)!r} cannot be exported.")
+            raise
+    if not tokens:
+        reason = "no login here works any more" if names else NOBODY
+        raise LoginRequired(account=DEFAULT_ACCOUNT, reason=reason)
+    return tokens
+
+
+def _token(store: TokenStore, key: AccountKey, now: datetime) -> Token:
+    record = _record(store, key)
+    over = why_over(record, now)
+    if over is not None:
+        raise LoginRequired(account=key.account, reason=over)
+    if record.attempt is not None and lost_at(record.attempt, locked=True):
+        say(
+            f"Account {clean(key.account)!r}: the answer to its last refresh was lost, so its "
+            "refresh token may be spent."
+        )
+    return record.token
+
+
+def _record(store: TokenStore, key: AccountKey) -> Record:
+    """Read a record while nobody is about to spend what it holds."""
+    if store.load(key) is None:
+        raise LoginRequired(account=key.account, reason=NOBODY)
+    lock = store.lock(key)
+    if not lock.acquire():
+        raise LockTimeout(f"Account {key.account!r} is being refreshed by another program")
+    try:
+        stored = store.load(key)
+    finally:
+        lock.release()
+    if stored is None:
+        raise LoginRequired(account=key.account, reason=NOBODY)
+    return Record.from_stored(stored)
+
+
+def _check_saved(settings: Settings, names: Sequence[str], *, many: bool) -> None:
+    """Refuse to export a pair that has a successor which the store could not take yet."""
+    with settings.client() as client:
+        waiting = [name for name in client.unsaved() if many or name in names]
+    if waiting:
+        raise StoreUnavailable(
+            f"The newest token of account {waiting[0]!r} could not be saved yet",
+            hint=f"Make the store writable, then run: {command('refresh', waiting[0])}",
+        )
+
+
+def _check_other(file: str, store: TokenStore) -> None:
+    kept = store_path(store)
+    try:
+        same = kept is not None and os.path.samefile(file, kept)  # noqa: PTH121 - see `_write`
+    except (OSError, ValueError):  # one of them is not there
+        return
+    if same:
+        raise UsageError(
+            f"{clean(file)} is the store itself, and would be overwritten",
+            hint="Name another file, or - for stdout.",
+        )
+
+
+def _check_target(file: str, *, replace: bool) -> None:
+    try:
+        mode = os.stat(file).st_mode  # noqa: PTH116 - as `_write` names it
+    except (OSError, ValueError):
+        return  # writing tells what is wrong, if anything is
+    if not stat.S_ISREG(mode):
+        raise TraktAuthError(f"{clean(file)} is not a file", hint="Name a file, or - for stdout.")
+    if not replace:
+        raise TraktAuthError(
+            f"{clean(file)} is there already, and stays as it is",
+            hint="Name another file, or overwrite this one with --replace.",
+        )
+
+
+def _write(file: str, text: str, *, replace: bool) -> None:
+    """Write a file that is private from birth; whoever looks sees all of it or what was there."""
+    try:
+        target = os.path.realpath(file) if replace else file
+        new = f"{target}.{token_hex(4)}.new" if replace else target
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        try:
+            with open(handle, "w", encoding="utf-8") as opened:  # noqa: PTH123 - a descriptor
+                opened.write(text)
+                opened.flush()
+                os.fsync(opened.fileno())
+            if replace:
+                os.replace(new, target)  # noqa: PTH105
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(new)  # noqa: PTH108
+            raise
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else None
+        raise TraktAuthError(
+            f"{clean(file)} cannot be written: {words or 'it has no such name'}",
+            hint="Check its folder and the free space, or name another file.",
+        ) from None

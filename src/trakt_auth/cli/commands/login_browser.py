@@ -1,0 +1,101 @@
+"""`login --browser`: opens the page and receives the redirect, or takes what the person pastes.
+
+The receiver and the exchange are the library's; the browser runs as another process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from trakt_auth.cli.terminal.output import clean, say
+from trakt_auth.client.sync import Client
+from trakt_auth.errors import InvalidGrant, StateMismatch, TraktAuthError, UsageError
+from trakt_auth.protocol.authorization import AuthorizationRequest
+from trakt_auth.protocol.token import Token
+from trakt_auth.runtime.loopback import CallbackReceiver
+
+__all__ = ["sign_in"]
+
+TRIES = 3
+PATIENCE = 600.0  # seconds for signing in or signing up
+# In a process of its own: a browser may write to stdout, take the terminal over, or not return.
+OPENER = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.stdin.read()))"
+OPENER_PATIENCE = 10.0  # seconds; whoever is still running by then is the browser itself
+
+
+def sign_in(client: Client, account: str, *, receives: bool) -> Token:
+    """Send the person to Trakt and finish with the answer.
+
+    Raises: what `exchange_code` raises; TraktAuthError when no answer comes.
+    """
+    request = client.authorization_request()
+    if receives:
+        receiver = CallbackReceiver(
+            request.redirect_uri, state=request.state, app_name="the terminal"
+        )
+        with _listening(receiver):
+            say(f"Opening this page in your browser:\n\n  {request.url}\n")
+            if open_browser(request.url):
+                say("Waiting for your answer there (Ctrl-C to stop) ...")
+                answer = receiver.wait(PATIENCE)
+                return client.exchange_code(request, answer, account=account)
+        say("No browser could be opened.")
+    else:
+        say(f"Open this page in a browser:\n\n  {request.url}\n")
+    return _pasted(client, request, account)
+
+
+@contextmanager
+def _listening(receiver: CallbackReceiver) -> Generator[None, None, None]:
+    try:
+        receiver.__enter__()
+    except UsageError as error:  # a port that is taken is nobody's wrong argument
+        raise TraktAuthError(str(error), hint=error.hint) from None
+    try:
+        yield
+    finally:
+        receiver.close()
+
+
+def open_browser(url: str) -> bool:
+    """Open a page; tell whether there is a browser."""
+    try:
+        opener = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
+            [sys.executable, "-c", OPENER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for us, not for the browser
+        )
+    except OSError:
+        return False
+    try:
+        opener.communicate(url.encode(), timeout=OPENER_PATIENCE)
+    except subprocess.TimeoutExpired:
+        threading.Thread(target=opener.wait, daemon=True).start()
+        return True
+    return opener.returncode == 0
+
+
+def _pasted(client: Client, request: AuthorizationRequest, account: str) -> Token:
+    say("Then paste the address that the browser ends on, or the code that the page shows:")
+    for left in reversed(range(TRIES)):
+        line = sys.stdin.readline()
+        if not line:
+            raise TraktAuthError(
+                "The input ended before an address or a code was pasted",
+                hint="Start again, or sign in with a device code: trakt-auth login --device.",
+            )
+        try:
+            return client.exchange_code(request, line.strip(), account=account)
+        except InvalidGrant as error:
+            say(clean(str(error)))
+        except (StateMismatch, UsageError) as error:
+            say(f"{clean(str(error))}. {clean(error.hint)}")
+        if left:
+            say("Paste it again:")
+    raise TraktAuthError(f"Nothing usable was pasted in {TRIES} tries", hint="Start again.")

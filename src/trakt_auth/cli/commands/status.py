@@ -1,0 +1,122 @@
+"""`trakt-auth status`: who is signed in, as the store tells it; no token and no request.
+
+What a record calls for is decided in `judgement`; here it is put into words.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from trakt_auth.cli.commands.status_text import table
+from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.terminal.output import DONE, FAILED, delivered
+from trakt_auth.errors import StoreCorrupt, StoreEncrypted
+from trakt_auth.flows.policy import why_over
+from trakt_auth.protocol.token import TokenState
+from trakt_auth.runtime.storing import recall
+from trakt_auth.stores.record import AccountKey, Record, pause_from
+from trakt_auth.stores.wrappers.encrypted import key_id
+
+__all__ = ["status"]
+
+LOGIN_REQUIRED = 3
+UNREADABLE = "unreadable"
+NOBODY = "nobody has signed in here"
+STATES = {
+    TokenState.FRESH: "signed_in",
+    TokenState.STALE: "due",
+    TokenState.EXPIRED: "expired",
+}
+
+
+def status(settings: Settings, *, as_json: bool) -> int:
+    """Tell of all accounts, or of the one that is asked for; return the exit status."""
+    now = datetime.now(UTC)
+    report = _report(settings, now)
+    text = json.dumps(report, indent=2) + "\n" if as_json else table(report, now)
+    written = delivered(text)
+    states = [account["state"] for account in report["accounts"]]
+    if UNREADABLE in states:
+        return FAILED
+    if settings.account is not None and states == ["login_required"]:
+        return LOGIN_REQUIRED
+    return written or DONE
+
+
+def _report(settings: Settings, now: datetime) -> dict[str, Any]:
+    client_id = settings.application().client_id
+    (_, reason), keys = settings.store_choice(), settings.keys()
+    store, fallback = settings.open_store(), settings.open_fallback()
+    with settings.client() as client:
+        unsaved = client.unsaved()
+    known = {*store.accounts(client_id), *unsaved}
+    accounts: list[dict[str, Any]] = []
+    for name in sorted(known) if settings.account is None else [settings.account]:
+        key = AccountKey(client_id, name)
+        try:
+            # Before a first sign-in is saved, what was put aside is all there is.
+            stored = store.load(key) or recall(fallback, key)
+            account = _account(name, Record.from_stored(stored) if stored else None, now)
+        except (StoreCorrupt, StoreEncrypted) as error:  # it hides none of the others
+            account = _account(name, None, now)
+            account |= {"state": UNREADABLE, "reason": f"{error}. {error.hint}"}
+        accounts.append(account | {"unsaved": name in unsaved})
+    pause = store.load(AccountKey(client_id, ""))
+    until = pause_from(pause) if pause else None
+    store.close()
+    return {
+        "client_id": client_id,
+        "store": settings.store_shown(),
+        "store_reason": reason,
+        "key": key_id(keys[0]) if keys else None,
+        "paused_until": _time(until) if until and until > now else None,
+        "accounts": accounts,
+    }
+
+
+def _account(name: str, record: Record | None, now: datetime) -> dict[str, Any]:
+    token = record.token if record else None
+    state, reason = _state(name, record, now)
+    expires_at = token.expires_at if token else None
+    return {
+        "account": name,
+        "state": state,
+        "reason": reason,
+        "refreshable": token is not None and token.refresh_token is not None,
+        "created_at": _time(token.created_at) if token else None,
+        "expires_at": _time(expires_at),
+        "expires_in": round((expires_at - now).total_seconds()) if expires_at else None,
+        "refresh_due_at": _time(token.due_at(name)) if token and token.refresh_token else None,
+        "last_refresh": _last_refresh(record),
+    }
+
+
+def _state(name: str, record: Record | None, now: datetime) -> tuple[str, str | None]:
+    if record is None:
+        return "login_required", NOBODY
+    over = why_over(record, now)
+    if over is not None:
+        return "login_required", over
+    return STATES[record.token.state(now, account=name)], None
+
+
+def _last_refresh(record: Record | None) -> dict[str, Any] | None:
+    attempt = record.attempt if record else None
+    if attempt is None:
+        return None
+    return {
+        "outcome": attempt.outcome.value,
+        "started_at": _time(attempt.started_at),
+        "failures": attempt.failures,
+        "retry_at": _time(attempt.retry_at),
+        "lost_at": _time(attempt.lost_at),
+        "reason": attempt.reason or None,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

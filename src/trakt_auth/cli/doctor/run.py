@@ -1,0 +1,132 @@
+"""`trakt-auth doctor`: runs the checks, one line for each as soon as it is known.
+
+What is checked is in the files of checks; the colours are in `screen`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from trakt_auth.cli.doctor.configuration import (
+    Check,
+    Mark,
+    configuration,
+    is_private,
+    of_error,
+    status_of,
+)
+from trakt_auth.cli.doctor.login import logins, serving
+from trakt_auth.cli.doctor.store import storage
+from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.terminal.output import clean, coloured, delivered, is_terminal
+from trakt_auth.errors import StoreError, UsageError
+from trakt_auth.protocol.application import Endpoints
+from trakt_auth.stores.record import AccountKey
+
+__all__ = ["doctor"]
+
+COLUMN = 16  # of names; longer ones push their line to the right
+MARKS = {Mark.OK: ("✓", "green"), Mark.WARN: ("!", "yellow"), Mark.FAIL: ("✗", "bold red")}
+NARROWEST, WIDEST = 50, 100  # characters of a terminal's lines
+
+
+def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
+    """Check everything; return the exit status."""
+    done: list[Check] = []
+    for check in _checks(settings, offline=offline):
+        done.append(check)
+        if not as_json and delivered(_line(check)):
+            return 1
+    status = status_of(done)
+    if as_json:
+        return delivered(json.dumps(_report(done, status), indent=2) + "\n") or status
+    return delivered(f"\n{_summary(done)}\n") or status
+
+
+def _checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
+    yield from configuration(settings)
+    try:
+        application, endpoints = settings.application(), settings.endpoints() or Endpoints()
+    except UsageError:  # told above
+        return
+    client_id = application.client_id
+    readable = True
+    for check in storage(settings, client_id):
+        readable = readable and not (check.name == "store" and check.mark is Mark.FAIL)
+        yield check
+    now, access_token = datetime.now(UTC), None
+    if readable:
+        store = settings.open_store()
+        try:
+            access_token = serving(store, AccountKey(client_id, settings.account_name), now)
+            yield from logins(settings, store, client_id, now)
+        except StoreError as error:
+            yield of_error("store", error)
+        finally:
+            store.close()
+    if not offline and is_private(endpoints):
+        from trakt_auth.cli.doctor.network import network
+
+        yield from network(
+            application, endpoints, account=settings.account_name, access_token=access_token
+        )
+
+
+def _report(done: list[Check], status: int) -> dict[str, object]:
+    return {
+        "status": status,
+        "checks": [
+            {
+                "check": check.name,
+                "mark": check.mark.value,
+                "said": clean(check.said),
+                "advice": clean(check.advice) or None,
+            }
+            for check in done
+        ],
+    }
+
+
+def _summary(done: list[Check]) -> str:
+    counts = Counter(check.mark for check in done)
+    bad, odd = counts[Mark.FAIL], counts[Mark.WARN]
+    if not bad and not odd:
+        return "All is well."
+    parts = [f"{bad} to mend"] * bool(bad) + [f"{odd} to look at"] * bool(odd)
+    return f"{counts[Mark.OK]} fine, {', '.join(parts)}."
+
+
+def _line(check: Check) -> str:
+    """Write a check on one line; on a terminal, fold it under its name."""
+    name = clean(check.name)
+    text = clean(f"{check.said} {check.advice}")
+    if not is_terminal(sys.stdout):
+        return f"{check.mark.value:<5} {name:<{COLUMN}} {text}\n"
+    mark, style = MARKS[check.mark]
+    arrow = "→ "
+    if "utf" not in (sys.stdout.encoding or "").lower():
+        mark, arrow = check.mark.value, ""
+    width = max(NARROWEST, min(shutil.get_terminal_size().columns - 1, WIDEST))
+    indent = " " * (len(mark) + COLUMN + 2)
+    lines = [_folded(check.said, f"{mark} {name:<{COLUMN}} ", indent, width)]
+    if check.advice:
+        lines.append(_folded(arrow + check.advice, indent, indent, width))
+    text = "\n".join(lines) + "\n"
+    if not coloured(sys.stdout):
+        return text
+    from trakt_auth.cli.terminal.drawing import paint
+
+    return paint(mark, style) + text.removeprefix(mark)
+
+
+def _folded(text: str, first: str, others: str, width: int) -> str:
+    return textwrap.fill(
+        clean(text), width, initial_indent=first, subsequent_indent=others,
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip

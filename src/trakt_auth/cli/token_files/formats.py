@@ -1,0 +1,236 @@
+"""Token files of this program and of others: bytes in, tokens out, and back again.
+
+Pure: no file, no clock; whoever asks brings the moment. No error quotes the content.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from trakt_auth.cli.token_files.json_reader import Fields, bad
+from trakt_auth.errors import UsageError
+from trakt_auth.protocol.token import Token
+
+__all__ = ["WRITERS", "Found", "Login", "read_tokens"]
+
+FORMAT = 1
+MARK = "trakt-auth-export"
+STORE_MARK = "trakt-auth"  # what a file store of ours begins with
+LONGEST_LIFE = timedelta(days=366)  # Trakt has never given more than 90 days
+AHEAD = timedelta(minutes=5)  # by which another computer's clock may be fast
+SHORTEST_LIFE = timedelta(days=1)  # that Trakt is known to have given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A token in a file. `account` is None where the file names none.
+
+    `dated` is False where the file does not tell, or not credibly, until when the access token is
+    valid: it then counts as expired, so that it is refreshed before it is used.
+    """
+
+    account: str | None
+    token: Token
+    dated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a file turned out to be. `client_id` is None where it does not tell."""
+
+    kind: str
+    client_id: str | None
+    logins: tuple[Login, ...] = field(repr=False)
+
+
+def read_tokens(content: bytes, *, now: datetime) -> Found:
+    """Recognise a token file and read it.
+
+    Raises: UsageError when it is none, or damaged; it names the field and no content.
+    """
+    try:
+        document: object = json.loads(content)
+    except (ValueError, RecursionError):
+        raise bad("The file is not JSON, or only the beginning of it") from None
+    if not isinstance(document, dict):
+        raise bad("The file is JSON, but holds no token")
+    fields = Fields(cast("object", document))
+    if MARK in fields:
+        return _read_own(fields)
+    if "OAUTH_TOKEN" in fields:
+        return _read_pytrakt(fields, now)
+    if "access_token" in fields:
+        return _read_response(fields, now)
+    if STORE_MARK in fields:
+        raise UsageError(
+            "The file is a token store of trakt-auth, not an export",
+            hint="Use it where it is: --store file:PATH, or TRAKT_AUTH_STORE.",
+        )
+    raise bad("The file is JSON, but no token file that is known here")
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def _read_own(fields: Fields) -> Found:
+    format_ = fields.raw(MARK)
+    if isinstance(format_, int) and format_ > FORMAT:
+        raise UsageError(
+            "The file was exported by a newer version of trakt-auth", hint="Upgrade trakt-auth."
+        )
+    accounts: list[object] | None = fields.raw("accounts")
+    if format_ != FORMAT or not isinstance(accounts, list) or not accounts:
+        raise bad("The file looks like an export of trakt-auth, but holds no accounts")
+    logins = tuple(_read_account(Fields(one)) for one in accounts)
+    if len({login.account for login in logins}) < len(logins):
+        raise bad("The file holds an account twice")
+    return Found(
+        kind="an export of trakt-auth", client_id=fields.secret("client_id"), logins=logins
+    )
+
+
+def _read_account(fields: Fields) -> Login:
+    name = fields.raw("account")
+    if not isinstance(name, str) or not name:
+        raise bad("The file's account is not a name")
+    scope = fields.raw("scope")
+    token = Token(
+        access_token=fields.secret("access_token"),
+        refresh_token=fields.optional_secret("refresh_token"),
+        token_type=fields.secret("token_type"),
+        scope=scope if isinstance(scope, str) else None,
+        created_at=fields.moment("created_at"),
+        expires_at=fields.moment("expires_at"),
+    )
+    return Login(account=name, token=token, dated=True)
+
+
+def _read_pytrakt(fields: Fields, now: datetime) -> Found:
+    login = _login(
+        fields.secret("OAUTH_TOKEN"),
+        fields.optional_secret("OAUTH_REFRESH"),
+        created_at=None,
+        expires_at=fields.epoch("OAUTH_EXPIRES_AT"),
+        now=now,
+    )
+    return Found(
+        kind="a PyTrakt file", client_id=fields.optional_secret("CLIENT_ID"), logins=(login,)
+    )
+
+
+def _read_response(fields: Fields, now: datetime) -> Found:
+    created_at, seconds = fields.epoch("created_at"), fields.number("expires_in")
+    expires_at = None
+    if seconds is None:
+        expires_at = fields.epoch("expires_at")
+    elif created_at is not None and 0 <= seconds <= LONGEST_LIFE.total_seconds():
+        expires_at = created_at + timedelta(seconds=seconds)
+    scope = fields.raw("scope")
+    login = _login(
+        fields.secret("access_token"),
+        fields.optional_secret("refresh_token"),
+        created_at=created_at,
+        expires_at=expires_at,
+        now=now,
+        scope=scope if isinstance(scope, str) else None,
+    )
+    return Found(
+        kind="a token response, as Trakt gives it and trakt.py keeps it",
+        client_id=fields.optional_secret("client_id"),
+        logins=(login,),
+    )
+
+
+def _login(
+    access_token: str,
+    refresh_token: str | None,
+    *,
+    created_at: datetime | None,
+    expires_at: datetime | None,
+    now: datetime,
+    scope: str | None = None,
+) -> Login:
+    credible = expires_at is not None and expires_at - now <= LONGEST_LIFE
+    if created_at is not None and created_at - now > AHEAD:
+        credible = False
+    if expires_at is None or not credible:
+        expires_at, created_at = now, None
+    if created_at is None or created_at > expires_at:
+        created_at = min(now, expires_at - SHORTEST_LIFE)
+    token = Token(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        scope=scope,
+        created_at=created_at,
+        expires_at=expires_at,
+    )
+    return Login(account=None, token=token, dated=credible)
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+def _own(tokens: Mapping[str, Token], client_id: str, _: str | None) -> dict[str, Any]:
+    return {
+        MARK: FORMAT,
+        "client_id": client_id,
+        "accounts": [
+            {
+                "account": account,
+                "access_token": token.access_token,
+                "refresh_token": token.refresh_token,
+                "token_type": token.token_type,
+                "scope": token.scope,
+                "created_at": token.created_at.isoformat(),
+                "expires_at": token.expires_at.isoformat(),
+            }
+            for account, token in tokens.items()
+        ],
+    }
+
+
+def _pytrakt(
+    tokens: Mapping[str, Token], client_id: str, client_secret: str | None
+) -> dict[str, Any]:
+    (token,) = tokens.values()
+    return {
+        "APPLICATION_ID": None,
+        "CLIENT_ID": client_id,
+        "CLIENT_SECRET": client_secret,
+        "OAUTH_EXPIRES_AT": _seconds(token.expires_at),
+        "OAUTH_REFRESH": token.refresh_token,
+        "OAUTH_TOKEN": token.access_token,
+    }
+
+
+def _response(tokens: Mapping[str, Token], _: str, __: str | None) -> dict[str, Any]:
+    (token,) = tokens.values()
+    created_at = _seconds(token.created_at)
+    return {
+        "access_token": token.access_token,
+        "token_type": token.token_type,
+        "expires_in": _seconds(token.expires_at) - created_at,
+        "refresh_token": token.refresh_token,
+        "scope": token.scope,
+        "created_at": created_at,
+    }
+
+
+def _seconds(moment: datetime) -> int:
+    return math.floor(moment.timestamp())
+
+
+Writer = Callable[[Mapping[str, Token], str, str | None], dict[str, Any]]
+# By name, what makes the JSON of tokens, the client id and the client secret. The first takes many
+# accounts, the others one.
+WRITERS: Mapping[str, Writer] = {
+    "trakt-auth": _own,
+    "pytrakt": _pytrakt,
+    "trakt.py": _response,
+    "response": _response,
+}

@@ -1,0 +1,87 @@
+"""Offers to the store again what it could not take, from a thread of its own.
+
+What is offered, and how, is decided in `keeping`; here is only when.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+__all__ = ["Retries"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries, doubled after each
+
+
+class Retries:
+    """The accounts whose newest pair is not saved; `offer` says whether the store has it now.
+
+    With `durable` a pair that is still unsaved at the end lies where another process finds it.
+    """
+
+    def __init__(self, offer: Callable[[str], bool], *, durable: bool = False) -> None:
+        self._offer, self._durable = offer, durable
+        self._guard = threading.Lock()
+        self._waiting: set[str] = set()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._closed = False
+
+    def add(self, account: str) -> None:
+        """Try for this account from now on."""
+        with self._guard:
+            self._waiting.add(account)
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._work, name="trakt-auth-save", daemon=True)
+                with suppress(RuntimeError):  # none to be had: the next use offers it, and `close`
+                    thread.start()
+                    self._thread = thread
+
+    def __contains__(self, account: str) -> bool:
+        """Tell whether this account's newest pair is not saved, as far as is known."""
+        return account in self._waiting
+
+    def close(self) -> None:
+        """Try one last time; what is lost is logged."""
+        with self._guard:
+            thread, closed, self._closed = self._thread, self._closed, True
+        if closed:
+            return
+        self._stop.set()
+        if thread is None:
+            self._all_offered()
+        elif thread is not threading.current_thread():  # a subscriber may close its client
+            thread.join()
+        if self._durable:
+            return
+        import logging
+
+        for account in self._all():
+            logging.getLogger("trakt_auth").error(
+                "The new token of account %r could not be saved before the client was closed",
+                account,
+            )
+
+    def _work(self) -> None:
+        pause = FIRST_PAUSE
+        while self._all_offered():
+            if self._stop.wait(pause):
+                self._all_offered()
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _all_offered(self) -> bool:
+        """Offer all; tell whether the thread has to go on."""
+        for account in self._all():
+            if self._offer(account):
+                with self._guard:
+                    self._waiting.discard(account)
+        with self._guard:
+            if not self._waiting:
+                self._thread = None
+            return bool(self._waiting)
+
+    def _all(self) -> list[str]:
+        with self._guard:
+            return sorted(self._waiting)

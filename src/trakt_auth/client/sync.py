@@ -1,0 +1,274 @@
+"""`Client`: what users hold. Each method is one line over a flow.
+
+The order of steps is in `flows` and `renewal`; `desk` is shared with `AsyncClient`.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from trakt_auth.client.base import BaseClient, validate_account
+from trakt_auth.client.late import Late
+from trakt_auth.errors import StoreError
+from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
+from trakt_auth.protocol.token import Token
+
+TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import httpx2
+
+    import trakt_auth.flows.login as flows
+    import trakt_auth.flows.refresh as renewal
+    import trakt_auth.runtime.runner as runner
+    from trakt_auth.runtime.runner import OnPoll
+else:
+    flows, renewal = Late("trakt_auth.flows.login"), Late("trakt_auth.flows.refresh")
+    runner = Late("trakt_auth.runtime.runner")
+
+__all__ = ["Client"]
+
+
+class Client(BaseClient):
+    """Signs people in to Trakt and keeps them signed in. Safe to use from many threads.
+
+    `store` is a TokenStore, a URL for `open_store` (`file:PATH`, `postgresql://...`), or None for
+    memory. `fallback` is a second one: it keeps a new pair that `store` cannot take, until it can;
+    with None that is this process's memory.
+    `endpoints` are Trakt's own unless given, for instance `Endpoints.at(url)` for the emulator.
+    `timeout`, in seconds, bounds each phase of a request. `replay_unknown` is for the impatient:
+    it spends a refresh token again at once although the answer to the last try was lost, which
+    can end the login. `transport` is an httpx2 transport that serves sync and async calls, for
+    tests; `clock` is for tests too.
+
+    Every method raises errors of the tree in `trakt_auth.errors` and nothing else.
+    """
+
+    def exchange_code(
+        self, request: AuthorizationRequest, callback: str, *, account: str = "default"
+    ) -> Token:
+        """Finish the authorization code grant, and keep the tokens (RFC 6749 §4.1.3).
+
+        `request` is what `authorization_request` returned; `callback` is the URL that Trakt
+        redirected to, or the bare code from its out-of-band page. The state is compared first:
+        if it differs, somebody else made the request, and nothing is sent. A code works once and
+        for a few minutes. The person sees nothing of this; when it is done, show them that they
+        are connected.
+
+        200 brings the tokens; 400 and 401 carry an OAuth error: `invalid_grant` the code is
+        spent, expired or another application's, `invalid_request` the redirect URI differs by a
+        letter, `invalid_client` the client id or secret is wrong.
+        https://developer.trakt.tv/docs/authentication-oauth
+
+        Raises:
+            StateMismatch: the redirect is not an answer to this request.
+            AccessDenied: the person said no.
+            OAuthError: the server refused; see above.
+            UsageError: `callback` carries no code.
+            TokenNotSaved: the store failed; the token is in the error.
+        """
+        return runner.run(
+            flows.exchange_code(
+                self._context, request, callback, account=validate_account(account)
+            ),
+            self._dependencies,
+        )
+
+    def start_device(self) -> DeviceAuthorization:
+        """Start the device flow: ask for the codes to show (RFC 8628 §3.1).
+
+        For applications without a browser or keyboard: media centres, TVs, services, scripts.
+        The application's steps: show `user_code` and `verification_uri` exactly as they are (and
+        the address as a QR code, if you can draw), keep `device_code` to yourself, then
+        `wait_for_device`. What the person does: opens the address on a phone or computer, signs
+        in or signs up there, types the code, and allows the connection; the page then tells them
+        that the device is connected. Ask for a code only when the person is about to use it: it
+        lives for about ten minutes.
+
+        200 brings the codes; 429 asks for patience; `invalid_client` the client id is wrong.
+
+        Raises:
+            OAuthError: the server refused.
+            RateLimited: `retry_after` says for how many seconds.
+        """
+        return runner.run(flows.start_device(self._context), self._dependencies)
+
+    def poll_device(self, device: DeviceAuthorization, *, account: str = "default") -> DevicePoll:
+        """Ask once whether the person has answered (RFC 8628 §3.4), for those who wait themselves.
+
+        Wait `device.interval` seconds before the first poll and between two. Each answer of
+        Trakt's has its status:
+
+        - 200 `Granted`: the tokens, kept already.
+        - 400 `Pending`: not yet; go on.
+        - 429 `SlowDown`: add 5 seconds to the interval, for good.
+        - 404 `DeviceCodeUnknown`, 409 `DeviceCodeUsed`, 410 `DeviceCodeExpired`: start again.
+        - 418 `AccessDenied`: the person said no.
+
+        Raises:
+            DeviceCodeUnknown, DeviceCodeUsed, DeviceCodeExpired, AccessDenied: see above.
+            OAuthError: a 400 that names another error.
+            TokenNotSaved: the store failed; the token is in the error.
+        """
+        return runner.run(
+            flows.poll_device(self._context, device, account=validate_account(account)),
+            self._dependencies,
+        )
+
+    def wait_for_device(
+        self,
+        device: DeviceAuthorization,
+        *,
+        account: str = "default",
+        cancel: threading.Event | None = None,
+        on_poll: OnPoll | None = None,
+    ) -> Token:
+        """Wait until the person has answered, and keep the tokens (RFC 8628 §3.5).
+
+        Polls at the server's interval, slows down when asked to, goes on after network faults
+        and 5xx, and stops by the local clock when the code has expired. Set `cancel` to call it
+        off at once. `on_poll` is called after each answer, to show that something happens. A
+        restarted program goes on with `DeviceAuthorization.from_json`.
+
+        Raises:
+            AccessDenied: the person said no (418).
+            DeviceCodeExpired: nobody answered in time (410, or the local clock).
+            DeviceCodeUsed, DeviceCodeUnknown: start again (409, 404).
+            Cancelled: `cancel` was set.
+            TokenNotSaved: the store failed; the token is in the error.
+        """
+        return runner.run(
+            flows.wait_for_device(self._context, device, account=validate_account(account)),
+            self._dependencies,
+            cancel=cancel,
+            on_poll=on_poll,
+        )
+
+    def token(self, *, account: str = "default") -> Token:
+        """Return a token that is valid now; refreshed first if it is due (RFC 6749 §6).
+
+        Call it before every use and keep nothing: a fresh token costs no I/O. Over all threads,
+        processes and hosts that share the store, one refreshes; a token that is due but still
+        valid is served to everybody else meanwhile. https://developer.trakt.tv/docs/authentication-oauth
+
+        Raises:
+            LoginRequired: nobody signed in, or the refresh was refused for good.
+            RateLimited, Unavailable, Blocked, TransportError: the token has expired and Trakt
+                cannot be asked; the login is untouched.
+            StoreError: the store cannot be read or written; nothing was sent.
+            TokenNotSaved: the store failed after the refresh; the token is in the error.
+        """
+        if (token := self._fresh(account)) is not None:
+            return token
+        mark, flow = (
+            self._mark(account),
+            renewal.fresh_token(self._context, account=validate_account(account)),
+        )
+        try:
+            return self._remember(account, mark, runner.run(flow, self._dependencies))
+        except StoreError as error:
+            if (token := self._outlasting(account, error)) is None:
+                raise
+            return token
+
+    def refresh(self, *, account: str = "default") -> Token:
+        """Refresh now, due or not. `token` refreshes by itself; this is for tests and buttons.
+
+        200 replaces both tokens at once; `invalid_grant` means that the refresh token is spent
+        or revoked and the person has to sign in again.
+
+        Raises: what `token` raises; TransportError with `outcome_unknown` when the answer to the
+            last refresh was lost and another could end a login that still works.
+        """
+        return runner.run(
+            renewal.refresh(self._context, account=validate_account(account)), self._dependencies
+        )
+
+    def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
+        """Return another token than the one that the API has just answered with a 401.
+
+        For adapters to HTTP libraries: send the request once more with what it returns, at most
+        once. If somebody has refreshed in between, nothing is sent. It is the same token when that
+        has itself replaced a refused one within the last minute: then it is not the token's fault.
+
+        Raises: what `token` raises.
+        """
+        self._forget(account, access_token)
+        flow = renewal.refresh_rejected(
+            self._context, account=validate_account(account), rejected=access_token
+        )
+        return runner.run(flow, self._dependencies)
+
+    def revoke(self, *, account: str = "default") -> None:
+        """Sign out: tell Trakt (RFC 7009), and forget the tokens here in any case.
+
+        Not required, but it spares the person an unused connection in their account's list.
+        Trakt answers 200 whether or not the token was alive; an unreachable server is no error.
+
+        Raises:
+            StoreError: the tokens could not be forgotten.
+        """
+        runner.run(
+            flows.revoke(self._context, account=validate_account(account)), self._dependencies
+        )
+
+    def adopt(self, token: Token, *, account: str = "default") -> Token:
+        """Take over a token that was obtained elsewhere; refreshed at once if it has expired.
+
+        From then on nobody else may refresh it: the refresh token works once.
+
+        Raises: what `token` raises.
+        """
+        return runner.run(
+            flows.adopt(self._context, token, account=validate_account(account)), self._dependencies
+        )
+
+    def accounts(self) -> list[str]:
+        """Return the names of this application's accounts in the store, sorted.
+
+        Raises: StoreError.
+        """
+        return runner.read_apart(self._accounts, self._dependencies)
+
+    def unsaved(self) -> list[str]:
+        """Return the accounts whose newest token the store could not take yet, sorted.
+
+        Raises: StoreError when the fallback store cannot be read.
+        """
+        return runner.read_apart(self._unsaved, self._dependencies)
+
+    @property
+    def api(self) -> httpx2.Client:
+        """An httpx2 client for Trakt's API, signed in as `default`, with Trakt's headers."""
+        return self.api_for("default")
+
+    def api_for(self, account: str) -> httpx2.Client:
+        """Return an httpx2 client for Trakt's API, signed in as `account`."""
+        import httpx2
+
+        return self._api(account, httpx2.Client)
+
+    def close(self) -> None:
+        """Wait for a refresh under way and save what is unsaved, then close connections."""
+        self._settle()
+        for api in self._apis.values():
+            api.close()
+        self._transport.close()
+        for store in self._owned:
+            store.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()

@@ -1,0 +1,4 @@
+"""What the emulator remembers: accounts, codes, tokens.
+
+No request and no response lives here.
+"""

@@ -1,0 +1,62 @@
+"""What a program can be told about its logins.
+
+Pure. Only words; who is told, and when, is decided in flows and done by the runner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trakt_auth.protocol.token import Token
+
+__all__ = [
+    "Event",
+    "LoginNeeded",
+    "TokenObtained",
+    "TokenRefreshed",
+    "TokenRevoked",
+    "TokenUnsaved",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenObtained:
+    """A person signed in, or a token was adopted; it is saved."""
+
+    account: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefreshed:
+    """A new pair replaced the old one; it is saved."""
+
+    account: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked:
+    """The account was signed out here."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUnsaved:
+    """The store could not take a new pair; it is put aside, and saving is tried again."""
+
+    account: str
+    token: Token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginNeeded:
+    """The refresh was refused for good; `reason` says why, told once."""
+
+    account: str
+    reason: str
+
+
+Event: TypeAlias = TokenObtained | TokenRefreshed | TokenRevoked | TokenUnsaved | LoginNeeded

@@ -1,0 +1,249 @@
+"""The loopback receiver for the redirect: one path, one state, one answer (RFC 8252 §7.3).
+
+No token, no exchange, no decision; only the standard library's HTTP server.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from html import escape
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from string import Template
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from trakt_auth.errors import Cancelled, TraktAuthError, UsageError
+
+__all__ = ["CallbackReceiver"]
+
+# Browsers spell hosts and ports in one way only, so any other spelling would never match.
+_LOOPBACK_URI = re.compile(
+    r"(?ai)http://(localhost|127\.0\.0\.1|\[::1\]):([1-9][0-9]{0,4})(/[\w.~!$&'()*+,;=:@%/-]*)?",
+)
+_POLL_SECONDS = 0.05
+_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Allow": "GET",
+    "Connection": "close",
+}
+_HTML = Template("""\
+<!doctype html><html lang="en"><meta charset="utf-8"><title>$title</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>:root { color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }
+body { margin: 0 auto; max-width: 32rem; padding: 18vh 1.5rem 2rem; overflow-wrap: anywhere }
+h1 { margin: 0; font-size: 1.625rem; line-height: 1.25 } p { margin: .75rem 0 0 }</style>
+<h1>$title</h1>$text""")
+_STRANGER = "<p>Start again from the program, and use only the page it opens last.</p>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A response: `text` is HTML already, `answer` the redirect's URL on the page that ends it."""
+
+    status: HTTPStatus
+    title: str = ""
+    text: str = ""
+    answer: str | None = field(default=None, repr=False)
+
+
+class _Inbox:
+    """What counts as the answer, and the answer once it is here."""
+
+    def __init__(self, uri: str, host: str, path: str, state: str, app: str | None) -> None:
+        self._uri, self._host, self._path = uri, host, path
+        self._app = _shown(app or "the program")
+        # A state that UTF-8 cannot spell never matches; an exception would print it.
+        self._state = state.encode(errors="surrogatepass")
+        self._claim = threading.Lock()
+        self.answer: str | None = None
+        self.closed = threading.Event()
+
+    def judge(self, target: str, hosts: list[str]) -> _Page:
+        """Return the page for a GET of `target`; only one page ever carries an answer."""
+        path, _, query = target.partition("?")
+        # Another name for this address means DNS rebinding: a stranger's page is asking.
+        if [host.strip().lower() for host in hosts] != [self._host]:
+            return _Page(HTTPStatus.MISDIRECTED_REQUEST)
+        if path != self._path:
+            return _Page(HTTPStatus.NOT_FOUND)
+        fields = parse_qs(query, keep_blank_values=True)
+        states, verdict = fields.get("state", []), fields.get("code", []) + fields.get("error", [])
+        # No browser sends "#" or raw bytes; whoever parses the URL next might read them otherwise.
+        clean = "#" not in query and query.isascii() and query.isprintable()
+        single = clean and len(states) == len(verdict) == 1 and verdict[0] != ""
+        if not (single and hmac.compare_digest(states[0].encode(), self._state)):
+            return _Page(HTTPStatus.BAD_REQUEST, "Not the expected answer", _STRANGER)
+        # Never released: the first request to take it is the one that counts.
+        first = self._claim.acquire(blocking=False)
+        title, text = _words(fields) if first else ("Already answered", "It was passed on before.")
+        text = f"<p>{text}</p>\n<p>You can close this page and go back to {self._app}.</p>"
+        answer = f"{self._uri}?{query}" if first else None
+        return _Page(HTTPStatus.OK if first else HTTPStatus.GONE, title, text, answer)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection, one request; everything but GET ends in `send_error`."""
+
+    timeout = 10.0  # seconds; browsers open connections ahead of need and leave them idle
+
+    def __init__(self, inbox: _Inbox, *connection: Any) -> None:  # noqa: ANN401 - socketserver's
+        self._inbox = inbox
+        super().__init__(*connection)
+
+    def do_GET(self) -> None:
+        """Answer a GET; the wait ends only after the page was sent, lest exiting cut it short."""
+        # Not `self.path`: it has leading slashes merged, and the path has to be exact.
+        page = self._inbox.judge(self.requestline.split()[1], self.headers.get_all("Host", []))
+        try:
+            self._send(page)
+        finally:
+            if page.answer is not None:
+                self._inbox.answer = page.answer
+                self._inbox.closed.set()
+
+    def send_error(self, code: int, *_: Any, **__: Any) -> None:  # noqa: ANN401 - inherited
+        """Answer what `http.server` refuses, without its reflection of the request."""
+        self._send(_Page(HTTPStatus(405 if code == HTTPStatus.NOT_IMPLEMENTED else code)))
+
+    def _send(self, page: _Page) -> None:
+        body = _HTML.substitute(title=page.title or page.status.phrase, text=page.text).encode()
+        self.send_response_only(page.status)
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - inherited
+        """Stay silent: the request line holds the code."""
+
+
+class _Server(ThreadingTCPServer):
+    """A thread for each connection, so that an idle one holds up nobody."""
+
+    allow_reuse_address = os.name != "nt"  # there, it would let another program share the port
+    daemon_threads = True
+    request_queue_size = 128  # with a full queue, the kernel would let the redirect wait a second
+
+    def __init__(self, host: str, port: int, inbox: _Inbox) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._connections: list[socket.socket] = []
+        super().__init__((host, port), partial(_Handler, inbox))
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, peer = super().get_request()
+        self._connections.append(connection)
+        return connection, peer
+
+    def server_close(self) -> None:
+        """Free the port and wake the readers; a page being written is still written."""
+        super().server_close()
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay silent: a connection that breaks is the browser's affair."""
+
+
+class CallbackReceiver:
+    """Waits on this computer for the browser to bring the answer; a context manager, used once.
+
+    `redirect_uri` is the registered one, letter by letter; `app_name` is shown on the page.
+    Raises: UsageError when the URI is not a loopback one (RFC 8252 §7.3) or the state is empty.
+    """
+
+    def __init__(self, redirect_uri: str, *, state: str, app_name: str | None = None) -> None:
+        match = _LOOPBACK_URI.fullmatch(redirect_uri)
+        if match is None or int(match[2]) > 0xFFFF:  # noqa: PLR2004 - the last port
+            raise UsageError(
+                "The redirect URI must be http, a loopback host, a port and a path, no more.",
+                hint="Use one like http://127.0.0.1:8765/callback, registered exactly like that "
+                "in the application's settings on Trakt.",
+            )
+        if not state:
+            raise UsageError("The state is empty, so any page could pose as the answer.")
+        self._address, self._port = "::1" if match[1] == "[::1]" else "127.0.0.1", int(match[2])
+        host = f"{match[1]}:{match[2]}".lower().removesuffix(":80")  # as browsers send it
+        self._inbox = _Inbox(redirect_uri, host, match[3] or "/", state, app_name)
+        self._server: _Server | None = None
+
+    def __enter__(self) -> Self:
+        """Listen on the loopback address alone. Raises: UsageError when it cannot be had."""
+        try:
+            self._server = _Server(self._address, self._port, self._inbox)
+        except OSError as error:
+            raise UsageError(
+                f"Cannot listen on {self._address}, port {self._port}: {error.strerror}.",
+                hint="Close the program that uses the port or wait; or register another one on "
+                "Trakt and set TRAKT_REDIRECT_URI; or sign in with a device code.",
+            ) from error
+        serve = partial(self._server.serve_forever, _POLL_SECONDS)
+        threading.Thread(target=serve, name="trakt-auth-callback", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def wait(self, timeout: float | None = None, cancel: threading.Event | None = None) -> str:
+        """Return the URL of the redirect that is ours, code or error; `timeout` is in seconds.
+
+        Raises: Cancelled by `cancel` or `close`; TraktAuthError when no answer came in time.
+        """
+        if self._server is None and not self._inbox.closed.is_set():
+            raise UsageError("Nobody listens yet: wait inside the receiver's `with` block.")
+        deadline = float("inf") if timeout is None else time.monotonic() + timeout
+        while not self._inbox.closed.is_set():
+            left = deadline - time.monotonic()
+            if cancel is not None and cancel.is_set():
+                self.cancel()
+            elif left <= 0:
+                late = f"No answer came from the browser within {timeout:g} seconds."
+                raise TraktAuthError(late, hint="Start again, or sign in with a device code.")
+            # In slices: two events cannot be awaited at once, nor can Windows interrupt one.
+            self._inbox.closed.wait(min(left, _POLL_SECONDS))
+        if self._inbox.answer is None:
+            raise Cancelled("The wait for the browser was called off.")
+        return self._inbox.answer
+
+    def cancel(self) -> None:
+        """End `wait` at once, from any thread."""
+        self._inbox.closed.set()
+
+    def close(self) -> None:
+        """Free the port and end `wait`; closing again does nothing."""
+        self.cancel()
+        server, self._server = self._server, None
+        if server is not None:
+            with server:
+                server.shutdown()
+
+
+def _words(fields: dict[str, list[str]]) -> tuple[str, str]:
+    if "code" in fields:
+        return "Trakt has answered", "The program has the answer and completes the sign-in."
+    if fields["error"] == ["access_denied"]:
+        return "Nothing was granted", "The request was declined."
+    said = [_shown(text) for text in fields["error"] + fields.get("error_description", [])[:1]]
+    return "Trakt reported an error", ": ".join(said)
+
+
+def _shown(value: str, longest: int = 300) -> str:
+    clean = "".join(letter if letter.isprintable() else " " for letter in value[:longest])
+    return escape(clean) + ("…" if len(value) > longest else "")

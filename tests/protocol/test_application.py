@@ -1,0 +1,387 @@
+"""The nouns: what they accept, what they hide, and when a token is due."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trakt_auth.errors import TraktAuthError, UsageError
+from trakt_auth.protocol import application as models
+from trakt_auth.protocol import authorization
+from trakt_auth.protocol import token as tokens
+from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.authorization import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    DeviceAuthorization,
+)
+from trakt_auth.protocol.token import Token, TokenState
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+HALVES = st.characters(categories=["Cs"])  # of characters: no text that can be sent
+ANY_TEXTS = st.text(st.characters() | HALVES)
+MOMENTS = st.datetimes(
+    datetime(1970, 1, 2),  # noqa: DTZ001 - the strategy adds the zone
+    datetime(2200, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+LIVES = st.timedeltas(timedelta(seconds=1), timedelta(days=400))
+TOKENS = st.builds(
+    lambda created, life: Token(access_token="a", created_at=created, expires_at=created + life),
+    MOMENTS,
+    LIVES,
+)
+
+
+def device(**changes: object) -> DeviceAuthorization:
+    fields: dict[str, object] = {
+        "device_code": "d",
+        "user_code": "X5HZX8BX",
+        "verification_uri": "https://auth.trakt.tv/activate",
+        "expires_at": NOW,
+        "interval": 5,
+    }
+    return DeviceAuthorization(**fields | changes)  # type: ignore[arg-type]
+
+
+def test_all_words_are_frozen_slotted_and_named() -> None:
+    words = [
+        getattr(home, name) for home in (models, authorization, tokens) for name in home.__all__
+    ]
+    assert len(words) == 11
+    for kind in words:
+        name = kind.__name__ if isinstance(kind, type) else "DevicePoll"
+        if dataclasses.is_dataclass(kind):
+            assert kind.__dataclass_params__.frozen, name  # type: ignore[attr-defined]
+            assert "__dict__" not in dir(kind), name
+            allowed = ["client_id"] if name == "Application" else []
+            assert [f.name for f in dataclasses.fields(kind) if not f.kw_only] == allowed
+
+
+# -- Application, Endpoints ----------------------------------------------------------------------
+
+
+def test_an_application_needs_an_id_and_a_name_for_itself() -> None:
+    app = Application("id", user_agent="my-player/1.2 (+https://example.com)")
+    assert (app.client_secret, app.redirect_uri) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("client_id", ""),
+        ("client_id", " id"),
+        ("client_id", "id\n"),
+        ("client_id", "i\x00d"),
+        ("client_id", "id漢"),
+        ("user_agent", ""),
+        ("user_agent", "my-player/1.2\r\nx: y"),
+        ("user_agent", "plüsch/1"),
+        ("user_agent", "Mozilla/5.0 (X11)"),
+        ("user_agent", "mozilla/4.0"),
+        ("client_secret", ""),
+        ("client_secret", "\x16"),  # a bad paste in a hidden prompt: PlexTraktSync#2318
+        ("client_secret", "geheim "),
+        ("redirect_uri", ""),
+        ("redirect_uri", "https://example.com/\n"),
+    ],
+)
+def test_an_application_refuses(field: str, value: str) -> None:
+    fields = {"client_id": "id", "user_agent": "t/1"} | {field: value}
+    with pytest.raises(UsageError, match=field) as caught:
+        Application(**fields)  # type: ignore[arg-type]
+    assert "geheim" not in str(caught.value)
+
+
+@given(ANY_TEXTS, ANY_TEXTS)
+def test_what_an_application_accepts_fits_into_a_header(client_id: str, user_agent: str) -> None:
+    try:
+        Application(client_id, user_agent=user_agent)
+    except UsageError:
+        return
+    assert f"{client_id}{user_agent}".isascii()
+    assert f"{client_id}{user_agent}".isprintable()
+
+
+def test_the_default_endpoints_are_trakts() -> None:
+    assert Endpoints() == Endpoints(auth="https://auth.trakt.tv", api="https://api.trakt.tv")
+    assert Endpoints.at("http://127.0.0.1:8080/").api == "http://127.0.0.1:8080"
+    assert Endpoints.at("http://[::1]:8080") == Endpoints.at("http://[::1]:8080/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "auth.trakt.tv",
+        "//auth.trakt.tv",
+        "ftp://auth.trakt.tv",
+        "https://",
+        "https://auth.trakt.tv?x=1",
+        "https://auth.trakt.tv#x",
+        "https://auth.trakt.tv\n",
+        " https://auth.trakt.tv",
+        "https://host:99999",
+        "https://host:port",
+        "https://[::1",
+        "http://auth.trakt.tv",
+        "HTTP://AUTH.TRAKT.TV",
+        "http://trakt.tv",
+        "http://trakt.tv.",
+    ],
+)
+def test_endpoints_refuse(url: str) -> None:
+    for make in (
+        lambda: Endpoints(auth=url),
+        lambda: Endpoints(api=url),
+        lambda: Endpoints.at(url),
+    ):
+        with pytest.raises(UsageError):
+            make()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:geheim@trakt.tv", "ftp://me:geheim@x", "https://geheim@["]
+)
+def test_endpoints_refuse_a_password_and_do_not_repeat_it(url: str) -> None:
+    with pytest.raises(UsageError, match="password") as caught:
+        Endpoints(auth=url)
+    assert "geheim" not in str(caught.value)
+
+
+# -- the redirect --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://x/cb?code=c&state=s", {"code": "c", "state": "s"}),
+        ("http://127.0.0.1:8765/callback?state=s&code=c&x=1#_=_", {"code": "c", "state": "s"}),
+        ("my-app://done?code=c", {"code": "c"}),
+        ("?code=c&state=s", {"code": "c", "state": "s"}),
+        ("code=c&state=s", {"code": "c", "state": "s"}),
+        ("  https://x/cb?code=c%2F%2B&state=s \n", {"code": "c/+", "state": "s"}),
+        ("https://x/cb?error=access_denied&state=s", {"error": "access_denied", "state": "s"}),
+        (
+            "https://x/cb?error=e&error_description=no+way",
+            {"error": "e", "error_description": "no way"},
+        ),
+        ("https://x/cb?code=&error=e", {"error": "e"}),
+    ],
+)
+def test_from_url_reads(url: str, found: dict[str, str]) -> None:
+    assert AuthorizationResponse.from_url(url) == AuthorizationResponse(**found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "EF9DA95A",
+        "https://x/cb",
+        "https://x/cb?state=s",
+        "https://x/cb?code=",
+        "https://x/cb?code=c&error=e",
+        "https://x/cb?code=a&code=b",
+        "https://x/cb?code=a&state=s&state=t",
+        "https://x/cb?error=a&error=b",
+        "https://x/cb#code=c",
+        "https://[/cb?code=c",
+        "https://x/cb?" + "&".join(f"a{n}=1" for n in range(101)) + "&code=c",
+        "https://x/cb?code=\ud800",
+    ],
+)
+def test_from_url_refuses(url: str) -> None:
+    with pytest.raises(UsageError):
+        AuthorizationResponse.from_url(url)
+
+
+def test_from_url_names_what_is_there_twice() -> None:
+    with pytest.raises(UsageError, match="code and state twice"):
+        AuthorizationResponse.from_url("https://x/cb?code=a&code=b&state=s&state=t")
+
+
+@given(ANY_TEXTS | ANY_TEXTS.map("https://x/cb?code={}".format))
+def test_from_url_on_any_text(text: str) -> None:
+    try:
+        response = AuthorizationResponse.from_url(text)
+    except UsageError:
+        return
+    assert (response.code is None) != (response.error is None)
+    f"{response.code}{response.state}".encode()  # fit to be sent and compared
+
+
+@given(TEXTS.filter(bool), TEXTS.filter(bool))
+def test_from_url_reads_back_whatever_a_server_encodes(code: str, state: str) -> None:
+    response = AuthorizationResponse.from_url(
+        "https://x/cb?" + urlencode({"code": code, "state": state})
+    )
+    assert (response.code, response.state) == (code, state)
+
+
+# -- serialising ---------------------------------------------------------------------------------
+
+
+@given(st.builds(AuthorizationRequest, url=TEXTS, state=TEXTS, redirect_uri=TEXTS,
+                 code_verifier=st.none() | TEXTS))  # fmt: skip
+def test_an_authorization_request_round_trip(request: AuthorizationRequest) -> None:
+    assert AuthorizationRequest.from_json(request.to_json()) == request
+
+
+@given(
+    TEXTS, TEXTS, TEXTS, st.datetimes(timezones=st.just(UTC)), st.floats(0, allow_infinity=False)
+)
+def test_a_device_authorization_round_trip(
+    code: str, user: str, uri: str, end: datetime, interval: float
+) -> None:
+    authorization = DeviceAuthorization(
+        device_code=code, user_code=user, verification_uri=uri, expires_at=end, interval=interval
+    )
+    assert DeviceAuthorization.from_json(authorization.to_json()) == authorization
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "null",
+        "\ud800",
+        device().to_json()[:-1],
+        device().to_json().replace("2026", "9999"),
+        device().to_json().replace("12:00:00Z", "12:00:00"),
+        device(expires_at=datetime.max.replace(tzinfo=UTC)).to_json().replace("Z", "-01:00"),
+        device(expires_at=datetime.min.replace(tzinfo=UTC)).to_json().replace("Z", "+01:00"),
+    ],
+)
+def test_what_was_not_serialised_here_is_refused(text: str) -> None:
+    if "9999-11" in text:  # a far date alone is no reason
+        DeviceAuthorization.from_json(text)
+        return
+    with pytest.raises(UsageError, match="not a serialised DeviceAuthorization"):
+        DeviceAuthorization.from_json(text)
+
+
+@given(ANY_TEXTS)
+def test_restoring_any_text_raises_usage_errors_only(text: str) -> None:
+    for kind in (AuthorizationRequest, DeviceAuthorization):
+        with pytest.raises(UsageError):
+            kind.from_json(text)
+
+
+def test_the_complete_uri_is_the_page_with_the_code() -> None:
+    assert device().verification_uri_complete == "https://auth.trakt.tv/activate/X5HZX8BX"
+    slash = device(verification_uri="https://x/activate/")
+    assert slash.verification_uri_complete == "https://x/activate/X5HZX8BX"
+
+
+# -- Token ---------------------------------------------------------------------------------------
+
+
+def test_moments_are_utc_inside() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=-5)))
+    token = Token(access_token="a", created_at=there, expires_at=there + WEEK)
+    assert token.created_at.tzinfo is UTC
+    assert (token.created_at, token.expires_at) == (NOW, NOW + WEEK)
+
+
+@pytest.mark.parametrize("field", ["created_at", "expires_at"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 1, 1),  # noqa: DTZ001 - that is the point
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+    ],
+)
+def test_a_moment_without_a_zone_or_outside_the_calendar_is_refused(
+    field: str, moment: datetime
+) -> None:
+    with pytest.raises(ValueError, match=field):
+        Token(**{"access_token": "a", "created_at": NOW, "expires_at": NOW, field: moment})  # type: ignore[arg-type]
+
+
+def test_a_life_is_never_negative() -> None:
+    token = Token(access_token="a", created_at=NOW, expires_at=NOW - WEEK)
+    assert token.lifetime == timedelta(0)
+    assert token.due_at() == token.expires_at
+    assert token.state(NOW) is TokenState.EXPIRED
+
+
+def test_the_spread_of_an_account_never_changes() -> None:
+    # Another formula would make a whole fleet due at once on the day of the upgrade.
+    token = Token(access_token="a", created_at=NOW, expires_at=NOW + WEEK)
+    assert token.due_at() == token.due_at("default")
+    # The CRC-32 of the name: 0xe35e00df, 0xcecf23d5.
+    for account, due in (
+        ("default", datetime(2026, 11, 27, 1, 52, 44, tzinfo=UTC)),
+        ("jürgen", datetime(2026, 11, 27, 3, 13, 41, tzinfo=UTC)),
+    ):
+        assert token.due_at(account).replace(microsecond=0) == due
+    assert token.due_at("half a \ud800") < token.expires_at
+
+
+def test_a_thousand_accounts_spread_evenly() -> None:
+    token = Token(access_token="a", created_at=NOW, expires_at=NOW + timedelta(seconds=1000))
+    tenths = [0] * 10
+    for number in range(1000):
+        left = (token.expires_at - token.due_at(f"user-{number}")).total_seconds()
+        tenths[int((left - 400) // 10)] += 1
+    assert min(tenths) > 60
+
+
+@given(TOKENS, ANY_TEXTS)
+def test_a_token_is_due_with_40_to_50_percent_of_its_life_left(token: Token, account: str) -> None:
+    left = token.expires_at - token.due_at(account)
+    rounding = timedelta(microseconds=1)
+    assert token.lifetime * 0.4 - rounding <= left <= token.lifetime * 0.5 + rounding
+    assert token.due_at(account) == token.due_at(account)
+
+
+@given(TOKENS, ANY_TEXTS, st.lists(st.floats(-0.39, 1.5), min_size=2, max_size=8))
+def test_a_token_only_ages(token: Token, account: str, shares: list[float]) -> None:
+    order = [TokenState.FRESH, TokenState.STALE, TokenState.EXPIRED]
+    moments = sorted(token.created_at + token.lifetime * share for share in shares)
+    ages = [order.index(token.state(moment, account=account)) for moment in moments]
+    assert ages == sorted(ages)
+    last = [token.in_last_minutes(moment) for moment in moments]
+    assert last == sorted(last)
+
+
+@given(TOKENS, ANY_TEXTS)
+def test_the_states_change_exactly_at_their_moments(token: Token, account: str) -> None:
+    tick = timedelta(microseconds=1)
+    due = token.due_at(account)
+    assert token.state(due - tick, account=account) is TokenState.FRESH
+    assert token.state(due, account=account) is TokenState.STALE
+    assert token.state(token.expires_at - tick, account=account) is TokenState.STALE
+    assert token.state(token.expires_at, account=account) is TokenState.EXPIRED
+
+
+def test_a_token_from_the_future_is_due() -> None:
+    """Made while the clock was wrong: its end, reckoned by that clock, may lie far behind us."""
+    token = Token(access_token="a", created_at=NOW, expires_at=NOW + WEEK)
+    tick = timedelta(microseconds=1)
+    assert token.state(NOW - WEEK * 0.4) is TokenState.FRESH  # its true end is after its due date
+    assert token.state(NOW - WEEK * 0.4 - tick) is TokenState.STALE
+    for moment in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        Token(access_token="a", created_at=moment, expires_at=moment).state(NOW)
+
+
+def test_the_last_minutes_are_a_share_of_the_life() -> None:
+    week = Token(access_token="a", created_at=NOW, expires_at=NOW + WEEK)
+    assert not week.in_last_minutes(week.expires_at - timedelta(minutes=21))
+    assert week.in_last_minutes(week.expires_at - timedelta(minutes=20))
+    day = Token(access_token="a", created_at=NOW, expires_at=NOW + timedelta(days=1))
+    assert not day.in_last_minutes(day.expires_at - timedelta(minutes=3))
+    assert day.in_last_minutes(day.expires_at)
+
+
+def test_errors_of_words_are_of_the_tree() -> None:
+    assert issubclass(UsageError, TraktAuthError)

@@ -1,0 +1,187 @@
+"""Who refused, and what may be shown of it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trakt_auth import errors
+from trakt_auth.protocol import oauth_errors as refusals
+from trakt_auth.protocol.http import HttpResponse
+
+PAGE = b"<!DOCTYPE html><html><body>Sorry, you have been blocked</body></html>"
+
+
+def response(status: int, body: bytes = b"", **headers: str) -> HttpResponse:
+    return HttpResponse(
+        status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=body
+    )
+
+
+# -- Retry-After ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("143", 143),
+        ("0", 0),
+        (" 10 ", 10),
+        ("999999999", 999_999_999),
+        ("9999999999", None),  # 317 years: nobody means that
+        ("9" * 400, None),
+        ("-5", None),
+        ("+5", None),
+        ("1.5", None),
+        ("1e3", None),
+        ("1_000", None),
+        ("٣", None),  # a digit, but not an ASCII one
+        ("²", None),
+        ("Mon, 23 Nov 2026 12:00:00 GMT", None),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    assert refusals.retry_after(response(429, retry_after=value)) == seconds
+
+
+def test_no_retry_after() -> None:
+    assert refusals.retry_after(response(429)) is None
+
+
+@given(st.text())
+def test_retry_after_is_never_negative_nor_endless(value: str) -> None:
+    seconds = refusals.retry_after(response(429, retry_after=value))
+    assert seconds is None or 0 <= seconds < 10**9
+
+
+def test_a_rate_limit_says_how_long() -> None:
+    error = refusals.from_response(response(429, retry_after="143"))
+    assert "143 seconds" in str(error)
+    assert "seconds" not in str(refusals.from_response(response(429)))
+
+
+# -- 403 and 423: four causes and two --------------------------------------------------------------
+
+HTML = "text/html; charset=UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (response(403, PAGE, content_type=HTML, server="cloudflare", cf_ray="8f-FRA"), "edge"),
+        (response(403, PAGE, content_type="application/xml"), "key_or_app"),
+        (response(403, b"", content_type="TEXT/HTML"), "edge"),
+        (response(403, b"error code: 1010", content_type="text/plain; charset=UTF-8"), "edge"),
+        (response(403, b"error code: 1020"), "edge"),
+        (response(403, PAGE, content_type=HTML, x_request_id="1"), "key_or_app"),
+        (response(403, PAGE, content_type=HTML, x_runtime="0.01"), "key_or_app"),
+        (response(403, b"Forbidden", content_type="text/plain"), "integration"),
+        (response(403, b"Forbidden", content_type="text/plain; charset=utf-8"), "integration"),
+        (response(403, b"x" * 33, content_type="text/plain"), "key_or_app"),
+        (response(403, b"x" * 32, content_type="text/plain"), "integration"),
+        (response(403, b"Forbidden", content_type="application/json"), "key_or_app"),
+        (response(403, b"", content_type="text/plain"), "key_or_app"),
+        (response(403), "key_or_app"),
+        (response(423, x_account_locked="true", x_account_deactivated="false"), "account_locked"),
+        (response(423, x_account_deactivated="TRUE"), "account_deactivated"),
+        (response(423), "account_locked"),
+        (response(423, b'{"error":"invalid_grant"}', x_account_locked="true"), "account_locked"),
+    ],
+)
+def test_the_cause_of_a_block(answer: HttpResponse, cause: str) -> None:
+    error = refusals.from_response(answer)
+    assert isinstance(error, errors.Blocked)
+    assert error.cause == cause
+    message, hint = refusals.BLOCKED[cause]
+    assert str(error) == f"{message} ({answer.status})"
+    assert error.hint == hint
+    assert not error.retryable
+
+
+def test_every_cause_is_documented_at_the_error() -> None:
+    for cause in refusals.BLOCKED:
+        assert f"`{cause}`" in (errors.Blocked.__doc__ or "")
+
+
+# -- OAuth errors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "kind"), refusals.BY_NAME.items())
+def test_an_error_code_has_its_class(name: str, kind: type[errors.OAuthError]) -> None:
+    error = refusals.error_for(name, "why", status=400)
+    assert type(error) is kind
+    assert (error.error, error.error_description, error.status) == (name, "why", 400)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "authorization_pending",
+        "temporarily_unavailable",
+        "unsupported_response_type",
+        "account_selection_required",
+        "slow_down",
+    ],
+)
+def test_an_unknown_error_code_is_kept_as_it_is(code: str) -> None:
+    error = refusals.error_for(code)
+    assert type(error) is errors.OAuthError
+    assert error.error == code
+
+
+def test_a_code_of_another_case_is_not_the_same_code() -> None:
+    assert type(refusals.error_for("Invalid_Grant")) is errors.OAuthError
+
+
+def test_secrets_and_length_are_kept_out_of_oauth_errors() -> None:
+    error = refusals.error_for(
+        "4f8AA29c0e7B11d2ff", "token 4f8AA29c0e7B11d2ff is dead " + "no " * 100
+    )
+    assert error.error == "[...]"
+    assert (error.error_description or "").startswith("token [...] is dead no no")
+    assert len(error.error_description or "") <= 200
+    assert len(refusals.error_for("e " * 500).error) <= 200
+    assert refusals.error_for("x", "").error_description is None
+
+
+def test_line_breaks_and_terminal_escapes_are_not_passed_on() -> None:
+    assert refusals.excerpt(response(400, b"a\r\nb\n\nc\x1b[31md\x07\x00")) == "a b c [31md"
+    assert refusals.error_for("x", "no\x1b[2J way").error_description == "no [2J way"
+
+
+# -- the excerpt -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"", ""),
+        (b"Forbidden", "Forbidden"),
+        (b"error code: 1015", "error code: 1015"),
+        (b"bad \xff bytes", "bad \ufffd bytes"),
+        (b"token=0123456789abcdef rest", "token=[...] rest"),
+        (b"0123456789abcde", "0123456789abcde"),
+        (b'{"a":"0123456789-_.~+/abcdef"', '{"a":"[...]"'),
+    ],
+)
+def test_excerpt(body: bytes, shown: str) -> None:
+    assert refusals.excerpt(response(500, body)) == shown
+
+
+@given(st.binary(max_size=2000))
+def test_an_excerpt_is_short_and_holds_no_long_run(body: bytes) -> None:
+    text = refusals.excerpt(response(500, body))
+    assert len(text) <= 200
+    assert refusals.SECRET.search(text) is None
+
+
+@pytest.mark.parametrize("length", [1, 100, 790, 799])
+def test_a_secret_at_the_cut_shows_less_than_its_mask(length: int) -> None:
+    secret = "S3cr3tS3cr3tS3cr3tS3cr3tS3cr3t"
+    text = refusals.excerpt(response(500, b". " * (length // 2) + secret.encode()))
+    assert secret[:16] not in text
