@@ -23,8 +23,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support import postgres_server, redis_server
-from support import stress as proving
+from support import postgres_server, redis_server, stress
 from support.stress import STALE, Place
 from trakt_auth.emulator import Emulator
 
@@ -92,7 +91,7 @@ def storms(kinds: tuple[str, ...]) -> None:
     for kind in kinds:
         for rounds, lease, hold in ((ROUNDS, None, 0.0), (3, LEASE, LEASE * 2)):
             with places(kind, lease) as (emulator, both):
-                found = proving.storms(
+                found = stress.storms(
                     emulator, both * 2, kind="threads", count=50, rounds=rounds, hold=hold
                 )
             held = f"{hold:.0f} s, lease {lease:.0f} s" if lease else "no"
@@ -113,22 +112,22 @@ def cuts(kinds: tuple[str, ...]) -> None:
         with places(kind, LEASE) as (emulator, both):
             for number in range(CUTS):
                 account = f"cut off {number}"
-                proving.sign_in(emulator, replace(both[0], network=""), account, age=STALE)
-                with proving.refreshing(both[0], account) as pipe, proving.crowds(both[1]) as ask:
+                stress.sign_in(emulator, replace(both[0], network=""), account, age=STALE)
+                with stress.refreshing(both[0], account) as pipe, stress.crowds(both[1]) as ask:
                     assert pipe.recv() == "answered"
                     ip("link", "set", cable(both[0].network), "down")
-                    before = proving.rotations(emulator), proving.replays(emulator)
+                    before = stress.rotations(emulator), stress.replays(emulator)
                     pipe.send("go on")
                     new = pipe.recv()  # it has tried to save for as long as it does
                     for failed, token in ask(account, "threads", 50):
-                        served += not failed and proving.accepted(emulator, token)
-                    after = proving.rotations(emulator), proving.replays(emulator)
+                        served += not failed and stress.accepted(emulator, token)
+                    after = stress.rotations(emulator), stress.replays(emulator)
                     sent += sum(after) - sum(before)
                     back = time.perf_counter()
                     ip("link", "set", cable(both[0].network), "up")
                     assert pipe.recv() == "saved"
                     waited = max(waited, time.perf_counter() - back)
-                with proving.crowds(both[1]) as ask:
+                with stress.crowds(both[1]) as ask:
                     kept += ask(account, "threads", 1) == [("", new)]
         of = CUTS * 50
         table.add_row(

@@ -25,8 +25,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from support import keychains, postgres_server, redis_server
-from support import stress as proving
+from support import keychains, postgres_server, redis_server, stress
 from support.stress import EXPIRED, Place, Tally
 from trakt_auth.emulator import Emulator
 from trakt_auth.stores.record import AccountKey
@@ -90,7 +89,7 @@ def storm(kinds: tuple[str, ...] = STORES) -> None:
                 continue
             with trakt() as (emulator, url), place(kind, url, LEASE if hold else None) as here:
                 start = time.perf_counter()
-                found = proving.storms(
+                found = stress.storms(
                     emulator, [here] * 4, kind=crowd, count=count, rounds=rounds, hold=hold
                 )
                 took = time.perf_counter() - start
@@ -105,12 +104,12 @@ def storm(kinds: tuple[str, ...] = STORES) -> None:
 
 def kill(kinds: tuple[str, ...] = STORES) -> None:
     """Kill -9 at random moments of a refresh; after each the next one asks."""
-    tallies("kill -9", kinds, LEASE, KILLS, proving.kills)
+    tallies("kill -9", kinds, LEASE, KILLS, stress.kills)
 
 
 def signals(kinds: tuple[str, ...] = STORES) -> None:
     """SIGINT and SIGTERM, in turns, at random moments of a refresh."""
-    tallies("signal", kinds, None, SIGNALS, proving.signals)
+    tallies("signal", kinds, None, SIGNALS, stress.signals)
 
 
 def tallies(
@@ -201,7 +200,7 @@ def trakt_py(url: str, path: Path) -> Callable[[], int]:
 def ours(url: str, path: Path) -> Callable[[], int]:
     from trakt_auth import Client, Endpoints
 
-    client = Client(proving.APP, store=f"file:{path}.store", endpoints=Endpoints.at(url))
+    client = Client(stress.APP, store=f"file:{path}.store", endpoints=Endpoints.at(url))
     return lambda: client.api.get("/users/me").status_code
 
 
@@ -265,7 +264,7 @@ def peers(rounds: int = 10, processes: int = 4, count: int = 50) -> None:
                 path.write_text(json.dumps(issued | dates))
                 here = Place(store=f"file:{path}.store", url=url)
                 if name == "trakt-auth":
-                    proving.sign_in(emulator, here, "default", age=EXPIRED)
+                    stress.sign_in(emulator, here, "default", age=EXPIRED)
                 gate, pipes, workers = context.Barrier(processes), [], []
                 for _ in range(processes):
                     mine, theirs = context.Pipe()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from support import stress as proving
+from support import stress
 from support.both_clients import token_of
 from support.keychains import Shared, installed
 from support.stress import (
@@ -49,9 +49,9 @@ def emulator():
 
 @pytest.fixture(autouse=True)
 def _as_it_was():
-    before = proving.desk.OFF_THE_NETWORK, proving.runner.SLACK
+    before = stress.base.REQUEST_PHASES, stress.runner.SLACK
     yield
-    proving.desk.OFF_THE_NETWORK, proving.runner.SLACK = before
+    stress.base.REQUEST_PHASES, stress.runner.SLACK = before
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_stale_token_keeps_nobody_waiting(place, emulator):
         others = Place(store=here.store, url=here.url)
         with (
             here.client() as client,
-            proving.crowds(others, others) as ask,
+            stress.crowds(others, others) as ask,
         ):
             old = Record.from_stored(client._store.load(AccountKey(APP.client_id, "ann"))).token
             send, seen = client._transport.send, []

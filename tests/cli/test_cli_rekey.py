@@ -201,7 +201,7 @@ def test_somebody_who_still_encrypts_by_the_old_key(desk, keys, monkeypatch):
     monkeypatch.setattr(EncryptedStore, "reencrypt", meanwhile)
     ran = desk("rekey")
     assert ran.status == 1
-    assert "Somebody still encrypts by another key" in ran.err
+    assert "Another program still encrypts with another key" in ran.err
     assert "any more" not in ran.err
 
 

@@ -336,7 +336,7 @@ def test_the_end_of_the_program_waits_for_what_is_under_way(capfd, threads):
             up.set()
             threading.main_thread().join()
             print("landed", flush=True)
-        getattr(client._dependencies, sys.argv[1]).start(work, key=None, join=True)
+        getattr(client._dependencies, sys.argv[1]).start(work, key=None, wait=True)
         up.wait()
     """
     command = [sys.executable, "-c", textwrap.dedent(program), threads]

@@ -48,11 +48,11 @@ def person(emulator, clock, capsys, monkeypatch, tmp_path):
     """A desk where time does not pass by itself and every code is approved."""
     import builtins
 
-    from trakt_auth.client.base import clocks
+    from trakt_auth.client import base
     from trakt_auth.runtime.loopback import CallbackReceiver
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(clocks, "SystemClock", lambda: VirtualClock(emulator.clock))
+    monkeypatch.setattr(base, "SystemClock", lambda: VirtualClock(emulator.clock))
     person = Person(emulator, capsys)
     monkeypatch.setattr(builtins, "input", person.input)
     monkeypatch.setattr(CallbackReceiver, "wait", lambda *_, **__: person.read())

@@ -1,6 +1,7 @@
 """Transcripts: each flow's steps in order, without a socket, a thread or a clock."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,6 @@ from trakt_auth.errors import (
     LockTimeout,
     OAuthError,
     StateMismatch,
-    StoreCorrupt,
     StoreUnavailable,
     TokenNotSaved,
     TransportError,
@@ -27,11 +27,11 @@ from trakt_auth.errors import (
 from trakt_auth.flows import login as flows
 from trakt_auth.flows.events import TokenObtained, TokenRefreshed, TokenRevoked
 from trakt_auth.flows.saving import SAVE_PAUSES
-from trakt_auth.flows.steps import Hold, Load, Notify, Now, PutAside, Recall, Save, Send, Sleep
+from trakt_auth.flows.steps import Hold, Load, Notify, Now, Save, Send, Sleep
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.authorization import DeviceAuthorization, Granted, Pending, SlowDown
 from trakt_auth.protocol.endpoints import build_authorization_request
-from trakt_auth.stores.record import Record, Stored
+from trakt_auth.stores.record import Forgotten, Record, Stored
 
 REQUEST = build_authorization_request(
     APP,
@@ -127,7 +127,7 @@ class TestExchangeCode:
         steps = [(Save, full), (Sleep, None)] * len(SAVE_PAUSES) + [(Save, full)]
         script = exchange("code")
         with pytest.raises(TokenNotSaved) as caught:
-            script.run((Send, granted(1)), *steps, (PutAside, None), (Notify, None))
+            script.run((Send, granted(1)), *steps, (Notify, None))
         assert caught.value.token.access_token == "a1"
         assert slept(script) == list(SAVE_PAUSES)
 
@@ -259,19 +259,6 @@ class TestAdopt:
         assert script.run((Save, 1), (Notify, None)) == mine
         assert isinstance(script.seen[-2].event, TokenObtained)
 
-    def test_what_was_put_aside_before_is_let_go_of(self):
-        script = Script(flows.adopt(CONTEXT, token(), account="default"))
-        aside = stored(Record(token=token(2)), version=7)
-        script.run((Recall, aside), (Save, 1), (PutAside, None), (Notify, None))
-        (put,) = [step for step in script.seen if isinstance(step, PutAside)]
-        assert (put.payload, put.replacing) == (None, 7)
-
-    def test_a_spare_store_that_is_away_keeps_nobody_from_signing_in(self):
-        aside, away = stored(Record(token=token(2)), version=7), StoreUnavailable("away")
-        for fallback in [(Recall, away)], [(Recall, aside), (PutAside, away)]:
-            steps = [fallback[0], (Save, 1), *fallback[1:], (Notify, None)]
-            Script(flows.adopt(CONTEXT, token(), account="default")).run(*steps)
-
     def test_an_expired_token_is_kept_first_then_refreshed(self):
         mine = token(age=timedelta(days=9))
         kept = stored(Record(token=mine))
@@ -286,100 +273,85 @@ class TestAdopt:
 
 
 class TestRevoke:
-    KEPT = stored(Record(token=token()))
+    ONE = Forgotten(records=(Record(token=token()),), version=6, existed=True)
 
     def revoke(self):
         return Script(flows.revoke(CONTEXT, account="default"))
 
     def forgotten(self, script):
-        (event,) = [step for step in script.seen if isinstance(step, Notify)]
+        (notify,) = [step for step in script.seen if isinstance(step, Notify)]
         (save,) = [step for step in script.seen if isinstance(step, Save)]
-        return save.payload is None and event.event == TokenRevoked(account="default")
+        assert notify.version == 6
+        return save.payload is None and notify.event == TokenRevoked(account="default")
 
-    def test_forgets_and_tells_trakt(self):
+    def test_deletes_and_revokes_at_trakt(self):
         script = self.revoke()
         ok = (Send, answer(200))
-        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Notify, None), ok, ok)
+        script.run((Hold, True), (Save, self.ONE), (Notify, None), ok, ok)
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
         assert self.forgotten(script)
 
-    def test_forgets_even_if_trakt_cannot_be_reached(self):
+    def test_deletes_even_if_trakt_cannot_be_reached(self):
         script = self.revoke()
-        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Notify, None), (Send, DOWN))
+        script.run((Hold, True), (Save, self.ONE), (Notify, None), (Send, DOWN))
         assert self.forgotten(script)
 
     @pytest.mark.parametrize("fault", [Unavailable("down"), answer(401), answer(503)])
     def test_a_refusal_of_one_token_does_not_spare_the_other(self, fault):
         script = self.revoke()
         both = [(Send, fault), (Send, answer(200))]
-        script.run((Hold, True), (Load, self.KEPT), (Save, 0), (Notify, None), *both)
+        script.run((Hold, True), (Save, self.ONE), (Notify, None), *both)
         assert self.forgotten(script)
 
-    def test_a_record_that_cannot_be_read_can_be_forgotten(self):
+    def test_a_record_that_cannot_be_read_can_be_deleted(self):
         script = self.revoke()
-        corrupt = Stored(payload="{", version=1)
-        script.run((Hold, True), (Load, corrupt), (Save, 0), (Notify, None))
+        script.run((Hold, True), (Save, replace(self.ONE, records=())), (Notify, None))
         assert self.forgotten(script)
 
-    def test_forgets_even_while_somebody_else_holds_the_account(self):
+    def test_deletes_even_while_another_process_holds_the_lock(self):
         script = self.revoke()
         busy, ok = LockTimeout("busy"), (Send, answer(200))
-        script.run((Hold, busy), (Load, self.KEPT), (Save, 0), (Notify, None), ok, ok)
+        script.run((Hold, busy), (Save, self.ONE), (Notify, None), ok, ok)
         assert self.forgotten(script)
 
-    def test_tells_trakt_even_if_nothing_can_be_forgotten(self):
+    def test_revokes_at_trakt_even_if_nothing_can_be_deleted(self):
         script, ok = self.revoke(), (Send, answer(200))
+        stuck = replace(self.ONE, existed=False, error=StoreUnavailable("away"))
         with pytest.raises(StoreUnavailable, match="away") as caught:
-            script.run((Hold, True), (Load, self.KEPT), (Save, StoreUnavailable("away")), ok, ok)
+            script.run((Hold, True), (Save, stuck), ok, ok)
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
         assert caught.value.hint.startswith("Trakt has ended the login")
 
-    def test_says_so_only_if_trakt_was_told(self):
+    def test_says_so_only_if_trakt_was_reached(self):
         script = self.revoke()
+        stuck = replace(self.ONE, existed=False, error=StoreUnavailable("away"))
         with pytest.raises(StoreUnavailable) as caught:
-            script.run(
-                (Hold, True), (Load, self.KEPT), (Save, StoreUnavailable("away")), (Send, DOWN)
-            )
+            script.run((Hold, True), (Save, stuck), (Send, DOWN))
         assert caught.value.hint == StoreUnavailable.default_hint
 
     def test_without_a_login_there_is_nothing_to_do(self):
-        self.revoke().run((Hold, True), (Load, None))
+        self.revoke().run((Hold, True), (Save, Forgotten()))
 
-    @pytest.mark.parametrize("kept", [KEPT, None])
-    def test_a_pair_that_was_put_aside_is_revoked_and_forgotten_too(self, kept):
+    def test_a_pair_that_waits_in_the_fallback_store_is_revoked_too(self):
         script, ok = self.revoke(), (Send, answer(200))
-        aside = stored(Record(token=token(2)), version=7)
-        forgets = [(PutAside, None), (Load, kept), *([(Save, 0)] if kept else [])]
-        tells = [ok, ok, ok, ok] if kept else [ok, ok]
-        script.run((Hold, True), (Recall, aside), *forgets, (Notify, None), *tells)
-        assert [body["token"] for body in sent(script)][:2] == ["r2", "a2"]
-        (put,) = [step for step in script.seen if isinstance(step, PutAside)]
-        assert (put.payload, put.replacing) == (None, 7)
+        both = replace(self.ONE, records=(Record(token=token(2)), Record(token=token())))
+        script.run((Hold, True), (Save, both), (Notify, None), ok, ok, ok, ok)
+        assert [body["token"] for body in sent(script)] == ["r2", "a2", "r1", "a1"]
+        assert self.forgotten(script)
 
-    def test_what_was_put_aside_and_cannot_be_read_is_forgotten_too(self):
+    def test_a_fallback_store_that_is_away_keeps_the_rest_from_nothing(self):
         script, ok = self.revoke(), (Send, answer(200))
-        forgets = [(Recall, StoreCorrupt("x")), (PutAside, None), (Load, self.KEPT), (Save, 0)]
-        script.run((Hold, True), *forgets, (Notify, None), ok, ok)
-        script = self.revoke()
-        damaged = (Recall, Stored(payload="{", version=7))
-        script.run((Hold, True), damaged, *forgets[1:], (Notify, None), ok, ok)
-        (put,) = [step for step in script.seen if isinstance(step, PutAside)]
-        assert put.replacing == 7
-
-    def test_a_spare_store_that_is_away_does_not_keep_the_rest(self):
-        script, ok, away = self.revoke(), (Send, answer(200)), StoreUnavailable("away")
-        forgets = [(Load, self.KEPT), (Save, 0), (Notify, None)]
+        half = replace(self.ONE, error=StoreUnavailable("away"))
         with pytest.raises(StoreUnavailable):
-            script.run((Hold, True), (Recall, away), *forgets, ok, ok)
+            script.run((Hold, True), (Save, half), (Notify, None), ok, ok)
         assert [body["token"] for body in sent(script)] == ["r1", "a1"]
         assert self.forgotten(script)
 
     def test_a_token_without_refresh_token(self):
-        from dataclasses import replace
-
-        kept = stored(Record(token=replace(token(), refresh_token=None)))
+        only = Record(token=replace(token(), refresh_token=None))
         self.revoke().run(
-            (Hold, True), (Load, kept), (Save, 0), (Notify, None), (Send, answer(200))
+            *((Hold, True), (Save, replace(self.ONE, records=(only,)))),
+            *((Notify, None), (Send, answer(200))),
         )
 
 
@@ -387,4 +359,4 @@ def test_now_steps_are_the_only_source_of_time():
     script = Script(flows.start_device(CONTEXT))
     with pytest.raises(UnexpectedResponse):
         script.run((Send, answer(200, {"device_code": 5})))
-    assert isinstance(script.seen[0], Now)
+    assert isinstance(script.seen[1], Now)

@@ -23,20 +23,20 @@ from trakt_auth.errors import (
     UnexpectedResponse,
 )
 from trakt_auth.flows import policy as judgement
-from trakt_auth.flows.policy import Need, RefreshRequest, after_failure, judge, lost_at, pause_after
+from trakt_auth.flows.policy import Need, RefreshRequest, after_failure, pause_after, refresh_need
 from trakt_auth.protocol import endpoints as protocol
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.http import HttpResponse
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.transport import HttpTransport
-from trakt_auth.stores.record import Attempt, Outcome, Record
+from trakt_auth.stores.record import Attempt, Outcome, Record, answer_lost_at
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND, HOUR, WEEK = timedelta(seconds=1), timedelta(hours=1), timedelta(days=7)
 
 TOKEN = Token(access_token="a1", refresh_token="r1", created_at=NOW, expires_at=NOW + WEEK)
 
-# -- judge ---------------------------------------------------------------------------------------
+# -- refresh_need -------------------------------------------------------------------------------
 
 AGES = {  # how much of the token's week is left
     "fresh": timedelta(days=5),
@@ -53,9 +53,9 @@ NOTES = {
 }
 ASKS = {
     "plain": RefreshRequest(account="default"),
-    "other": RefreshRequest(account="default", rejected="another token"),
-    "rejected": RefreshRequest(account="default", rejected="a1"),
-    "told": RefreshRequest(account="default", rejected="a1", told=True),
+    "other": RefreshRequest(account="default", rejected_token="another token"),
+    "rejected": RefreshRequest(account="default", rejected_token="a1"),
+    "told": RefreshRequest(account="default", rejected_token="a1", forced=True),
 }
 WAITS = {  # when the last refresh started, and when the next is allowed
     "none": (NOW - HOUR, None),
@@ -136,9 +136,9 @@ def test_judge(age: str, note: str, ask: str) -> None:
 
 def decision(case: tuple[str, str, str, str, str, bool]) -> object:
     age, note, ask, wait, refresh, locked = case
-    wish = replace(ASKS[ask], replay_unknown=refresh == "impatient")
+    request = replace(ASKS[ask], replay_unknown=refresh == "impatient")
     try:
-        return judge(record_of(age, note, wait, refresh), wish, NOW, locked=locked)
+        return refresh_need(record_of(age, note, wait, refresh), request, NOW, locked=locked)
     except TraktAuthError as error:
         return type(error)
 
@@ -149,15 +149,15 @@ def test_every_row_of_the_table_decides_something() -> None:
 
 def test_the_errors_of_judge_say_what_is_known() -> None:
     with pytest.raises(LoginRequired, match="the reason"):
-        judge(record_of("expired", "refused", "none", "with"), ASKS["plain"], NOW)
+        refresh_need(record_of("expired", "refused", "none", "with"), ASKS["plain"], NOW)
     with pytest.raises(LoginRequired, match="no refresh token"):
-        judge(record_of("expired", "none", "none", "without"), ASKS["plain"], NOW)
+        refresh_need(record_of("expired", "none", "none", "without"), ASKS["plain"], NOW)
     with pytest.raises(TransportError, match="serves until 2026-11-24 12:00:00 UTC") as lost:
-        judge(record_of("stale", "unknown", "none", "with"), ASKS["told"], NOW)
+        refresh_need(record_of("stale", "unknown", "none", "with"), ASKS["told"], NOW)
     assert "at 2026-11-23 11:00:00 UTC was lost" in str(lost.value)
     assert lost.value.outcome_unknown
     with pytest.raises(Unavailable, match=r"the reason.*in 20 seconds") as early:
-        judge(record_of("expired", "failed", "short", "with"), ASKS["plain"], NOW)
+        refresh_need(record_of("expired", "failed", "short", "with"), ASKS["plain"], NOW)
     assert early.value.retry_after == 20
 
 
@@ -174,10 +174,10 @@ def test_the_errors_of_judge_say_what_is_known() -> None:
 def test_one_401_after_the_other(age: int, changes: dict[str, bool], ask: str, need: Need) -> None:
     token = replace(TOKEN, created_at=NOW - age * SECOND, expires_at=NOW + WEEK)
     record = replace(Record(token=token, after_401=True), **changes)  # type: ignore[arg-type]
-    assert judge(record, ASKS[ask], NOW) is need
+    assert refresh_need(record, ASKS[ask], NOW) is need
     refused = Attempt(outcome=Outcome.REFUSED, started_at=NOW, reason="x")
     with pytest.raises(LoginRequired):
-        judge(replace(record, attempt=refused), ASKS[ask], NOW)
+        refresh_need(replace(record, attempt=refused), ASKS[ask], NOW)
 
 
 def test_who_has_nothing_to_serve_waits_a_minute_at_most() -> None:
@@ -186,9 +186,9 @@ def test_who_has_nothing_to_serve_waits_a_minute_at_most() -> None:
     attempt = replace(record.attempt, started_at=NOW, retry_at=NOW + HOUR)
     blocked = replace(record, attempt=attempt)
     with pytest.raises(Unavailable) as caught:
-        judge(blocked, ASKS["plain"], NOW + 59 * SECOND)
+        refresh_need(blocked, ASKS["plain"], NOW + 59 * SECOND)
     assert caught.value.retry_after == 1
-    assert judge(blocked, ASKS["plain"], NOW + 60 * SECOND) is Need.REQUIRED
+    assert refresh_need(blocked, ASKS["plain"], NOW + 60 * SECOND) is Need.REQUIRED
 
 
 MOMENTS = st.datetimes(
@@ -221,21 +221,21 @@ RECORDS = st.builds(
 WISHES = st.builds(
     RefreshRequest,
     account=st.just("default"),
-    rejected=st.sampled_from([None, "a1", "a0"]),
-    told=st.booleans(),
+    rejected_token=st.sampled_from([None, "a1", "a0"]),
+    forced=st.booleans(),
     replay_unknown=st.booleans(),
 )
 
 
 @given(RECORDS, WISHES, MOMENTS, st.booleans())
 def test_a_token_is_served_exactly_when_it_can_be(
-    record: Record, wish: RefreshRequest, at: datetime, locked: bool
+    record: Record, request: RefreshRequest, at: datetime, locked: bool
 ) -> None:
-    young = record.after_401 and record.attempt is None and not wish.told
-    kept = wish.rejected != "a1" or (young and NOW <= at < NOW + timedelta(minutes=1))
+    young = record.after_401 and record.attempt is None and not request.told
+    kept = request.rejected != "a1" or (young and NOW <= at < NOW + timedelta(minutes=1))
     serves = at < record.token.expires_at and kept
     try:
-        need = judge(record, wish, at, locked=locked)
+        need = refresh_need(record, request, at, locked=locked)
     except (LoginRequired, TransportError):
         assert not serves
         return
@@ -383,7 +383,7 @@ def test_lost_at(
     outcome: Outcome, noted: datetime | None, locked: bool, expected: datetime | None
 ) -> None:
     attempt = Attempt(outcome=outcome, started_at=NOW, lost_at=noted)
-    assert lost_at(attempt, locked=locked) == expected
+    assert answer_lost_at(attempt, locked=locked) == expected
 
 
 def test_why_refused() -> None:
@@ -396,9 +396,9 @@ def test_why_refused() -> None:
 def test_a_refresh_without_refresh_token_says_what_is_true() -> None:
     for left, says in ((HOUR, "serves until it ends"), (-HOUR, "has ended")):
         token = Token(access_token="a1", created_at=NOW - WEEK, expires_at=NOW + left)
-        wish = RefreshRequest(account="default", rejected="a1", told=True)
+        request = RefreshRequest(account="default", rejected_token="a1", forced=True)
         with pytest.raises(LoginRequired) as caught:
-            judge(Record(token=token), wish, NOW)
+            refresh_need(Record(token=token), request, NOW)
         assert says in caught.value.reason
 
 

@@ -69,7 +69,9 @@ def check(world: World):
         if worker.error is not None:
             assert isinstance(worker.error, REASONS), worker.error
         elif worker.result is not None:
-            assert worker.result.access_token in {f"a{n}" for n in range(1, world.trakt.newest + 1)}
+            assert worker.result.token.access_token in {
+                f"a{n}" for n in range(1, world.trakt.newest + 1)
+            }
 
 
 def perform(world: World, move):
@@ -79,7 +81,7 @@ def perform(world: World, move):
 
 @pytest.mark.parametrize("family_dies", [False, True], ids=["spares", "kills the family"])
 @pytest.mark.parametrize(
-    ("start", "wishes", "most"),
+    ("start", "requests", "most"),
     [
         ("expired", ("token", "token"), 2),
         ("expired", ("token", "rejected"), 1),
@@ -88,13 +90,13 @@ def perform(world: World, move):
         ("stale", ("rejected", "told"), 1),
     ],
 )
-def test_every_interleaving_of_two_workers_with_faults(start, wishes, most, family_dies):
+def test_every_interleaving_of_two_workers_with_faults(start, requests, most, family_dies):
     """All of them: the same state reached twice is looked at once."""
 
     def replay(moves):
         world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=family_dies))
-        for wish in wishes:
-            world.add(WISHES[wish](), rejected=wish == "rejected")
+        for request in requests:
+            world.add(WISHES[request](), rejected=request == "rejected")
         for move in moves:
             perform(world, move)
         return world
@@ -155,14 +157,14 @@ moves = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(FAULTS)), max_size
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     start=st.sampled_from(sorted(STARTS)),
-    wishes=st.lists(st.sampled_from(sorted(WISHES)), min_size=2, max_size=5),
+    requests=st.lists(st.sampled_from(sorted(WISHES)), min_size=2, max_size=5),
     family_dies=st.booleans(),
     moves=moves,
 )
-def test_any_interleaving_with_any_fault(start, wishes, family_dies, moves):
+def test_any_interleaving_with_any_fault(start, requests, family_dies, moves):
     world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=family_dies))
-    for wish in wishes:
-        world.add(WISHES[wish](), rejected=wish == "rejected")
+    for request in requests:
+        world.add(WISHES[request](), rejected=request == "rejected")
     play(world, moves)
     check(world)
 
@@ -181,7 +183,7 @@ def test_without_faults_one_refresh_serves_all(start, order, count):
     assert world.trakt.spent == {"r1": 1}
     assert world.record().token.access_token == "a2"
     assert world.record().attempt is None
-    served = {worker.result.access_token for worker in world.workers}
+    served = {worker.result.token.access_token for worker in world.workers}
     assert served <= ({"a1", "a2"} if start == "stale" else {"a2"})
 
 
@@ -193,7 +195,7 @@ def test_a_rejected_token_is_replaced_once(order):
         world.add(WISHES["rejected"]())
     play(world, [(index, "tick") for index in order])
     assert world.trakt.spent == {"r1": 1}
-    assert {worker.result.access_token for worker in world.workers} == {"a2"}
+    assert {worker.result.token.access_token for worker in world.workers} == {"a2"}
 
 
 @settings(max_examples=300, deadline=None)
@@ -227,7 +229,7 @@ def test_a_killed_holder_is_succeeded(steps):
         assert world.trakt.spent == {"r1": 2}
         assert world.record().attempt.outcome is Outcome.REFUSED
     else:
-        assert second.result.access_token == "a2"
+        assert second.result.token.access_token == "a2"
         assert world.trakt.spent == {"r1": 1}
 
 
@@ -242,7 +244,7 @@ def test_a_slow_holder_whose_lease_ended_does_not_send():
         world.tick(other)
     while not slow.done:
         world.tick(slow)
-    assert isinstance(slow.error, LockTimeout) or slow.result.access_token == "a2"
+    assert isinstance(slow.error, LockTimeout) or slow.result.token.access_token == "a2"
     assert world.trakt.spent == {"r1": 1}
 
 
@@ -260,7 +262,7 @@ def test_a_pair_that_arrives_late_still_beats_the_mark_of_death():
     assert isinstance(hasty.error, LoginRequired)
     while not slow.done:
         world.tick(slow)
-    assert slow.result.access_token == "a2"
+    assert slow.result.token.access_token == "a2"
     assert world.record().token.access_token == "a2"
     assert world.record().attempt is None
 
@@ -275,7 +277,7 @@ def test_a_new_login_beats_a_late_refresh():
     world.store.save(CONTEXT.key("default"), fresh.to_payload(), expires_at=None, replacing=None)
     while not slow.done:
         world.tick(slow)
-    assert slow.result.access_token == "a9"
+    assert slow.result.token.access_token == "a9"
     assert world.record().token.access_token == "a9"
 
 

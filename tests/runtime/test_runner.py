@@ -8,26 +8,25 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from support.simulation import APP, KEY, START, answer
+from support.simulation import APP, KEY, START, answer, token
 from trakt_auth.client.sync import Client
 from trakt_auth.errors import (
     Cancelled,
     LockTimeout,
     StoreConflict,
     StoreCorrupt,
-    StoreEncrypted,
     StoreUnavailable,
     UsageError,
 )
+from trakt_auth.flows.events import TokenObtained, TokenRefreshed
 from trakt_auth.flows.steps import (
     Moment,
     Save,
+    forget,
     hold,
     load,
     notify,
     now,
-    put_aside,
-    recall,
     save,
     send,
     single_flight,
@@ -37,10 +36,11 @@ from trakt_auth.flows.steps import (
 from trakt_auth.protocol.http import HttpRequest
 from trakt_auth.runtime.clock import SystemClock
 from trakt_auth.runtime.runner import Dependencies, run, run_async
-from trakt_auth.runtime.storing import guard_store_errors
 from trakt_auth.runtime.workers import Workers, wait_for
+from trakt_auth.stores.guard import guard_store_errors
 from trakt_auth.stores.memory import MemoryStore
-from trakt_auth.stores.record import ENCRYPTED, Stored
+from trakt_auth.stores.record import ENCRYPTED, Record, Stored, fingerprint
+from trakt_auth.stores.wrappers.fallback import FallbackStore
 
 
 class Clock:
@@ -84,13 +84,14 @@ class Lease:
         self.released += 1
 
 
-def dependencies(**changes):
+def dependencies(*, store=None, **changes):
+    clock = changes.setdefault("clock", Clock())
     return Dependencies(
         **{
             "transport": Transport(),
-            "store": MemoryStore(),
-            "fallback": MemoryStore(),
-            "clock": Clock(),
+            "store": FallbackStore(
+                store or MemoryStore(), MemoryStore(), now=lambda: clock.now().wall
+            ),
             "workers": Workers(),
             "readers": Workers(),
             "on_change": lambda event, version: None,
@@ -163,12 +164,13 @@ def test_a_store_that_breaks_the_rules_is_translated_without_its_words():
         assert "a1" not in str(caught.value)
 
 
-def test_a_missing_payload_forgets():
+def test_forgetting():
     shared = dependencies()
     run(save(KEY, "x", replacing=None), shared)
     assert run(load(KEY), shared).payload == "x"
-    assert run(save(KEY, None, replacing=None), shared) == 0
+    assert run(forget(KEY), shared).existed is True
     assert run(load(KEY), shared) is None
+    assert run(forget(KEY), shared).existed is False
 
 
 def test_an_error_can_be_handled_by_the_flow():
@@ -209,24 +211,21 @@ def test_polls_go_to_the_caller_and_events_to_subscribers():
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_each_step_in_async(backend):
-    class AsyncTransport:
-        async def send(self, request):
-            return answer(204)
-
-    shared = dependencies(async_transport=AsyncTransport())
+    shared = dependencies()
 
     def flow():
         yield from sleep(3)
         moment = yield from now()
-        response = yield from send(REQUEST)
+        response = yield from uninterruptible(send(REQUEST))
         version = yield from uninterruptible(save(KEY, "x", replacing=None))
         stored = yield from load(KEY)
         return moment.monotonic, response.status, version == stored.version
 
     async def main():
-        assert await run_async(flow(), shared) == (3, 204, True)
-        with pytest.raises(AssertionError, match="uninterruptible"):
-            await run_async(save(KEY, "x", replacing=None), shared)
+        assert await run_async(flow(), shared) == (3, 200, True)
+        for unprotected in (save(KEY, "x", replacing=None), send(REQUEST), hold(KEY, wait=0)):
+            with pytest.raises(AssertionError, match="uninterruptible"):
+                await run_async(unprotected, shared)
 
     anyio.run(main, backend=backend)
 
@@ -240,16 +239,16 @@ def test_one_flight_for_a_key_and_its_failure_is_shared():
         assert go.wait(20)
         raise StoreConflict("once")
 
-    first = workers.start(work, key=KEY, join=True)
+    first = workers.start(work, key=KEY, wait=True)
     assert up.wait(20)
-    assert workers.start(work, key=KEY, join=True) is first
-    assert workers.start(work, key=KEY, join=False) is None
-    other = workers.start(lambda _: "other", key=None, join=True)
+    assert workers.start(work, key=KEY, wait=True) is first
+    assert workers.start(work, key=KEY, wait=False) is None
+    other = workers.start(lambda _: "other", key=None, wait=True)
     assert other.result() == "other"
     go.set()
     with pytest.raises(StoreConflict):
         wait_for(first, workers, None)
-    assert workers.start(lambda _: "next", key=KEY, join=False).result() == "next"
+    assert workers.start(lambda _: "next", key=KEY, wait=False).result() == "next"
     workers.close()
     workers.close()
 
@@ -263,14 +262,14 @@ def test_cancelling_stops_the_waiting_and_not_the_work():
         assert go.wait(20)
         done.set()
 
-    future = workers.start(work, key=None, join=True)
+    future = workers.start(work, key=None, wait=True)
     with pytest.raises(Cancelled):
         wait_for(future, workers, cancel)
     assert not done.is_set()
     go.set()
     assert done.wait(20)
     assert (
-        wait_for(workers.start(lambda _: 1, key=None, join=True), workers, threading.Event()) == 1
+        wait_for(workers.start(lambda _: 1, key=None, wait=True), workers, threading.Event()) == 1
     )
 
 
@@ -283,29 +282,29 @@ def test_waiting_looks_at_the_cancel_event_again_and_again(monkeypatch):
             go.set()
             return False
 
-    assert wait_for(workers.start(lambda _: go.wait(20), key=None, join=True), workers, NotYet())
+    assert wait_for(workers.start(lambda _: go.wait(20), key=None, wait=True), workers, NotYet())
 
 
 def test_a_stale_caller_waits_for_no_thread(monkeypatch):
     monkeypatch.setattr("trakt_auth.runtime.workers.MOST_THREADS", 1)
     workers, go, up = Workers(), threading.Event(), threading.Event()
-    busy = workers.start(lambda _: (up.set(), go.wait(20)), key="one", join=True)
+    busy = workers.start(lambda _: (up.set(), go.wait(20)), key="one", wait=True)
     assert up.wait(20)
-    assert workers.start(lambda _: "two", key="two", join=False) is None
+    assert workers.start(lambda _: "two", key="two", wait=False) is None
     go.set()
     busy.result()
 
 
 def test_a_fork_starts_with_nothing_under_way():
     workers, go = Workers(), threading.Event()
-    workers.start(lambda _: go.wait(20), key=KEY, join=True)
+    workers.start(lambda _: go.wait(20), key=KEY, wait=True)
     workers.start_anew()  # as in the child, where no thread does what the parent's do
-    assert workers.start(lambda _: "ours", key=KEY, join=False).result() == "ours"
+    assert workers.start(lambda _: "ours", key=KEY, wait=False).result() == "ours"
     workers.close()
     go.set()
     workers.start_anew()
     with pytest.raises(UsageError, match="closed"):
-        workers.start(lambda _: 1, key=KEY, join=True)
+        workers.start(lambda _: 1, key=KEY, wait=True)
 
 
 def test_two_who_close_from_within_wait_for_neither():
@@ -317,7 +316,7 @@ def test_two_who_close_from_within_wait_for_neither():
         workers.close()
         return "closed"
 
-    up = [workers.start(ended, key=None, join=True) for _ in range(2)]
+    up = [workers.start(ended, key=None, wait=True) for _ in range(2)]
     assert [wait_for(job, workers, None) for job in up] == ["closed"] * 2
 
 
@@ -331,16 +330,16 @@ def test_a_busy_account_is_none_at_once():
         yield from now()
         return "slow"
 
-    def ask(*, join):
-        return run(single_flight(slow(), key=KEY, join=join), shared)
+    def ask(*, wait):
+        return run(single_flight(slow(), key=KEY, wait=wait), shared)
 
-    thread = threading.Thread(target=lambda: ask(join=True))
+    thread = threading.Thread(target=lambda: ask(wait=True))
     thread.start()
     assert up.wait(20)
-    assert ask(join=False) is None
+    assert ask(wait=False) is None
 
     async def asynchronous():
-        return await run_async(single_flight(slow(), key=KEY, join=False), shared)
+        return await run_async(single_flight(slow(), key=KEY, wait=False), shared)
 
     assert anyio.run(asynchronous) is None
     go.set()
@@ -362,14 +361,14 @@ class Told:
 
 def test_a_section_is_unwanted_when_all_have_left():
     told = Told()
-    first = told.workers.start(told.work, key=KEY, join=True)
-    assert told.workers.start(told.work, key=KEY, join=True) is first
-    assert told.workers.start(told.work, key=KEY, join=False) is None
+    first = told.workers.start(told.work, key=KEY, wait=True)
+    assert told.workers.start(told.work, key=KEY, wait=True) is first
+    assert told.workers.start(told.work, key=KEY, wait=False) is None
     told.workers.leave(first)
     assert not told.workers._unwanted(first)
     told.workers.leave(first)
     assert told.workers._unwanted(first)
-    second = told.workers.start(told.work, key=KEY, join=True)  # nobody joins the unwanted one
+    second = told.workers.start(told.work, key=KEY, wait=True)  # nobody joins the unwanted one
     assert second is not first
     told.go.set()
     assert wait_for(second, told.workers, None) == first.result() == "done"
@@ -428,7 +427,7 @@ def test_closing_waits_for_what_has_begun():
         assert go.wait(20)
         done.append("wait_for")
 
-    workers.start(work, key=None, join=True)
+    workers.start(work, key=None, wait=True)
     assert up.wait(20)
     closing = threading.Thread(target=workers.close)
     closing.start()
@@ -445,13 +444,13 @@ def test_what_has_not_begun_before_closing_is_not_begun(monkeypatch):
         "trakt_auth.runtime.workers.start_new_thread", lambda run, _: started.append(run)
     )
     workers, began = Workers(), []
-    job = workers.start(lambda _: began.append("too late"), key=KEY, join=True)
+    job = workers.start(lambda _: began.append("too late"), key=KEY, wait=True)
     workers.close()
     started[0]()
     with pytest.raises(UsageError, match="closed"):
         wait_for(job, workers, None)
     with pytest.raises(UsageError, match="closed"):
-        workers.start(lambda _: began.append("too late"), key=KEY, join=True)
+        workers.start(lambda _: began.append("too late"), key=KEY, wait=True)
     assert began == []
 
 
@@ -466,8 +465,8 @@ def test_who_was_interrupted_before_a_thread_was_started_keeps_nobody_waiting(mo
     with monkeypatch.context() as patch:
         patch.setattr("trakt_auth.runtime.workers.start_new_thread", interrupted)
         with pytest.raises(Interrupted):
-            workers.start(lambda _: "theirs", key=KEY, join=True)
-    job = workers.start(lambda _: "ours", key=KEY, join=True)
+            workers.start(lambda _: "theirs", key=KEY, wait=True)
+    job = workers.start(lambda _: "ours", key=KEY, wait=True)
     assert wait_for(job, workers, None) == "theirs"
 
 
@@ -479,15 +478,15 @@ def test_no_thread_to_be_had(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("trakt_auth.runtime.workers.start_new_thread", none)
-        alone = workers.start(lambda _: 1, key=KEY, join=True)
+        alone = workers.start(lambda _: 1, key=KEY, wait=True)
         with pytest.raises(StoreUnavailable, match="No thread") as caught:
             wait_for(alone, workers, None)
         assert "ulimit -u" in caught.value.hint
-    busy = workers.start(lambda _: (up.set(), go.wait(20)), key=None, join=True)
+    busy = workers.start(lambda _: (up.set(), go.wait(20)), key=None, wait=True)
     assert up.wait(20)
     with monkeypatch.context() as patch:
         patch.setattr("trakt_auth.runtime.workers.start_new_thread", none)
-        behind = workers.start(lambda _: "behind", key=KEY, join=True)
+        behind = workers.start(lambda _: "behind", key=KEY, wait=True)
     go.set()
     assert wait_for(behind, workers, None) == "behind"
     assert wait_for(busy, workers, None)
@@ -503,7 +502,7 @@ def test_room_for_one_thread_only(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", none)
-    job = workers.start(lambda _: 1, key=KEY, join=True)
+    job = workers.start(lambda _: 1, key=KEY, wait=True)
     with pytest.raises(StoreUnavailable, match="No thread"):
         wait_for(job, workers, None)
 
@@ -549,7 +548,7 @@ def test_no_more_threads_than_are_allowed(monkeypatch):
         return number
 
     many = [
-        workers.start(lambda _, n=number: work(n), key=number, join=True) for number in range(50)
+        workers.start(lambda _, n=number: work(n), key=number, wait=True) for number in range(50)
     ]
     assert [wait_for(job, workers, None) for job in many] == list(range(50))
     assert max(most) <= 2
@@ -562,7 +561,7 @@ def test_no_more_threads_than_are_allowed(monkeypatch):
 
 def test_whoever_comes_after_the_end_is_told_at_once():
     workers, told = Workers(), []
-    job = workers.start(lambda _: 1, key=None, join=True)
+    job = workers.start(lambda _: 1, key=None, wait=True)
     job.wait()
     job.when_over(lambda: told.append("over"))
     assert told == ["over"]
@@ -578,7 +577,7 @@ def test_the_main_thread_reads_on_another():
     shared = dependencies(store=Store())
 
     def flow():
-        yield from recall(KEY)
+        yield from load(KEY)
         return (yield from load(KEY))
 
     assert run(flow(), shared) is None
@@ -586,7 +585,7 @@ def test_the_main_thread_reads_on_another():
     other = threading.Thread(target=lambda: run(flow(), shared))
     other.start()
     other.join(20)
-    assert threads[1] is other
+    assert threads[2] is threads[3] is other
 
 
 @pytest.mark.parametrize("how", ["sync", "asyncio", "trio"])
@@ -598,7 +597,7 @@ def test_who_reads_waits_for_no_busy_thread(monkeypatch, how):
         busy.wait(20)
         assert go.wait(20)
 
-    workers = [these.workers.start(slow, key=None, join=True) for _ in range(2)]
+    workers = [these.workers.start(slow, key=None, wait=True) for _ in range(2)]
     busy.wait(20)
     if how == "sync":
         assert run(load(KEY), these) is None
@@ -661,32 +660,36 @@ def test_what_a_store_raises_against_the_rules(raised, seen):
     assert caught.value.__cause__ is None
 
 
-def test_what_is_encrypted_aside_can_be_let_go_of_and_not_written_over():
-    shared = dependencies()
-    encrypted = f"{ENCRYPTED}1:0a1b:x"
-    shared.fallback.save(KEY, encrypted, expires_at=None, replacing=None)
-    with pytest.raises(StoreEncrypted):
-        run(uninterruptible(put_aside(KEY, "ours")), shared)
-    assert shared.fallback.load(KEY).payload == encrypted
-    run(uninterruptible(put_aside(KEY, None)), shared)
-    assert shared.fallback.load(KEY) is None
+LATE = Record(token=token(2), spent=fingerprint("r1"))
+LATE_SIGN_IN = Record(token=token(2), pending_since=START + timedelta(1))
 
 
-def test_what_was_put_aside_is_recalled_until_it_is_settled():
-    shared = dependencies()
+@pytest.mark.parametrize("how", ["sync", "asyncio"])
+@pytest.mark.parametrize(
+    ("waiting", "kind"), [(LATE, TokenRefreshed), (LATE_SIGN_IN, TokenObtained)]
+)
+def test_a_pair_that_a_read_saves_late_is_told(how, waiting, kind):
+    told = []
+    shared = dependencies(
+        on_change=lambda *event: told.append(event), notify_subscribers=told.append
+    )
+    old = Record(token=token(1)).to_payload()
+    shared.store.store.save(KEY, old, expires_at=None, replacing=None)
+    shared.store.fallback.save(KEY, waiting.to_payload(), expires_at=None, replacing=None)
+    stored = run(load(KEY), shared) if how == "sync" else anyio.run(run_async, load(KEY), shared)
+    event = kind(account="default", token=token(2))
+    assert told == [(event, stored.version), event]
+    run(load(KEY), shared)
+    assert len(told) == 2
 
-    def flow():
-        first = yield from recall(KEY)
-        yield from put_aside(KEY, "one")
-        one = yield from recall(KEY)
-        yield from put_aside(KEY, "two")
-        yield from put_aside(KEY, None, replacing=one.version)  # somebody else's is not touched
-        two = yield from recall(KEY)
-        yield from put_aside(KEY, None, replacing=two.version)
-        return first, one.payload, two.payload, (yield from recall(KEY))
 
-    assert run(flow(), shared) == (None, "one", "two", None)
-    assert shared.store.load(KEY) is None
+def test_a_new_pair_is_kept_by_the_fallback_store_and_a_note_is_not():
+    shared = dependencies(store=Broken())
+    pair = Record(token=token(2), spent=fingerprint("r1")).to_payload()
+    for is_pair in (False, True):
+        with pytest.raises(StoreUnavailable):
+            run(save(KEY, pair, replacing=1, pair=is_pair), shared)
+        assert shared.store.pending(KEY) is is_pair
 
 
 def test_the_system_clock():
@@ -730,12 +733,12 @@ def test_a_store_that_breaks_the_rules_breaks_nothing_else(caplog):
         def lock(self, key, *, lease):
             return Sticky(remaining=1e9)
 
-    for flow in (load(KEY), hold(KEY, wait=0), recall(KEY)):
+    for flow in (load(KEY), hold(KEY, wait=0)):
         with pytest.raises(StoreUnavailable, match="RuntimeError") as caught:
-            run(flow, dependencies(store=Broken(), fallback=Broken()))
+            run(flow, dependencies(store=Broken()))
         assert "topsecret" not in "".join(traceback.format_exception(caught.value))
     assert run(hold(KEY, wait=0), dependencies(store=Store())) is True
-    assert "could not be given back" in caplog.text
+    assert "could not be released" in caplog.text
     with Client(APP, store=Broken()) as client, pytest.raises(StoreUnavailable):
         client.accounts()
 

@@ -24,8 +24,6 @@ from trakt_auth.flows.steps import (
     Moment,
     Notify,
     Now,
-    PutAside,
-    Recall,
     Save,
     Send,
     Sleep,
@@ -34,8 +32,10 @@ from trakt_auth.flows.steps import (
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.http import HttpResponse
 from trakt_auth.protocol.token import Token
+from trakt_auth.runtime.runner import perform_save
 from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.stores.record import Record, Stored
+from trakt_auth.stores.wrappers.fallback import FallbackStore
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 APP = Application("client", user_agent="tests/1")
@@ -115,8 +115,6 @@ class Script:
                 reply = None
             elif isinstance(step, Now) and (not todo or todo[0][0] is not Now):
                 reply = Moment(wall=START + timedelta(seconds=ticks), monotonic=float(ticks))
-            elif isinstance(step, Recall) and (not todo or todo[0][0] is not Recall):
-                reply = None
             else:
                 assert todo, f"unexpected {step}"
                 kind, reply = todo.pop(0)
@@ -172,6 +170,36 @@ def _trace(reply):
     return reply.body if isinstance(reply, HttpResponse) else repr(reply)
 
 
+class Shared:
+    """The store that all workers share, as the world lets it work or fail."""
+
+    def __init__(self, world):
+        self._world = world
+
+    def load(self, key):
+        self._check()
+        return self._world.store.load(key)
+
+    def save(self, key, payload, *, expires_at, replacing):
+        self._check()
+        world = self._world
+        if world.fail_save:
+            world.store_fails += 1
+            raise StoreUnavailable("no space left")
+        version = world.store.save(key, payload, expires_at=expires_at, replacing=replacing)
+        if key == KEY:
+            world.generations.append(int(world.record().token.access_token[1:]))
+        return version
+
+    def delete(self, key):
+        self._check()
+        self._world.store.delete(key)
+
+    def _check(self):
+        if self._world.down:
+            raise StoreUnavailable("away")
+
+
 class World:
     """One store, one Trakt, many workers; every action is one step of one worker."""
 
@@ -185,8 +213,8 @@ class World:
         self.generations = []
         self.risky_spends = []
         self.store_fails = 0
-        self.fallback = defaultdict(MemoryStore)  # of each process
-        self.down = False
+        self.stores = defaultdict(self._open)  # of each process
+        self.down = self.fail_save = False
         self.events = []
 
     def now(self) -> Moment:
@@ -260,16 +288,20 @@ class World:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _open(self):
+        return FallbackStore(Shared(self), MemoryStore(), now=lambda: self.now().wall)
+
     def _perform(self, worker, step, lose_answer, never_sent, fail_save):
-        if self.down and isinstance(step, Load | Save | Hold):
+        if self.down and isinstance(step, Hold):
             raise StoreUnavailable("away")
         match step:
             case Now():
                 return self.now()
-            case Load(key):
-                return self.store.load(key)
-            case Recall() | PutAside():
-                return self._aside(self.fallback[worker], step)
+            case Load(key, newest):
+                found = self.stores[worker].read(key, newest=newest)
+                if found.saved_late is not None:
+                    self.events.append(found.saved_late)
+                return found.stored
             case Sleep(seconds):
                 worker.waited += seconds
                 return None
@@ -279,17 +311,10 @@ class World:
             case Hold(key, wait):
                 return self._hold(worker, key, wait)
             case Save():
-                return self._save(step, fail_save)
+                return self._save(worker, step, fail_save)
             case Send(request):
                 return self._send(worker, request, lose_answer, never_sent)
         raise AssertionError(step)
-
-    def _aside(self, fallback, step):
-        if isinstance(step, PutAside):
-            fallback.save(step.key, step.payload or "", expires_at=None, replacing=step.replacing)
-            return None
-        stored = fallback.load(step.key)
-        return stored if stored and stored.payload else None
 
     def _hold(self, worker, key, wait):
         holder = self.holder.get(key)
@@ -304,16 +329,12 @@ class World:
             raise LockTimeout("busy")
         return "again"
 
-    def _save(self, step, fail_save):
-        if fail_save:
-            self.store_fails += 1
-            raise StoreUnavailable("no space left")
-        version = self.store.save(
-            step.key, step.payload, expires_at=step.expires_at, replacing=step.replacing
-        )
-        if step.key == KEY:
-            self.generations.append(int(self.record().token.access_token[1:]))
-        return version
+    def _save(self, worker, step, fail_save):
+        self.fail_save = fail_save
+        try:
+            return perform_save(step, self.stores[worker])
+        finally:
+            self.fail_save = False
 
     def _send(self, worker, request, lose_answer, never_sent):
         if any(self.holder.get(key) is not worker for key in worker.locks):

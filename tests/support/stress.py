@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from trakt_auth import AsyncClient, Client, Endpoints, Token, TokenNotSaved
-from trakt_auth.client import base as desk
+from trakt_auth.client import base
 from trakt_auth.emulator import Emulator
 from trakt_auth.errors import LockTimeout, LoginRequired, StoreCorrupt
 from trakt_auth.flows.steps import Moment
@@ -78,7 +78,7 @@ class Place:
 
     def settings(self) -> dict[str, Any]:
         if self.lease is not None:  # five timeouts and some slack, or else what is asked for
-            desk.OFF_THE_NETWORK = self.lease * 0.75 / TIMEOUT
+            base.REQUEST_PHASES = self.lease * 0.75 / TIMEOUT
             runner.SLACK = self.lease * 0.25
         clock = Skewed(self.skew) if self.skew else None
         return {

@@ -5,6 +5,7 @@ A thin adapter: it asks the client for tokens and decides nothing about them.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -41,7 +42,8 @@ def api_client(
     account: str,
     headers: Mapping[str, str],
     timeout: float,
-    transport: Any = None,  # noqa: ANN401 - an httpx2 transport, sync or async
+    transport: Any,  # noqa: ANN401 - an httpx2 transport, sync or async
+    verify: ssl.SSLContext | bool,
 ) -> T:
     """Make an `httpx2.Client` or `httpx2.AsyncClient` for the API. `timeout` is in seconds."""
     return make(
@@ -50,4 +52,5 @@ def api_client(
         headers=headers,
         timeout=timeout,
         transport=transport,
+        verify=verify,
     )

@@ -1,32 +1,28 @@
-"""`AsyncClient`: `Client` for asyncio and trio, one line over the same flows.
+"""`AsyncClient`: `Client` for asyncio and trio, over the same flows.
 
-Documented in `client`, method by method; what both share is in `desk`.
+Each method is documented in `sync`; what both share is in `base`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from trakt_auth.client.base import BaseClient, validate_account
-from trakt_auth.client.late import Late
-from trakt_auth.errors import StoreError
+from trakt_auth.errors import StoreError, UsageError
+from trakt_auth.flows import login, refresh
+from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
-
-TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+from trakt_auth.runtime import runner
+from trakt_auth.runtime.runner import OnPoll
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import httpx2
 
-    import trakt_auth.flows.login as flows
-    import trakt_auth.flows.refresh as renewal
-    import trakt_auth.runtime.runner as runner
-    from trakt_auth.runtime.runner import OnPoll
-else:
-    flows, renewal = Late("trakt_auth.flows.login"), Late("trakt_auth.flows.refresh")
-    runner = Late("trakt_auth.runtime.runner")
+T = TypeVar("T")
 
 __all__ = ["AsyncClient"]
 
@@ -42,21 +38,20 @@ class AsyncClient(BaseClient):
         self, request: AuthorizationRequest, callback: str, *, account: str = "default"
     ) -> Token:
         """Finish the authorization code grant; see `Client.exchange_code`."""
-        flow = flows.exchange_code(
-            self._context, request, callback, account=validate_account(account)
-        )
-        return await runner.run_async(flow, self._dependencies)
+        account = validate_account(account)
+        flow = login.exchange_code(self._context, request, callback, account=account)
+        return await self._run(flow)
 
     async def start_device(self) -> DeviceAuthorization:
         """Start the device flow; see `Client.start_device`."""
-        return await runner.run_async(flows.start_device(self._context), self._dependencies)
+        return await self._run(login.start_device(self._context))
 
     async def poll_device(
         self, device: DeviceAuthorization, *, account: str = "default"
     ) -> DevicePoll:
         """Ask once whether the person has answered; see `Client.poll_device`."""
-        flow = flows.poll_device(self._context, device, account=validate_account(account))
-        return await runner.run_async(flow, self._dependencies)
+        flow = login.poll_device(self._context, device, account=validate_account(account))
+        return await self._run(flow)
 
     async def wait_for_device(
         self,
@@ -66,55 +61,52 @@ class AsyncClient(BaseClient):
         on_poll: OnPoll | None = None,
     ) -> Token:
         """Wait until the person has answered; see `Client.wait_for_device`. Cancel the task."""
-        flow = flows.wait_for_device(self._context, device, account=validate_account(account))
+        flow = login.wait_for_device(self._context, device, account=validate_account(account))
         return await runner.run_async(flow, self._dependencies, on_poll=on_poll)
 
     async def token(self, *, account: str = "default") -> Token:
         """Return a token that is valid now; see `Client.token`."""
-        if (token := self._fresh(account)) is not None:
+        if (token := self._cache.fresh(account)) is not None:
             return token
-        mark, flow = (
-            self._mark(account),
-            renewal.fresh_token(self._context, account=validate_account(account)),
-        )
+        account = validate_account(account)
         try:
-            return self._remember(account, mark, await runner.run_async(flow, self._dependencies))
+            record = await self._run(refresh.fresh_token(self._context, account=account))
         except StoreError as error:
-            if (token := self._outlasting(account, error)) is None:
+            if (token := self._last_seen(account, error)) is None:
                 raise
             return token
+        self._cache.remember(account, record)
+        return record.token
 
     async def refresh(self, *, account: str = "default") -> Token:
         """Refresh now, due or not; see `Client.refresh`."""
-        flow = renewal.refresh(self._context, account=validate_account(account))
-        return await runner.run_async(flow, self._dependencies)
+        flow = refresh.refresh(self._context, account=validate_account(account))
+        return (await self._run(flow)).token
 
     async def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
         """Return another token than the rejected one; see `Client.refresh_rejected`."""
-        self._forget(account, access_token)
-        flow = renewal.refresh_rejected(
+        self._cache.forget(account, access_token)
+        flow = refresh.refresh_rejected(
             self._context, account=validate_account(account), rejected=access_token
         )
-        return await runner.run_async(flow, self._dependencies)
+        return (await self._run(flow)).token
 
     async def revoke(self, *, account: str = "default") -> None:
         """Sign out; see `Client.revoke`."""
-        await runner.run_async(
-            flows.revoke(self._context, account=validate_account(account)), self._dependencies
-        )
+        await self._run(login.revoke(self._context, account=validate_account(account)))
 
     async def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token; see `Client.adopt`."""
-        flow = flows.adopt(self._context, token, account=validate_account(account))
-        return await runner.run_async(flow, self._dependencies)
+        flow = login.adopt(self._context, token, account=validate_account(account))
+        return await self._run(flow)
 
     async def accounts(self) -> list[str]:
         """Return the names of the accounts in the store; see `Client.accounts`."""
-        return await runner.read_apart_async(self._accounts, self._dependencies)
+        return await runner.read_on_worker_async(self._accounts, self._dependencies)
 
     async def unsaved(self) -> list[str]:
         """Return the accounts whose newest token is not saved yet; see `Client.unsaved`."""
-        return await runner.read_apart_async(self._unsaved, self._dependencies)
+        return await runner.read_on_worker_async(self._unsaved, self._dependencies)
 
     @property
     def api(self) -> httpx2.AsyncClient:
@@ -130,21 +122,25 @@ class AsyncClient(BaseClient):
     async def aclose(self) -> None:
         """Wait for a refresh under way and save what is unsaved, then close connections."""
         import anyio
-        from anyio.to_thread import run_sync
 
-        # A limiter of its own: the shared one may be used up by threads that wait for us.
-        one = anyio.CapacityLimiter(1)
         with anyio.CancelScope(shield=True):
-            await run_sync(self._settle, limiter=one)
+            await _in_thread(self._finish_work)
             self._transport.close()
             for api in self._apis.values():
                 await api.aclose()
-            await self._async_transport.aclose()
             for store in self._owned:
-                await run_sync(store.close, limiter=one)
+                await _in_thread(store.close)
+
+    async def _run(self, flow: Flow[T]) -> T:
+        return await runner.run_async(flow, self._dependencies)
 
     async def __aenter__(self) -> Self:
-        """Return the client."""
+        """Return the client, after `api` has been made ready on a worker thread.
+
+        Importing the HTTP library and reading the TLS certificates would block the event loop.
+        """
+        with suppress(UsageError):  # raised when a request needs what cannot be built
+            await _in_thread(self._prepare_api)
         return self
 
     async def __aexit__(
@@ -155,3 +151,11 @@ class AsyncClient(BaseClient):
     ) -> None:
         """Close."""
         await self.aclose()
+
+
+async def _in_thread(work: Callable[[], object]) -> None:
+    from anyio import CapacityLimiter
+    from anyio.to_thread import run_sync
+
+    # A limiter of its own: the program's threads may use up the shared one, and wait for us.
+    await run_sync(work, limiter=CapacityLimiter(1))

@@ -1,4 +1,4 @@
-"""What the sync and the async client have in common: settings, dependencies, the tokens last seen.
+"""What `Client` and `AsyncClient` share: settings, dependencies, and what must happen at the end.
 
 No flow is written here and nothing is sent.
 """
@@ -6,53 +6,43 @@ No flow is written here and nothing is sent.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from trakt_auth.client.late import Late
-from trakt_auth.errors import StoreEncrypted, StoreError, TokenNotSaved, UsageError
+import trakt_auth.protocol.endpoints as protocol
+from trakt_auth.client.retries import Retries
+from trakt_auth.client.token_cache import TokenCache
+from trakt_auth.errors import StoreError, TokenNotSaved, UsageError
+from trakt_auth.flows.events import Event, TokenUnsaved
+from trakt_auth.flows.refresh import Context
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import AuthorizationRequest
-from trakt_auth.protocol.token import Token, TokenState
-from trakt_auth.runtime.late_transport import LateAsyncTransport, LateTransport, buildable
+from trakt_auth.protocol.token import Token
+from trakt_auth.runtime.clock import SystemClock
+from trakt_auth.runtime.interfaces import Clock
+from trakt_auth.runtime.runner import Dependencies, late_event
+from trakt_auth.runtime.transport import HttpTransport, usage_error_if_not_buildable
+from trakt_auth.runtime.workers import Workers
 from trakt_auth.stores import open_store
-
-TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+from trakt_auth.stores.interface import TokenStore
+from trakt_auth.stores.wrappers.fallback import FallbackStore
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    import httpx2
 
-    import trakt_auth.client.retries as retries
-    import trakt_auth.flows.events as events
-    import trakt_auth.flows.refresh as renewal
-    import trakt_auth.flows.saving as keeping
-    import trakt_auth.protocol.endpoints as protocol
-    import trakt_auth.runtime.clock as clocks
-    import trakt_auth.runtime.runner as runner
-    import trakt_auth.runtime.storing as storing
-    import trakt_auth.runtime.workers as workers
-    from trakt_auth.flows.events import Event
-    from trakt_auth.runtime.interfaces import Clock
-    from trakt_auth.stores.interface import TokenStore
+T = TypeVar("T")
 
-    T = TypeVar("T")
-else:
-    clocks, events = Late("trakt_auth.runtime.clock"), Late("trakt_auth.flows.events")
-    workers, protocol = Late("trakt_auth.runtime.workers"), Late("trakt_auth.protocol.endpoints")
-    keeping, retries = Late("trakt_auth.flows.saving"), Late("trakt_auth.client.retries")
-    renewal, runner = Late("trakt_auth.flows.refresh"), Late("trakt_auth.runtime.runner")
-    storing = Late("trakt_auth.runtime.storing")
+logger = logging.getLogger("trakt_auth")
 
 __all__ = ["BaseClient", "validate_account"]
 
-FRESH = TokenState.FRESH
 LONGEST_NAME = 500  # characters; what PostgreSQL can index
-OFF_THE_NETWORK = 5  # connect, write, wait, read, read the rest: each may take one timeout
-UNSAVED = timedelta(seconds=30)  # for which an unsaved token is served without asking the store
-PATIENCE = 30.0  # seconds on top, so that the lease of a program that died runs out meanwhile
+REQUEST_PHASES = 5  # connect, write, wait, read, read the rest: each may take one timeout
+LEASE_SLACK = 30.0  # seconds more to wait for a lock: the lease of a dead process ends by then
 
 
 class BaseClient:
@@ -67,7 +57,7 @@ class BaseClient:
         endpoints: Endpoints | None = None,
         timeout: float = 20.0,
         replay_unknown: bool = False,
-        transport: Any = None,  # noqa: ANN401 - an httpx2 transport; the type would import httpx2
+        transport: httpx2.BaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
         if timeout <= 0:
@@ -75,40 +65,55 @@ class BaseClient:
         self.application = application
         self.endpoints = endpoints or Endpoints()
         self._timeout = timeout
-        self._inner = transport
-        self._transport = LateTransport(timeout, transport)
-        self._async_transport = LateAsyncTransport(timeout, transport)
+        self._inner: Any = transport
+        self._transport = HttpTransport(timeout=timeout, inner=transport)
+        self._clock: Clock = clock or SystemClock()
         self._owned: list[TokenStore] = []
-        self._store, self._fallback = self._opened(store), self._opened(fallback)
-        self._clock = clock or clocks.SystemClock()
-        self._context = renewal.Context(
+        self._store = FallbackStore(
+            self._opened(store), self._opened(fallback), now=lambda: self._clock.now().wall
+        )
+        self._retries = Retries(self._save_late, durable=fallback is not None)
+        self._cache = TokenCache(lambda: self._clock.now().wall, self._retries.__contains__)
+        self._context = Context(
             application=application,
             endpoints=self.endpoints,
-            lock_wait=OFF_THE_NETWORK * timeout + PATIENCE,
+            lock_wait=REQUEST_PHASES * timeout + LEASE_SLACK,
             replay_unknown=replay_unknown,
         )
-        self._dependencies = self._make_dependencies()
-        self._known: dict[str, tuple[Token, datetime, datetime]] = {}
-        self._marks: dict[str, int] = {}
-        self._versions: dict[str, int] = {}
+        self._dependencies = Dependencies(
+            transport=self._transport,
+            store=self._store,
+            clock=self._clock,
+            workers=Workers(),
+            readers=Workers(),
+            on_change=self._on_change,
+            notify_subscribers=self._notify_subscribers,
+            send_seconds=REQUEST_PHASES * timeout,
+        )
         self._subscribers: list[Callable[[Event], object]] = []
-        self._durable = fallback is not None
-        self._start_anew()
+        self._guard = threading.Lock()
+        self._apis: dict[str, Any] = {}
         _clients.add(self)
 
     def _start_anew(self) -> None:
-        # In a forked child too: its parent's threads are not here to give back what they hold, and
-        # two processes that spoke on one connection would get each other's answers.
-        self._guard = threading.Lock()
-        self._apis: dict[str, Any] = {}
-        for threads in (self._dependencies.workers, self._dependencies.readers):
-            threads.start_anew()
-        self._retries = retries.Retries(self._offer, durable=self._durable)
-        self._transport.start_anew()
-        self._async_transport.start_anew()
+        """Forget the parent's threads, locks and connections in a forked child.
 
-    def _settle(self) -> None:
-        """Let what is under way land, and offer what is unsaved to the store a last time."""
+        The child has none of the threads that would release them, and two processes on one
+        connection would get each other's responses.
+        """
+        self._guard = threading.Lock()
+        self._apis = {}
+        for part in (
+            self._dependencies.workers,
+            self._dependencies.readers,
+            self._retries,
+            self._cache,
+            self._transport,
+        ):
+            part.start_anew()
+
+    def _finish_work(self) -> None:
+        """Wait for work under way, and try a last time to save what is unsaved."""
         # The interpreter waits for threads, but neither for daemons nor for one about to start.
         self._dependencies.workers.close()
         self._retries.close()
@@ -119,20 +124,6 @@ class BaseClient:
             store = open_store("memory:" if store is None else store)
             self._owned.append(store)
         return store
-
-    def _make_dependencies(self) -> runner.Dependencies:
-        return runner.Dependencies(
-            transport=self._transport,
-            async_transport=self._async_transport,
-            store=self._store,
-            fallback=self._fallback,
-            clock=self._clock,
-            workers=workers.Workers(),
-            readers=workers.Workers(),
-            on_change=self._on_change,
-            notify_subscribers=self._notify_subscribers,
-            send_seconds=OFF_THE_NETWORK * self._timeout,
-        )
 
     def __repr__(self) -> str:
         """Name the application and the server, no secret."""
@@ -180,8 +171,8 @@ class BaseClient:
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call `callback` with every event of `trakt_auth.flows.events`.
 
-        It is called on the thread that did it, after the store was written; what it raises is
-        logged and harms nothing. Returns a function that ends the subscription.
+        It is called on the thread that did the work, after the store was written; an exception
+        that it raises is logged and changes nothing. Returns a function that ends the subscription.
         """
         self._subscribers.append(callback)
 
@@ -191,92 +182,55 @@ class BaseClient:
 
         return unsubscribe
 
-    def _fresh(self, account: str) -> Token | None:
-        known = self._known.get(account)
-        # A clock that was set back says that what was reckoned with it is not to be relied on.
-        return known[0] if known and known[1] <= self._clock.now().wall < known[2] else None
-
-    def _outlasting(self, account: str, error: StoreError) -> Token | None:
-        """Return the token last seen if it outlasts the store's failure."""
-        known = self._known.get(account)
-        if isinstance(error, TokenNotSaved) or known is None:
-            return None
-        if self._clock.now().wall >= known[0].expires_at:
-            return None
-        import logging
-
-        logging.getLogger("trakt_auth").warning("Going on with the token last seen: %s", error)
-        return known[0]
-
-    def _offer(self, account: str) -> bool:
-        return runner.run(keeping.offer(self._context.key(account)), self._dependencies, alone=True)
-
-    def _accounts(self) -> list[str]:
-        return storing.accounts(self._store, self.application.client_id)
-
-    def _unsaved(self) -> list[str]:
-        names = self._fallback.accounts(self.application.client_id)
-        return [name for name in names if self._is_aside(name)]
-
-    def _is_aside(self, account: str) -> bool:
-        try:
-            stored = self._fallback.load(self._context.key(account))
-        except StoreEncrypted:  # what was let go of is not
-            return True
-        return stored is not None and stored.payload != ""
-
-    def _mark(self, account: str) -> int:
-        return self._marks.get(account, 0)
-
-    def _dated(self, account: str, token: Token) -> tuple[Token, datetime, datetime]:
-        """Return a token with the moments between which it is served without another look."""
-        at = self._clock.now().wall
-        until = token.due_at(account) if token.state(at, account=account) is FRESH else at
-        return token, at, min(until, at + UNSAVED) if account in self._retries else until
-
-    def _remember(self, account: str, mark: int, token: Token) -> Token:
-        dated = self._dated(account, token)
-        # What another thread has done meanwhile is newer than what this one has read.
-        with self._guard:
-            if mark == self._mark(account):
-                self._known[account] = dated
+    def _last_seen(self, account: str, error: StoreError) -> Token | None:
+        """Return the token last seen if it still serves while the store fails."""
+        token = None if isinstance(error, TokenNotSaved) else self._cache.last_seen(account)
+        if token is not None:
+            logger.warning("Going on with the token last seen: %s", error)
         return token
 
-    def _forget(self, account: str, rejected: str) -> None:
-        with self._guard:
-            known = self._known.get(account)
-            if known is not None and known[0].access_token == rejected:
-                del self._known[account]
+    def _save_late(self, account: str) -> bool:
+        """Offer an unsaved pair to the store; return whether nothing is unsaved any more."""
+        key = self._context.key(account)
+        try:
+            if (late := late_event(key, self._store.read(key))) is not None:
+                event, version = late
+                self._on_change(event, version)
+                self._notify_subscribers(event)
+            return not self._store.pending(key)
+        except StoreError:
+            return False
 
-    def _on_change(self, event: Event, version: int | None = None) -> None:
-        if isinstance(event, events.TokenUnsaved):
+    def _accounts(self) -> list[str]:
+        return list(self._store.accounts(self.application.client_id))
+
+    def _unsaved(self) -> list[str]:
+        return self._store.pending_accounts(self.application.client_id)
+
+    def _on_change(self, event: Event, version: int | None) -> None:
+        if isinstance(event, TokenUnsaved):
             self._retries.add(event.account)
-        known = None
-        if not isinstance(event, events.TokenRevoked | events.LoginNeeded):
-            known = self._dated(event.account, event.token)
-        with self._guard:
-            self._marks[event.account] = self._mark(event.account) + 1
-            self._known.pop(event.account, None)
-            last = self._versions.get(event.account, 0)
-            self._versions[event.account] = max(version or 0, last)
-            # What comes after something newer is forgotten, and so is what was: the store knows.
-            if known is not None and (version is None or version >= last):
-                self._known[event.account] = known
+        self._cache.on_change(event, version)
 
     def _notify_subscribers(self, event: Event) -> None:
         for callback in tuple(self._subscribers):
             try:
                 callback(event)
             except Exception:
-                import logging
+                logger.exception("A subscriber failed")
 
-                logging.getLogger("trakt_auth").exception("A subscriber failed")
+    def _prepare_api(self) -> None:
+        """Import the HTTP library and read the TLS certificates, which takes long."""
+        import trakt_auth.client.api  # noqa: F401
+
+        if self._inner is None:
+            self._transport.tls_context()
 
     def _api(self, account: str, make: Callable[..., T]) -> T:
         from trakt_auth.client.api import api_client
 
         client: Any = self  # the methods that make it a source of tokens are the subclass's
-        with self._guard, buildable():
+        with self._guard, usage_error_if_not_buildable():
             if account not in self._apis:
                 self._apis[account] = api_client(
                     make,
@@ -285,6 +239,7 @@ class BaseClient:
                     headers=protocol.api_headers(self.application),
                     timeout=self._timeout,
                     transport=self._inner,
+                    verify=True if self._inner else self._transport.tls_context(),
                 )
             api: T = self._apis[account]
             return api
@@ -310,14 +265,14 @@ _clients: WeakSet[BaseClient] = WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for desk in list(_clients):
-        desk._start_anew()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    for client in list(_clients):
+        client._start_anew()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 @atexit.register
 def _at_the_end() -> None:
-    for desk in list(_clients):
-        desk._settle()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    for client in list(_clients):
+        client._finish_work()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork

@@ -1,6 +1,6 @@
-"""Offers to the store again what it could not take, from a thread of its own.
+"""Offers an unsaved pair to the store again, from a thread of its own, until the store takes it.
 
-What is offered, and how, is decided in `keeping`; here is only when.
+Only when lives here; how it is saved is in `stores.wrappers.fallback`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries, doubled aft
 
 
 class Retries:
-    """The accounts whose newest pair is not saved; `offer` says whether the store has it now.
+    """The accounts whose newest pair is unsaved; `offer` tells whether the store has taken it.
 
-    With `durable` a pair that is still unsaved at the end lies where another process finds it.
+    With `durable`, a pair that is unsaved at the end is kept where another process finds it.
     """
 
     def __init__(self, offer: Callable[[str], bool], *, durable: bool = False) -> None:
         self._offer, self._durable = offer, durable
+        self._closed = False
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget everything, as in a forked child: the parent saves what is unsaved."""
         self._guard = threading.Lock()
         self._waiting: set[str] = set()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._closed = False
 
     def add(self, account: str) -> None:
         """Try for this account from now on."""
@@ -34,16 +38,16 @@ class Retries:
             self._waiting.add(account)
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._work, name="trakt-auth-save", daemon=True)
-                with suppress(RuntimeError):  # none to be had: the next use offers it, and `close`
+                with suppress(RuntimeError):  # no thread: the next use offers it, and `close`
                     thread.start()
                     self._thread = thread
 
     def __contains__(self, account: str) -> bool:
-        """Tell whether this account's newest pair is not saved, as far as is known."""
+        """Tell whether this account's newest pair is known to be unsaved."""
         return account in self._waiting
 
     def close(self) -> None:
-        """Try one last time; what is lost is logged."""
+        """Offer a last time; a pair that is lost is logged."""
         with self._guard:
             thread, closed, self._closed = self._thread, self._closed, True
         if closed:
@@ -72,7 +76,7 @@ class Retries:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _all_offered(self) -> bool:
-        """Offer all; tell whether the thread has to go on."""
+        """Offer all; return whether any is still unsaved."""
         for account in self._all():
             if self._offer(account):
                 with self._guard:

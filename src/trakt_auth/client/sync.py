@@ -1,33 +1,27 @@
-"""`Client`: what users hold. Each method is one line over a flow.
+"""`Client`: what users hold. Each method runs one flow.
 
-The order of steps is in `flows` and `renewal`; `desk` is shared with `AsyncClient`.
+No order of steps lives here: see `flows`. What is shared with `AsyncClient` is in `base`.
 """
 
 from __future__ import annotations
 
 import threading
 from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from trakt_auth.client.base import BaseClient, validate_account
-from trakt_auth.client.late import Late
 from trakt_auth.errors import StoreError
+from trakt_auth.flows import login, refresh
+from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
-
-TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
+from trakt_auth.runtime import runner
+from trakt_auth.runtime.runner import OnPoll
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import httpx2
 
-    import trakt_auth.flows.login as flows
-    import trakt_auth.flows.refresh as renewal
-    import trakt_auth.runtime.runner as runner
-    from trakt_auth.runtime.runner import OnPoll
-else:
-    flows, renewal = Late("trakt_auth.flows.login"), Late("trakt_auth.flows.refresh")
-    runner = Late("trakt_auth.runtime.runner")
+T = TypeVar("T")
 
 __all__ = ["Client"]
 
@@ -70,12 +64,8 @@ class Client(BaseClient):
             UsageError: `callback` carries no code.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        return runner.run(
-            flows.exchange_code(
-                self._context, request, callback, account=validate_account(account)
-            ),
-            self._dependencies,
-        )
+        account = validate_account(account)
+        return self._run(login.exchange_code(self._context, request, callback, account=account))
 
     def start_device(self) -> DeviceAuthorization:
         """Start the device flow: ask for the codes to show (RFC 8628 §3.1).
@@ -94,7 +84,7 @@ class Client(BaseClient):
             OAuthError: the server refused.
             RateLimited: `retry_after` says for how many seconds.
         """
-        return runner.run(flows.start_device(self._context), self._dependencies)
+        return self._run(login.start_device(self._context))
 
     def poll_device(self, device: DeviceAuthorization, *, account: str = "default") -> DevicePoll:
         """Ask once whether the person has answered (RFC 8628 §3.4), for those who wait themselves.
@@ -113,10 +103,8 @@ class Client(BaseClient):
             OAuthError: a 400 that names another error.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        return runner.run(
-            flows.poll_device(self._context, device, account=validate_account(account)),
-            self._dependencies,
-        )
+        account = validate_account(account)
+        return self._run(login.poll_device(self._context, device, account=account))
 
     def wait_for_device(
         self,
@@ -140,12 +128,8 @@ class Client(BaseClient):
             Cancelled: `cancel` was set.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        return runner.run(
-            flows.wait_for_device(self._context, device, account=validate_account(account)),
-            self._dependencies,
-            cancel=cancel,
-            on_poll=on_poll,
-        )
+        flow = login.wait_for_device(self._context, device, account=validate_account(account))
+        return runner.run(flow, self._dependencies, cancel=cancel, on_poll=on_poll)
 
     def token(self, *, account: str = "default") -> Token:
         """Return a token that is valid now; refreshed first if it is due (RFC 6749 §6).
@@ -161,18 +145,17 @@ class Client(BaseClient):
             StoreError: the store cannot be read or written; nothing was sent.
             TokenNotSaved: the store failed after the refresh; the token is in the error.
         """
-        if (token := self._fresh(account)) is not None:
+        if (token := self._cache.fresh(account)) is not None:
             return token
-        mark, flow = (
-            self._mark(account),
-            renewal.fresh_token(self._context, account=validate_account(account)),
-        )
+        account = validate_account(account)
         try:
-            return self._remember(account, mark, runner.run(flow, self._dependencies))
+            record = self._run(refresh.fresh_token(self._context, account=account))
         except StoreError as error:
-            if (token := self._outlasting(account, error)) is None:
+            if (token := self._last_seen(account, error)) is None:
                 raise
             return token
+        self._cache.remember(account, record)
+        return record.token
 
     def refresh(self, *, account: str = "default") -> Token:
         """Refresh now, due or not. `token` refreshes by itself; this is for tests and buttons.
@@ -183,9 +166,8 @@ class Client(BaseClient):
         Raises: what `token` raises; TransportError with `outcome_unknown` when the answer to the
             last refresh was lost and another could end a login that still works.
         """
-        return runner.run(
-            renewal.refresh(self._context, account=validate_account(account)), self._dependencies
-        )
+        account = validate_account(account)
+        return self._run(refresh.refresh(self._context, account=account)).token
 
     def refresh_rejected(self, access_token: str, *, account: str = "default") -> Token:
         """Return another token than the one that the API has just answered with a 401.
@@ -196,11 +178,11 @@ class Client(BaseClient):
 
         Raises: what `token` raises.
         """
-        self._forget(account, access_token)
-        flow = renewal.refresh_rejected(
+        self._cache.forget(account, access_token)
+        flow = refresh.refresh_rejected(
             self._context, account=validate_account(account), rejected=access_token
         )
-        return runner.run(flow, self._dependencies)
+        return self._run(flow).token
 
     def revoke(self, *, account: str = "default") -> None:
         """Sign out: tell Trakt (RFC 7009), and forget the tokens here in any case.
@@ -211,9 +193,7 @@ class Client(BaseClient):
         Raises:
             StoreError: the tokens could not be forgotten.
         """
-        runner.run(
-            flows.revoke(self._context, account=validate_account(account)), self._dependencies
-        )
+        self._run(login.revoke(self._context, account=validate_account(account)))
 
     def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token that was obtained elsewhere; refreshed at once if it has expired.
@@ -222,23 +202,21 @@ class Client(BaseClient):
 
         Raises: what `token` raises.
         """
-        return runner.run(
-            flows.adopt(self._context, token, account=validate_account(account)), self._dependencies
-        )
+        return self._run(login.adopt(self._context, token, account=validate_account(account)))
 
     def accounts(self) -> list[str]:
         """Return the names of this application's accounts in the store, sorted.
 
         Raises: StoreError.
         """
-        return runner.read_apart(self._accounts, self._dependencies)
+        return runner.read_on_worker(self._accounts, self._dependencies)
 
     def unsaved(self) -> list[str]:
         """Return the accounts whose newest token the store could not take yet, sorted.
 
         Raises: StoreError when the fallback store cannot be read.
         """
-        return runner.read_apart(self._unsaved, self._dependencies)
+        return runner.read_on_worker(self._unsaved, self._dependencies)
 
     @property
     def api(self) -> httpx2.Client:
@@ -253,12 +231,15 @@ class Client(BaseClient):
 
     def close(self) -> None:
         """Wait for a refresh under way and save what is unsaved, then close connections."""
-        self._settle()
+        self._finish_work()
         for api in self._apis.values():
             api.close()
         self._transport.close()
         for store in self._owned:
             store.close()
+
+    def _run(self, flow: Flow[T]) -> T:
+        return runner.run(flow, self._dependencies)
 
     def __enter__(self) -> Self:
         """Return the client."""

@@ -1,9 +1,7 @@
-"""The order of steps: signing in by code and by device, adopting a token, signing out.
+"""Signing in by code and by device, adopting a token, signing out.
 
-Pure generators: they ask for steps and decide what comes next, once for sync and async.
-No JSON key, no URL, no thread, no `await`.
-
-Staying signed in (`fresh_token`, `refresh`, `refresh_rejected`) is in `renewal`.
+The order of steps, once for sync and async. No JSON key, no URL, no thread and no `await` lives
+here. Staying signed in is in `refresh`.
 """
 
 from __future__ import annotations
@@ -13,14 +11,11 @@ from hmac import compare_digest
 from typing import TypeAlias
 
 import trakt_auth.protocol.endpoints as protocol
-import trakt_auth.protocol.oauth_errors as refusals
+import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
     DeviceCodeExpired,
     LockTimeout,
     StateMismatch,
-    StoreCorrupt,
-    StoreEncrypted,
-    StoreError,
     TraktAuthError,
     TransportError,
     Unavailable,
@@ -32,13 +27,10 @@ from trakt_auth.flows.refresh import Context, fresh_token
 from trakt_auth.flows.saving import keep
 from trakt_auth.flows.steps import (
     Flow,
+    forget,
     hold,
-    load,
     notify,
     now,
-    put_aside,
-    recall,
-    save,
     send,
     sleep,
     uninterruptible,
@@ -52,7 +44,7 @@ from trakt_auth.protocol.authorization import (
     SlowDown,
 )
 from trakt_auth.protocol.token import Token, TokenState
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import AccountKey, Forgotten, Record
 
 __all__ = [
     "adopt",
@@ -107,17 +99,21 @@ def _code_from(request: AuthorizationRequest, callback: str) -> str:
     if not compare_digest((response.state or "").encode(), request.state.encode()):
         raise StateMismatch("The redirect's state is not the one of this sign-in")
     if response.error is not None:
-        raise refusals.error_for(response.error, response.error_description)
+        raise oauth_errors.error_for(response.error, response.error_description)
     return response.code or ""
 
 
 def start_device(context: Context) -> Flow[DeviceAuthorization]:
     """Start the device flow: ask for the codes to show."""
-    asked = yield from now()
-    response = yield from send(
-        protocol.build_device_code_request(context.application, context.endpoints)
-    )
-    return protocol.parse_device_code_response(response, requested_at=asked.wall)
+
+    def ask() -> Flow[DeviceAuthorization]:
+        asked = yield from now()
+        response = yield from send(
+            protocol.build_device_code_request(context.application, context.endpoints)
+        )
+        return protocol.parse_device_code_response(response, requested_at=asked.wall)
+
+    return (yield from uninterruptible(ask()))
 
 
 def poll_device(context: Context, device: DeviceAuthorization, *, account: str) -> Flow[DevicePoll]:
@@ -181,79 +177,41 @@ def adopt(context: Context, token: Token, *, account: str) -> Flow[Token]:
     moment = yield from now()
     if token.state(moment.wall, account=account) is not TokenState.EXPIRED:
         return token
-    return (yield from fresh_token(context, account=account))
+    return (yield from fresh_token(context, account=account)).token
 
 
 def revoke(context: Context, *, account: str) -> Flow[None]:
-    """Sign out: forget the tokens here, and tell Trakt as far as it can be reached."""
+    """Sign out: delete the tokens here, and revoke them at Trakt as far as it can be reached."""
     yield from uninterruptible(_revoke(context, account))
 
 
 def _revoke(context: Context, account: str) -> Flow[None]:
-    # Forgotten first: while Trakt takes its time to answer, somebody may sign in again.
-    tokens: list[Token] = []
-    failure = None
-    try:
-        yield from uninterruptible(_forget(context, context.key(account), tokens))
-    except StoreError as error:
-        failure = error
-    told = False
-    for token in tokens:
-        told |= yield from _tell_trakt(context, token)
-    if failure is not None:
-        if told:
-            failure.hint = (
+    # Deleted first: while Trakt takes its time to answer, the person may sign in again.
+    forgotten = yield from uninterruptible(_forget(context, context.key(account)))
+    revoked = False
+    for record in forgotten.records:
+        revoked |= yield from _revoke_at_trakt(context, record.token)
+    if forgotten.error is not None:
+        if revoked:
+            forgotten.error.hint = (
                 "Trakt has ended the login; sign out again once the store can be written."
             )
-        raise failure
+        raise forgotten.error
 
 
-def _forget(context: Context, key: AccountKey, tokens: list[Token]) -> Flow[None]:
-    """Forget what is kept and what was put aside.
-
-    `tokens` gets what could be read, whether or not it could be forgotten.
-    """
-    # Whoever refreshes meanwhile cannot bring the record back: its version will be gone.
+def _forget(context: Context, key: AccountKey) -> Flow[Forgotten]:
+    # Without the lock too: a refresh that saves later finds that its version is gone.
     with suppress(LockTimeout):
         yield from hold(key, wait=context.lock_wait)
-    failure: StoreError | None = None
-    aside = False
-    try:
-        aside = yield from _forget_aside(key, tokens)
-    except StoreError as error:  # it must not keep the rest
-        failure = error
-    kept = yield from _forget_kept(key, tokens)
-    if aside or kept:
-        yield from notify(TokenRevoked(account=key.account))
-    if failure is not None:
-        raise failure
+    forgotten = yield from forget(key)
+    if forgotten.existed:
+        yield from notify(TokenRevoked(account=key.account), version=forgotten.version)
+    return forgotten
 
 
-def _forget_kept(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
-    with suppress(StoreCorrupt, StoreEncrypted):  # what cannot be read can be forgotten
-        stored = yield from load(key)
-        if stored is None:
-            return False
-        tokens.append(Record.from_stored(stored).token)
-    yield from save(key, None, replacing=None)
-    return True
-
-
-def _forget_aside(key: AccountKey, tokens: list[Token]) -> Flow[bool]:
-    version = None
-    with suppress(StoreCorrupt, StoreEncrypted):
-        aside = yield from recall(key)
-        if aside is None:
-            return False
-        version = aside.version
-        tokens.append(Record.from_stored(aside).token)
-    yield from put_aside(key, None, replacing=version)
-    return True
-
-
-def _tell_trakt(context: Context, token: Token) -> Flow[bool]:
-    """Revoke both tokens, as far as Trakt can be reached; return whether it took one."""
-    told = False
+def _revoke_at_trakt(context: Context, token: Token) -> Flow[bool]:
+    """Revoke both tokens, as far as Trakt can be reached; return whether it accepted one."""
+    revoked = False
     for secret in filter(None, (token.refresh_token, token.access_token)):
         request = protocol.build_revoke_request(
             context.application, context.endpoints, token=secret
@@ -261,20 +219,14 @@ def _tell_trakt(context: Context, token: Token) -> Flow[bool]:
         try:
             protocol.parse_revoke_response((yield from send(request)))
         except TransportError:
-            break  # the next one would not arrive either
+            break  # the next request would not arrive either
         except TraktAuthError:
             continue
-        told = True
-    return told
+        revoked = True
+    return revoked
 
 
 def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:
-    key, aside = context.key(account), None
-    with suppress(StoreError):  # who reads the account next meets it, and passes it by
-        aside = yield from recall(key)
-    version = yield from keep(key, token, replacing=None)
-    if aside is not None:  # what was put aside before is older than this login
-        with suppress(StoreError):
-            yield from put_aside(key, None, replacing=aside.version)
-    yield from notify(TokenObtained(account=account, token=token), version=version)
+    record = yield from keep(context.key(account), Record(token=token), replacing=None)
+    yield from notify(TokenObtained(account=account, token=token), version=record.version)
     return token

@@ -1,6 +1,6 @@
-"""What a record calls for at a moment, and what a failed refresh says about the login.
+"""Policy: is a refresh due, may it be tried, and what does a failed one say about the login?
 
-Pure functions: decisions without steps, clocks or I/O.
+Pure functions over a record and a moment. No steps, no clock and no I/O live here.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from trakt_auth.errors import (
     UnexpectedResponse,
 )
 from trakt_auth.protocol.token import Token, TokenState
-from trakt_auth.stores.record import Attempt, Outcome, Record
+from trakt_auth.stores.record import Attempt, Outcome, Record, answer_lost_at
 
 __all__ = [
     "Need",
     "RefreshRequest",
     "after_failure",
-    "clock",
-    "judge",
-    "lost_at",
     "pause_after",
+    "refresh_need",
+    "show_time",
     "why_over",
     "why_refused",
 ]
 
 FIRST_PAUSE = timedelta(seconds=2)  # after the first failed refresh, doubled after each further
-YOUNG = timedelta(minutes=1)  # a token this young that came after a 401 outlasts the next one
+# A token that replaced one after a 401 is not replaced after another 401 while it is this young.
+YOUNG = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(minutes=30)  # while the access token still serves
 LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
-LONGEST_RETRY_AFTER = timedelta(hours=1)  # more is not believed
+LONGEST_RETRY_AFTER = timedelta(hours=1)  # a longer Retry-After is cut to this
 
 NO_REFRESH_TOKEN = "the access token has ended, and there is no refresh token"  # noqa: S105
 STILL_SERVES = "there is no refresh token; the access token serves until it ends"
@@ -50,39 +50,43 @@ LOST = "the answer to the refresh at {when} was lost, and Trakt has refused the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRequest:
-    """What a caller asks for: a token that serves and is not `rejected`.
+    """What a caller asks for: a token that works and is not `rejected_token`.
 
-    `told` says that the rejected one still works and is to be replaced all the same.
+    `forced` says that the rejected token still works and is to be replaced all the same.
     """
 
     account: str
-    rejected: str | None = None
-    told: bool = False
+    rejected_token: str | None = None
+    forced: bool = False
     replay_unknown: bool = False
 
 
 class Need(enum.Enum):
-    """What a record calls for."""
+    """Whether a record needs a refresh."""
 
     NOTHING = 0  # the token serves
-    OPTIONAL = 1  # the token serves and is due: refresh it unless somebody else is at it
-    REQUIRED = 2  # there is nothing to serve
+    OPTIONAL = 1  # the token serves and is due: refresh it unless another worker is refreshing
+    REQUIRED = 2  # there is no token to serve
 
 
-def judge(record: Record, wish: RefreshRequest, at: datetime, *, locked: bool = False) -> Need:
-    """Tell what a record calls for at a moment; `locked` when nobody else can be refreshing it.
+def refresh_need(
+    record: Record, request: RefreshRequest, at: datetime, *, locked: bool = False
+) -> Need:
+    """Tell whether a record needs a refresh at a moment; `locked` when we hold its lock.
 
-    Raises: LoginRequired, Unavailable, TransportError when there is nothing to serve and a
+    Raises: LoginRequired, Unavailable, TransportError when there is no token to serve and a
         refresh is hopeless, too early, or could end the login.
     """
     token = record.token
-    wanted = token.access_token == wish.rejected and not _too_young(record, wish, at)
-    state = token.state(at, account=wish.account)
-    alive = state is not TokenState.EXPIRED and (wish.told or not wanted)
-    serves = alive and not wanted
+    is_rejected = token.access_token == request.rejected_token and not _too_young(
+        record, request, at
+    )
+    state = token.state(at, account=request.account)
+    alive = state is not TokenState.EXPIRED and (request.forced or not is_rejected)
+    serves = alive and not is_rejected
     if serves and state is TokenState.FRESH:
         return Need.NOTHING
-    obstacle = _obstacle(record, wish, at, alive=alive, serves=serves, locked=locked)
+    obstacle = _obstacle(record, request, at, alive=alive, serves=serves, locked=locked)
     if obstacle is None:
         return Need.OPTIONAL if serves else Need.REQUIRED
     if serves:
@@ -90,37 +94,43 @@ def judge(record: Record, wish: RefreshRequest, at: datetime, *, locked: bool = 
     raise obstacle
 
 
-def _too_young(record: Record, wish: RefreshRequest, at: datetime) -> bool:
-    # The API refuses one after the other: a third would not help, and each request would spend one.
-    if wish.told or not record.after_401 or record.attempt is not None:
+def _too_young(record: Record, request: RefreshRequest, at: datetime) -> bool:
+    # The API has refused two tokens in a row: a third would not help, and each costs a refresh.
+    if request.forced or not record.after_401 or record.attempt is not None:
         return False
     return timedelta(0) <= at - record.token.created_at < YOUNG
 
 
 def _obstacle(
-    record: Record, wish: RefreshRequest, at: datetime, *, alive: bool, serves: bool, locked: bool
+    record: Record,
+    request: RefreshRequest,
+    at: datetime,
+    *,
+    alive: bool,
+    serves: bool,
+    locked: bool,
 ) -> TraktAuthError | None:
     token, attempt = record.token, record.attempt
     if attempt is not None and attempt.outcome is Outcome.REFUSED:
-        return LoginRequired(account=wish.account, reason=attempt.reason)
+        return LoginRequired(account=request.account, reason=attempt.reason)
     if token.refresh_token is None:
         reason = STILL_SERVES if alive else NO_REFRESH_TOKEN
-        return LoginRequired(account=wish.account, reason=reason)
+        return LoginRequired(account=request.account, reason=reason)
     if attempt is None:
         return None
-    lost = lost_at(attempt, locked=locked)
-    if lost and alive and not token.in_last_minutes(at) and not wish.replay_unknown:
+    lost = answer_lost_at(attempt, locked=locked)
+    if lost and alive and not token.in_last_minutes(at) and not request.replay_unknown:
         return _too_risky(lost, token)
-    # A note from the future was made by a clock that was wrong, and tells nothing about waiting.
-    if attempt.retry_at is None or wish.told or attempt.started_at > at:
+    # A note from the future was written by a wrong clock and says nothing about how long to wait.
+    if attempt.retry_at is None or request.forced or attempt.started_at > at:
         return None
     return _too_early(attempt, attempt.retry_at, at, serves=serves)
 
 
 def _too_risky(lost: datetime, token: Token) -> TransportError:
     return TransportError(
-        f"The answer to the refresh at {clock(lost)} was lost, so the refresh token may be spent; "
-        f"the access token serves until {clock(token.expires_at)}",
+        f"The answer to the refresh at {show_time(lost)} was lost, so the refresh token may be "
+        f"spent; the access token serves until {show_time(token.expires_at)}",
         outcome_unknown=True,
         hint="Go on with the access token; a new sign-in settles it whenever you like.",
     )
@@ -141,7 +151,7 @@ def _too_early(
 
 
 def why_over(record: Record, at: datetime) -> str | None:
-    """Return why a login is over for good at a moment, None while it is not."""
+    """Return why a login is over at a moment and a person has to sign in, None while it is not."""
     if record.attempt is not None and record.attempt.outcome is Outcome.REFUSED:
         return record.attempt.reason
     if record.token.refresh_token is None and record.token.state(at) is TokenState.EXPIRED:
@@ -149,24 +159,14 @@ def why_over(record: Record, at: datetime) -> str | None:
     return None
 
 
-def lost_at(attempt: Attempt, *, locked: bool) -> datetime | None:
-    """Return when an answer was lost, None when the refresh token is surely unspent.
-
-    A note that is still open although we hold the lock was left by somebody who died.
-    """
-    if locked and attempt.outcome is Outcome.BEGUN:
-        return attempt.lost_at or attempt.started_at
-    return attempt.lost_at
-
-
 def after_failure(begun: Attempt, error: TraktAuthError, at: datetime) -> Attempt:
-    """Settle the note of a refresh that brought no tokens and was not refused for good."""
+    """Return the note of a refresh that brought no tokens and was not refused for good."""
     unknown = _may_have_been_processed(error)
     return Attempt(
         outcome=Outcome.UNKNOWN if unknown else Outcome.FAILED,
         started_at=begun.started_at,
         failures=begun.failures + 1,
-        # A lease that ended too soon says nothing about Trakt: the next one may try at once.
+        # A lease that ended too soon says nothing about Trakt: the next holder may try at once.
         retry_at=None
         if isinstance(error, LockTimeout)
         else at + pause_after(error, begun.failures),
@@ -193,10 +193,10 @@ def _may_have_been_processed(error: TraktAuthError) -> bool:
 def why_refused(attempt: Attempt | None) -> str:
     """Return the reason to remember when the refresh token was refused for good."""
     if attempt is not None and attempt.lost_at is not None:
-        return LOST.format(when=clock(attempt.lost_at))
+        return LOST.format(when=show_time(attempt.lost_at))
     return REFUSED
 
 
-def clock(moment: datetime) -> str:
+def show_time(moment: datetime) -> str:
     """Write a moment for a person."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

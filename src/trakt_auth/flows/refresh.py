@@ -1,15 +1,16 @@
-"""Staying signed in: the order read, lock, read again, note, send, save.
+"""Staying signed in: read, lock, read again, write a note, send, save.
 
-Pure generators, like `flows`. A refresh token works once: every rule here follows.
+A refresh token works once; every rule here follows from that. Whether a refresh is due is decided
+in `policy`, how a pair is saved in `saving`.
 
-What an answer means for the login:
+What a response means for the login:
 
-- tokens: kept; only then is the old pair forgotten.
-- `invalid_grant`: the store is read again; if nobody changed it, the login is over, for good.
-- refused before it was looked at (429, 403, other OAuth errors) or never sent: the refresh token
-  is unspent; try again, after a growing pause.
-- anything else: the refresh token may be spent. The access token goes on serving, and the old
-  refresh token is tried once more only when nothing is left to lose: a replay can end it all.
+- tokens: they are saved, and only then is the old pair gone.
+- `invalid_grant`: the store is read again; if the record is unchanged, the login is over.
+- refused without a look at the grant (429, 403, other OAuth errors), or never sent: the refresh
+  token is unspent; it is tried again after a growing pause.
+- anything else: the refresh token may be spent. The access token goes on serving. The old refresh
+  token is tried once more only when the access token has ended, since a replay can end the login.
 """
 
 from __future__ import annotations
@@ -36,21 +37,20 @@ from trakt_auth.flows.policy import (
     Need,
     RefreshRequest,
     after_failure,
-    judge,
-    lost_at,
     pause_after,
+    refresh_need,
     why_refused,
 )
-from trakt_auth.flows.saving import CONFLICTS, journal, keep_renewed, look, read
+from trakt_auth.flows.saving import CONFLICTS, journal, keep_refreshed, read
 from trakt_auth.flows.steps import Flow, hold, load, notify, now, save, send, single_flight
 from trakt_auth.protocol.application import Application, Endpoints
-from trakt_auth.protocol.token import Token
 from trakt_auth.stores.record import (
     NOTHING,
     AccountKey,
     Attempt,
     Outcome,
     Record,
+    answer_lost_at,
     pause_from,
     pause_to,
 )
@@ -60,7 +60,7 @@ __all__ = ["Context", "fresh_token", "refresh", "refresh_rejected"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Whom a flow works for, and how patient it is. `lock_wait` is in seconds.
+    """The application that a flow works for, and how long it waits. `lock_wait` is in seconds.
 
     `replay_unknown` spends a refresh token again at once although the answer to the last try was
     lost; by default that waits until the access token has ended.
@@ -75,79 +75,86 @@ class Context:
         """Return where a store keeps an account; the empty one is the application itself."""
         return AccountKey(self.application.client_id, account)
 
+    def request(
+        self, account: str, *, rejected_token: str | None = None, forced: bool = False
+    ) -> RefreshRequest:
+        """Return what is asked for, with this context's settings."""
+        return RefreshRequest(
+            account=account,
+            rejected_token=rejected_token,
+            forced=forced,
+            replay_unknown=self.replay_unknown,
+        )
 
-def fresh_token(context: Context, *, account: str) -> Flow[Token]:
-    """Return a token that is valid now; refreshed first if it is due (RFC 6749 §6).
+
+def fresh_token(context: Context, *, account: str) -> Flow[Record]:
+    """Return the record of a token that is valid now; refreshed first if it is due (RFC 6749 §6).
 
     Trakt's access tokens live for as long as `expires_in` says (7 days in 2026), and each
     refresh replaces both tokens. Fresh: returned as it is. Stale, that is due but still valid:
     one caller refreshes, all others go on with what they have. Expired: all wait for the one.
     """
-    return (yield from _renewed(context, _wish(context, account)))
+    return (yield from _refreshed_if_due(context, context.request(account)))
 
 
-def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[Token]:
+def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[Record]:
     """Return another token than `rejected`, the access token that the API refused with a 401.
 
     The same one when it has itself replaced one that was refused, less than a minute ago.
     """
-    return (yield from _renewed(context, _wish(context, account, rejected=rejected)))
-
-
-def refresh(context: Context, *, account: str) -> Flow[Token]:
-    """Refresh because somebody says so; two who say so at once share one refresh."""
-    record = yield from look(context.key(account))
-    wish = _wish(context, account, rejected=record.token.access_token, told=True)
-    return (yield from _renewed(context, wish))
-
-
-def _wish(
-    context: Context, account: str, *, rejected: str | None = None, told: bool = False
-) -> RefreshRequest:
-    return RefreshRequest(
-        account=account, rejected=rejected, told=told, replay_unknown=context.replay_unknown
+    return (
+        yield from _refreshed_if_due(context, context.request(account, rejected_token=rejected))
     )
 
 
-def _renewed(context: Context, wish: RefreshRequest) -> Flow[Token]:
-    key = context.key(wish.account)
+def refresh(context: Context, *, account: str) -> Flow[Record]:
+    """Refresh whether or not it is due; two callers at the same time share one refresh."""
+    record = yield from read(context.key(account))
+    request = context.request(account, rejected_token=record.token.access_token, forced=True)
+    return (yield from _refreshed_if_due(context, request))
+
+
+def _refreshed_if_due(context: Context, request: RefreshRequest) -> Flow[Record]:
+    key = context.key(request.account)
     while True:
-        record = yield from look(key)
+        record = yield from read(key)
         moment = yield from now()
-        need = judge(record, wish, moment.wall)
+        need = refresh_need(record, request, moment.wall)
         if need is Need.NOTHING:
-            return record.token
+            return record
         wait = need is Need.REQUIRED
-        token: Token | None = None
+        refreshed: Record | None = None
         try:
-            token = yield from single_flight(_renew(context, wish, wait=wait), key=key, join=wait)
+            refreshed = yield from single_flight(
+                _refresh_under_lock(context, request, wait=wait), key=key, wait=wait
+            )
         except TokenNotSaved:
             raise
-        except StoreError:  # nothing was sent, and this one serves
+        except StoreError:  # nothing was sent
             if wait:
                 raise
-        if token is not None and token != record.token:
-            return token
-        # It was not replaced: somebody else is at it, or it could not be, or what we joined was
-        # asked for with another wish. It may have ended by now.
+        if refreshed is not None and refreshed.token != record.token:
+            return refreshed
+        # Not refreshed: another worker is refreshing, it failed, or we joined a different request.
+        # If we need not wait and the token has not ended meanwhile, it serves.
         if not wait and (yield from now()).wall < record.token.expires_at:
-            return record.token
+            return record
 
 
-def _renew(context: Context, wish: RefreshRequest, *, wait: bool) -> Flow[Token]:
-    """Refresh under the account's lock, unless somebody else does or has."""
-    key = context.key(wish.account)
+def _refresh_under_lock(context: Context, request: RefreshRequest, *, wait: bool) -> Flow[Record]:
+    """Refresh while we hold the account's lock, unless another worker does or has."""
+    key = context.key(request.account)
     if not (yield from hold(key, wait=context.lock_wait if wait else 0)):
-        return (yield from read(key)).token
+        return (yield from read(key, newest=True))
     for _ in range(CONFLICTS):
-        record = yield from read(key)
+        record = yield from read(key, newest=True)
         at = (yield from now()).wall
-        need = judge(record, wish, at, locked=True)
+        need = refresh_need(record, request, at, locked=True)
         if need is Need.NOTHING:
-            yield from _settle(key, record)
-            return record.token
+            yield from _mark_unknown(key, record)
+            return record
         try:
-            return (yield from _spend(context, key, record, at, wish))
+            return (yield from _spend(context, key, record, at, request))
         except StoreConflict:
             continue
         except TokenNotSaved:
@@ -155,46 +162,47 @@ def _renew(context: Context, wish: RefreshRequest, *, wait: bool) -> Flow[Token]
         except TraktAuthError:
             if need is Need.REQUIRED:
                 raise
-            return record.token
-    raise StoreConflict(f"Account {wish.account!r} is being written all the time")
+            return record
+    raise StoreConflict(f"Account {request.account!r} is being written all the time")
 
 
 def _spend(
-    context: Context, key: AccountKey, record: Record, at: datetime, wish: RefreshRequest
-) -> Flow[Token]:
-    """Send the refresh token, once: note, send, keep.
+    context: Context, key: AccountKey, record: Record, at: datetime, request: RefreshRequest
+) -> Flow[Record]:
+    """Send the refresh token, once: write a note, send, save.
 
-    The note is written before: it proves that the result can be kept, and it tells whoever
-    comes after a crash that the token may be spent.
+    The note comes first: it proves that the store can be written, and after a crash it tells that
+    the refresh token may be spent.
     """
     yield from _obey_pause(context, at)
     begun = _begun(record.attempt, at)
-    noted = yield from _noted(key, record, begun)
-    request = protocol.build_refresh_request(
+    noted = yield from _write_note(key, record, begun)
+    http_request = protocol.build_refresh_request(
         context.application, context.endpoints, refresh_token=noted.token.refresh_token or ""
     )
     try:
-        response = yield from send(request)
+        response = yield from send(http_request)
         token = protocol.parse_refresh_response(response, requested_at=at, replacing=noted.token)
     except InvalidGrant as error:
         return (yield from _refused(key, noted, error))
     except TraktAuthError as error:
         yield from _failed(context, key, noted, begun, error)
         raise
-    after_401 = not wish.told and wish.rejected == record.token.access_token
-    return (yield from keep_renewed(key, token, noted, after_401=after_401))
+    after_401 = not request.forced and request.rejected_token == record.token.access_token
+    return (yield from keep_refreshed(key, token, noted, after_401=after_401))
 
 
-def _noted(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]:
-    """Note that a refresh begins; if that cannot be done for sure, it has not begun."""
+def _write_note(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]:
+    """Note that a refresh begins; without the note nothing is sent."""
     try:
         return (yield from journal(key, record, begun))
     except StoreConflict:
         raise
     except StoreError:
-        # The answer may be all that was lost, and the note would tell of a refresh that never was.
+        # The store may have saved the note although its answer was lost. Nothing was sent, so a
+        # note that is there is taken back.
         with suppress(StoreError, LoginRequired):
-            there = yield from read(key)
+            there = yield from read(key, newest=True)
             if there.attempt == begun:
                 yield from journal(key, there, record.attempt)
         raise
@@ -210,7 +218,7 @@ def _obey_pause(context: Context, at: datetime) -> Flow[None]:
 
 
 def _pause(context: Context, at: datetime) -> Flow[tuple[datetime, int | None]]:
-    """Return until when nobody may ask, and the version of that note."""
+    """Return the end of the pause that Trakt asked for, and the version of that note."""
     try:
         stored = yield from load(context.key(""))
         if stored is None:
@@ -218,15 +226,15 @@ def _pause(context: Context, at: datetime) -> Flow[tuple[datetime, int | None]]:
         until = pause_from(stored)
     except StoreCorrupt:
         return at, None
-    # More than can be asked for means that the clock was wrong when it was written down.
+    # A longer pause than can be asked for was written by a wrong clock.
     return (until if until - at <= LONGEST_RETRY_AFTER else at), stored.version
 
 
 def _share_pause(context: Context, error: RateLimited) -> Flow[None]:
-    """Write down for everybody how long Trakt asked us to wait, unless more is written already."""
+    """Save for all users of the store how long Trakt asked to wait, unless they wait longer."""
     for _ in range(CONFLICTS):
         at = (yield from now()).wall
-        # How often this account has failed before is no business of the others.
+        # The doubled pause after this account's failures is not for other accounts.
         until = at + pause_after(error, 0)
         noted, version = yield from _pause(context, at)
         if noted >= until:
@@ -241,16 +249,16 @@ def _begun(last: Attempt | None, at: datetime) -> Attempt:
         outcome=Outcome.BEGUN,
         started_at=at,
         failures=last.failures if last else 0,
-        lost_at=lost_at(last, locked=True) if last else None,
+        lost_at=answer_lost_at(last, locked=True) if last else None,
     )
 
 
-def _settle(key: AccountKey, record: Record) -> Flow[None]:
-    """Turn the open note of somebody who died into `unknown`, visible without the lock."""
+def _mark_unknown(key: AccountKey, record: Record) -> Flow[None]:
+    """Turn the open note of a process that died into `unknown`, which needs no lock to be read."""
     note = record.attempt
     if note is not None and note.outcome is Outcome.BEGUN:
-        lost = replace(note, outcome=Outcome.UNKNOWN, lost_at=lost_at(note, locked=True))
-        with suppress(StoreError):  # the open note says the same to whoever holds the lock
+        lost = replace(note, outcome=Outcome.UNKNOWN, lost_at=answer_lost_at(note, locked=True))
+        with suppress(StoreError):  # under the lock, the open note means the same
             yield from journal(key, record, lost)
 
 
@@ -258,27 +266,28 @@ def _failed(
     context: Context, key: AccountKey, noted: Record, begun: Attempt, error: TraktAuthError
 ) -> Flow[None]:
     at = (yield from now()).wall
-    with suppress(StoreError):  # an open note errs on the safe side
+    with suppress(StoreError):  # the open note that stays is the more careful one
         yield from journal(key, noted, after_failure(begun, error, at))
     if isinstance(error, RateLimited):
         with suppress(StoreError):
             yield from _share_pause(context, error)
 
 
-def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Token]:
-    """Handle invalid_grant: the login is over, unless somebody else has renewed it."""
-    record = yield from read(key)
+def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Record]:
+    """Handle invalid_grant: the login is over, unless another process has refreshed it."""
+    record = yield from read(key, newest=True)
     if record.token.refresh_token != noted.token.refresh_token:
-        return record.token
+        return record
     if record.attempt != noted.attempt:
-        # Our lease is over, and it may be the next holder who has just spent it.
+        # Our lease has ended, and the next holder may just have spent the refresh token.
         raise LockTimeout(
-            f"Account {key.account!r} was taken over by somebody else while Trakt was answering"
+            f"Another process took over account {key.account!r} while Trakt was answering"
         ) from error
     reason = why_refused(noted.attempt)
     at = (yield from now()).wall
     over = Attempt(outcome=Outcome.REFUSED, started_at=at, reason=reason)
-    with suppress(StoreError):  # then the next one asks once more, and learns the same
-        yield from journal(key, record, over)
-    yield from notify(LoginNeeded(account=key.account, reason=reason))
+    version = noted.version
+    with suppress(StoreError):  # the next process asks Trakt once more and learns the same
+        version = (yield from journal(key, record, over)).version
+    yield from notify(LoginNeeded(account=key.account, reason=reason), version=version)
     raise LoginRequired(account=key.account, reason=reason) from error

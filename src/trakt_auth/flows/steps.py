@@ -1,8 +1,7 @@
-"""The steps a flow is made of: what it asks the world to do, as values.
+"""The steps that a flow is made of: what it asks to be done, as values.
 
-Pure. A step never does anything itself; a runner performs it and sends the reply back.
-
-The helpers are used with `yield from`; they confine the untyped reply of a generator to here.
+A step does nothing itself; the runner performs it and sends the reply back into the flow.
+The helpers are used with `yield from`; they keep the untyped reply of a generator in this file.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from trakt_auth.flows.events import Event
 from trakt_auth.protocol.authorization import DevicePoll
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
-from trakt_auth.stores.record import AccountKey, Stored
+from trakt_auth.stores.record import AccountKey, Forgotten, Stored
 
 __all__ = [
     "Flow",
@@ -24,19 +23,16 @@ __all__ = [
     "Moment",
     "Notify",
     "Now",
-    "PutAside",
-    "Recall",
     "Save",
     "Send",
     "Sleep",
     "Step",
     "Uninterruptible",
+    "forget",
     "hold",
     "load",
     "notify",
     "now",
-    "put_aside",
-    "recall",
     "save",
     "send",
     "single_flight",
@@ -57,14 +53,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; the reply is the answer. Fails with TransportError or LockTimeout."""
+    """Send a request; the reply is the response. Fails with TransportError or LockTimeout."""
 
     request: HttpRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait `seconds`. Fails with Cancelled when the caller calls it off."""
+    """Wait `seconds`. Fails with Cancelled when the caller cancels the wait."""
 
     seconds: float
 
@@ -76,49 +72,36 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Read what the store keeps; the reply is a Stored, or None."""
+    """Read an account's newest record; the reply is a Stored, or None.
+
+    With `newest`, a pair that may wait in a fallback store which cannot be read is an error.
+    """
 
     key: AccountKey
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Save:
-    """Keep `payload`, or forget the record when it is None; the reply is the new version.
+    """Save a record; the reply is its new version. With None, delete it; the reply is Forgotten.
 
-    `replacing` is the version that must still be there; None overwrites whatever is.
-    Fails with StoreConflict when it is not.
+    `replacing` is the version that must still be stored; None overwrites whatever is. Fails with
+    StoreConflict when it is not. A `pair` exists nowhere else yet: when the store cannot take it,
+    the fallback store keeps it, and the step fails all the same.
     """
 
     key: AccountKey
     payload: str | None = field(repr=False)
-    expires_at: datetime | None
-    replacing: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PutAside:
-    """Keep a record that the store could not take in the fallback store, until it can.
-
-    With None there is nothing to keep any more, if `replacing` is the version that is there.
-    """
-
-    key: AccountKey
-    payload: str | None = field(repr=False)
+    expires_at: datetime | None = None
     replacing: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """Read what was put aside; the reply is a Stored, or None."""
-
-    key: AccountKey
+    pair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Hold the account's lock in the store until the flow ends; the reply tells if it is ours.
+    """Hold the account's lock in the store until the flow ends; the reply tells if we have it.
 
-    With `wait` 0 a lock that is taken is a plain no; otherwise LockTimeout after `wait` seconds.
+    With `wait` 0 the reply is False when it is taken; else LockTimeout after `wait` seconds.
     """
 
     key: AccountKey
@@ -130,34 +113,32 @@ class Uninterruptible:
     """Run `flow` to its end whatever becomes of the caller; the reply is its result.
 
     A cancelled task, an interrupted call and a closing event loop leave the flow running.
-    With a `key`, at most one such flow runs for it in this process: a second caller shares the
-    result of the first, or gets None at once if it does not `join`.
+    With a `key`, one such flow runs for it in this process (single flight): a second caller
+    waits for the result of the first with `wait`, and gets None at once without.
     """
 
     flow: Generator[Step, Any, Any]
     key: AccountKey | None = None
-    join: bool = True
+    wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Notify:
     """Tell the subscribers an event, or the caller who waits for a person the last poll.
 
-    `version` is that of the record which the event tells of, None when there is none.
+    `version` is that of the record which the event is about, None when there is none.
     """
 
     event: Event | DevicePoll
     version: int | None = None
 
 
-Step: TypeAlias = (
-    Send | Sleep | Now | Load | Save | PutAside | Recall | Hold | Uninterruptible | Notify
-)
+Step: TypeAlias = Send | Sleep | Now | Load | Save | Hold | Uninterruptible | Notify
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
 def send(request: HttpRequest) -> Flow[HttpResponse]:
-    """Send a request, return the answer."""
+    """Send a request, return the response."""
     response: HttpResponse = yield Send(request)
     return response
 
@@ -173,39 +154,37 @@ def now() -> Flow[Moment]:
     return moment
 
 
-def load(key: AccountKey) -> Flow[Stored | None]:
-    """Read what the store keeps."""
-    stored: Stored | None = yield Load(key)
+def load(key: AccountKey, *, newest: bool = False) -> Flow[Stored | None]:
+    """Read an account's newest record."""
+    stored: Stored | None = yield Load(key, newest)
     return stored
 
 
 def save(
     key: AccountKey,
-    payload: str | None,
+    payload: str,
     *,
     expires_at: datetime | None = None,
     replacing: int | None,
+    pair: bool = False,
 ) -> Flow[int]:
-    """Keep (or, with None, forget) a record, return its new version."""
-    version: int = yield Save(key=key, payload=payload, expires_at=expires_at, replacing=replacing)
+    """Save a record, return its new version."""
+    version: int = yield Save(
+        key=key, payload=payload, expires_at=expires_at, replacing=replacing, pair=pair
+    )
     return version
 
 
-def put_aside(key: AccountKey, payload: str | None, *, replacing: int | None = None) -> Flow[None]:
-    """Keep (or, with None, let go of) a record in the fallback store."""
-    yield PutAside(key, payload, replacing)
-
-
-def recall(key: AccountKey) -> Flow[Stored | None]:
-    """Read what was put aside."""
-    stored: Stored | None = yield Recall(key)
-    return stored
+def forget(key: AccountKey) -> Flow[Forgotten]:
+    """Delete an account's record, return what was deleted."""
+    forgotten: Forgotten = yield Save(key=key, payload=None)
+    return forgotten
 
 
 def hold(key: AccountKey, *, wait: float) -> Flow[bool]:
-    """Take the account's lock, return whether it is ours."""
-    ours: bool = yield Hold(key, wait)
-    return ours
+    """Take the account's lock, return whether we have it."""
+    held: bool = yield Hold(key, wait)
+    return held
 
 
 def uninterruptible(flow: Flow[T]) -> Flow[T]:
@@ -214,9 +193,9 @@ def uninterruptible(flow: Flow[T]) -> Flow[T]:
     return result
 
 
-def single_flight(flow: Flow[T], *, key: AccountKey, join: bool) -> Flow[T | None]:
-    """Run a protected flow, one at a time for `key`; None if one runs and we do not `join`."""
-    result: T | None = yield Uninterruptible(flow, key, join)
+def single_flight(flow: Flow[T], *, key: AccountKey, wait: bool) -> Flow[T | None]:
+    """Run an uninterruptible flow, one at a time for `key`; None if one runs and we do not wait."""
+    result: T | None = yield Uninterruptible(flow, key, wait)
     return result
 
 

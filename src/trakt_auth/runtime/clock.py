@@ -27,7 +27,7 @@ class SystemClock:
         if cancel is None:
             time.sleep(max(seconds, 0))
         elif cancel.wait(max(seconds, 0)):
-            raise Cancelled("The waiting was called off")
+            raise Cancelled("The caller cancelled the wait")
 
     async def sleep_async(self, seconds: float) -> None:
         """Wait without blocking the event loop."""

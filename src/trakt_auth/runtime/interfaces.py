@@ -1,7 +1,6 @@
 """What flows need from outside besides a store: a transport and a clock.
 
-Protocols only, so that nobody has to inherit from anything.
-Dependencies implement them, the runner uses them; this file imports layers 0 to 2.
+Protocols only, so that nothing has to inherit from them.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from typing import Protocol
 from trakt_auth.flows.steps import Moment
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 
-__all__ = ["AsyncTransport", "Clock", "Transport"]
+__all__ = ["Clock", "Transport"]
 
 
 class Transport(Protocol):
-    """Sends a request; raises TransportError when no answer arrives. Used by many threads."""
+    """Sends a request; raises TransportError when no response arrives. Used by many threads."""
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Send and read the answer to its end."""
+        """Send and read the response to its end."""
         ...
 
     def close(self) -> None:
@@ -27,20 +26,8 @@ class Transport(Protocol):
         ...
 
 
-class AsyncTransport(Protocol):
-    """The same, on asyncio and trio."""
-
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send and read the answer to its end."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        ...
-
-
 class Clock(Protocol):
-    """Tells the time and lets it pass."""
+    """Tells the time and waits."""
 
     def now(self) -> Moment:
         """Read both clocks."""

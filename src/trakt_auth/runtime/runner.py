@@ -1,6 +1,6 @@
-"""Performs the steps of a flow: the only place where a flow meets the world.
+"""Performs the steps of a flow, on this thread (`run`) or from an event loop (`run_async`).
 
-No decision about OAuth, no HTTP library, no file. The client and the keeper use it.
+No decision about OAuth, no HTTP library and no store engine lives here.
 """
 
 from __future__ import annotations
@@ -13,21 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
-import trakt_auth.runtime.storing as storing
-from trakt_auth.errors import (
-    Cancelled,
-    LockTimeout,
-    TraktAuthError,
-)
-from trakt_auth.flows.events import Event
+from trakt_auth.errors import Cancelled, LockTimeout, TraktAuthError
+from trakt_auth.flows.events import Event, TokenObtained, TokenRefreshed
 from trakt_auth.flows.steps import (
     Flow,
     Hold,
     Load,
     Notify,
     Now,
-    PutAside,
-    Recall,
     Save,
     Send,
     Sleep,
@@ -36,18 +29,28 @@ from trakt_auth.flows.steps import (
 )
 from trakt_auth.protocol.authorization import DevicePoll, Granted, Pending, SlowDown
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
-from trakt_auth.runtime.interfaces import AsyncTransport, Clock, Transport
-from trakt_auth.runtime.storing import guard_store_errors
+from trakt_auth.runtime.interfaces import Clock, Transport
 from trakt_auth.runtime.workers import Job, Workers, wait_for, wait_for_async
-from trakt_auth.stores.interface import Lock, TokenStore
-from trakt_auth.stores.record import AccountKey, Stored
+from trakt_auth.stores.guard import guard_store_errors
+from trakt_auth.stores.interface import Lock
+from trakt_auth.stores.record import AccountKey, Forgotten, Stored
+from trakt_auth.stores.wrappers.fallback import FallbackStore, Found
 
-__all__ = ["Dependencies", "OnPoll", "read_apart", "read_apart_async", "run", "run_async"]
+__all__ = [
+    "Dependencies",
+    "OnPoll",
+    "late_event",
+    "perform_save",
+    "read_on_worker",
+    "read_on_worker_async",
+    "run",
+    "run_async",
+]
 
 T = TypeVar("T")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
 
-SLACK = 15.0  # seconds to note, to save and to try saving again
+SLACK = 15.0  # seconds to write a note, to save and to try saving again
 LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last one repeats
 
 
@@ -55,28 +58,19 @@ LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last on
 class Dependencies:
     """What flows are run with. `send_seconds` is how long a request can take at most.
 
-    `fallback` keeps what `store` could not take. `readers` are threads for who cannot read himself:
-    what takes long on those of `workers` does not keep him waiting. `on_change` hears of an event at
-    once, while the account is still locked, and of which version it tells, since a sign-in takes no
-    lock; `notify_subscribers` is for others, and hears of it when lock and job are free again.
+    `readers` are threads for reads; a slow refresh on `workers` does not delay them. `on_change`
+    is called with each event under the account's lock, with the version that the event is about;
+    `notify_subscribers` is called after the lock is released.
     """
 
     transport: Transport
-    async_transport: AsyncTransport | None = None
-    store: TokenStore
-    fallback: TokenStore
+    store: FallbackStore
     clock: Clock
     workers: Workers
     readers: Workers
     on_change: Callable[[Event, int | None], object]
     notify_subscribers: Callable[[Event], object]
     send_seconds: float
-
-    def read(self, step: Load | Recall) -> Stored | None:
-        """Read from the store, or from the fallback one."""
-        if isinstance(step, Load):
-            return guard_store_errors(self.store.load, step.key)
-        return storing.recall(self.fallback, step.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +85,16 @@ def run(
     cancel: threading.Event | None = None,
     on_poll: OnPoll | None = None,
     unwanted: Callable[[], bool] = lambda: False,
-    alone: bool = False,
+    on_worker: bool = False,
 ) -> T:
-    """Run a flow to its end on this thread; locks it took are given back whatever happens.
+    """Run a flow to its end on this thread; the locks that it took are released in any case.
 
-    `unwanted` tells while it waits for a lock whether anybody still wants the result. `alone` says
-    that nothing abandons this thread.
+    While it waits for a lock, `unwanted` tells whether all callers have given up. `on_worker` says
+    that this thread is a worker's, which nothing interrupts.
     """
     with ExitStack() as stack:
         stack.callback(flow.close)
-        performer = _Performer(dependencies, stack, cancel, on_poll, unwanted, alone=alone)
+        performer = _Performer(dependencies, stack, cancel, on_poll, unwanted, on_worker=on_worker)
         reply: Any = None
         while not isinstance(step := _advance(flow, reply), _End):
             try:
@@ -114,7 +108,10 @@ def run(
 async def run_async(
     flow: Flow[T], dependencies: Dependencies, *, on_poll: OnPoll | None = None
 ) -> T:
-    """Run a flow without blocking the event loop; cancelling the task abandons no `Uninterruptible`."""
+    """Run a flow without blocking the event loop.
+
+    Cancelling the task ends the waiting; an uninterruptible section goes on.
+    """
     try:
         reply: Any = None
         while not isinstance(step := _advance(flow, reply), _End):
@@ -146,17 +143,17 @@ class _Performer:
         on_poll: OnPoll | None,
         unwanted: Callable[[], bool],
         *,
-        alone: bool,
+        on_worker: bool,
     ) -> None:
         self._dependencies = dependencies
         self._stack = stack
         self._cancel = cancel
         self._on_poll = on_poll
         self._unwanted = unwanted
-        self._alone = alone
+        self._on_worker = on_worker
         self._locks: list[Lock] = []
 
-    def perform(self, step: Step) -> Any:  # noqa: ANN401 - each step has its guard_store_errors reply
+    def perform(self, step: Step) -> Any:  # noqa: ANN401 - each step has its own reply
         dependencies = self._dependencies
         match step:
             case Send(request):
@@ -165,39 +162,38 @@ class _Performer:
                 return dependencies.clock.sleep(seconds, self._cancel)
             case Now():
                 return dependencies.clock.now()
-            case Load() | Recall():
-                return read_apart(partial(self._dependencies.read, step), self._dependencies)
+            case Load():
+                found = read_on_worker(partial(_read, step, dependencies), dependencies)
+                return _reply(step, found, dependencies)
             case Save():
-                return storing.save(dependencies.store, step)
-            case PutAside():
-                return storing.put_aside(dependencies.fallback, step)
+                return perform_save(step, dependencies.store)
             case Hold(key, wait):
                 return self._hold(key, wait)
             case Uninterruptible():
-                return self._run_alone(step)
+                return self._run_uninterruptible(step)
             case Notify():
-                return _tell(step, dependencies, self._on_poll)
+                return _notify(step, dependencies, self._on_poll)
             case _ as never:
                 assert_never(never)
 
-    def _run_alone(self, step: Uninterruptible) -> Any:  # noqa: ANN401 - the flow's guard_store_errors result
+    def _run_uninterruptible(self, step: Uninterruptible) -> Any:  # noqa: ANN401 - the flow's result
         dependencies = self._dependencies
-        if self._alone and step.key is None:
-            # Were it to wait for another such thread, all could wait and none be left to work.
-            return run(step.flow, dependencies, alone=True)
+        if self._on_worker and step.key is None:
+            # Run inline: waiting for a thread of the pool from inside the pool could deadlock.
+            return run(step.flow, dependencies, on_worker=True)
         return wait_for(_start(step, dependencies), dependencies.workers, self._cancel)
 
     def _send(self, request: HttpRequest) -> HttpResponse:
-        # A lock that lapses while we wait for the answer would let a second spender in.
+        # If the lock ended while we wait for the response, another process could send as well.
         if any(lock.remaining() < self._dependencies.send_seconds for lock in self._locks):
             raise LockTimeout("The account's lock ends too soon to send a request under it")
         return self._dependencies.transport.send(request)
 
     def _hold(self, key: AccountKey, wait: float) -> bool:
         clock = self._dependencies.clock
-        # Longer than all that is done under it, so that only the dead lose it.
+        # Longer than all that is done under the lock, so that only a dead process loses it.
         lease = self._dependencies.send_seconds + SLACK
-        lock = guard_store_errors(self._dependencies.store.lock, key, lease=lease)
+        lock = self._dependencies.store.lock(key, lease=lease)
         deadline = clock.now().monotonic + wait
         tries = 0
         while not guard_store_errors(lock.acquire):
@@ -205,11 +201,11 @@ class _Performer:
                 return False
             if clock.now().monotonic >= deadline:
                 raise LockTimeout(
-                    f"Account {key.account!r} has been locked by somebody else "
+                    f"Another worker has held the lock of account {key.account!r} "
                     f"for more than {wait:.0f} seconds"
                 )
             if self._unwanted():
-                raise Cancelled("Nobody waits for this any more")
+                raise Cancelled("All callers have stopped waiting")
             clock.sleep(LOCK_PAUSES[min(tries, len(LOCK_PAUSES) - 1)], self._cancel)
             tries += 1
         self._stack.callback(_release, lock)
@@ -220,36 +216,37 @@ class _Performer:
 def _release(lock: Lock) -> None:
     try:
         lock.release()
-    except Exception:  # what was done under it is done; who waits for it has a patience
-        logging.getLogger("trakt_auth").warning("A lock could not be given back", exc_info=True)
+    except Exception:  # the work is finished; waiters time out
+        logging.getLogger("trakt_auth").warning("A lock could not be released", exc_info=True)
 
 
 async def _perform_async(step: Step, dependencies: Dependencies, on_poll: OnPoll | None) -> Any:  # noqa: ANN401
     match step:
-        case Send(request):
-            assert dependencies.async_transport is not None  # noqa: S101 - AsyncClient brings one
-            return await dependencies.async_transport.send(request)
         case Sleep(seconds):
             return await dependencies.clock.sleep_async(seconds)
         case Now():
             return dependencies.clock.now()
-        case Load() | Recall():
-            return await read_apart_async(partial(dependencies.read, step), dependencies)
+        case Load():
+            found = await read_on_worker_async(partial(_read, step, dependencies), dependencies)
+            return _reply(step, found, dependencies)
         case Uninterruptible():
             return await wait_for_async(_start(step, dependencies), dependencies.workers)
         case Notify():
-            return _tell(step, dependencies, on_poll)
-        case Save() | PutAside() | Hold():
-            raise AssertionError("Saving and locking belong in a protected section")
+            return _notify(step, dependencies, on_poll)
+        case Send() | Save() | Hold():
+            raise AssertionError("Sending, saving and locking belong in an uninterruptible section")
         case _ as never:
             assert_never(never)
 
 
-def read_apart(read: Callable[[], T], dependencies: Dependencies) -> T:
-    """Call what reads a store where Ctrl-C does not come.
+# -- the store -----------------------------------------------------------------------------------
 
-    In the middle of a read it could leave what a store keeps for itself (a lock, a connection)
-    taken for ever; it comes to the main thread only.
+
+def read_on_worker(read: Callable[[], T], dependencies: Dependencies) -> T:
+    """Call a function that reads a store where Ctrl-C cannot interrupt it.
+
+    Ctrl-C comes to the main thread only. In the middle of a read it could leave a lock or a
+    connection of the store taken for ever.
     """
     if threading.current_thread() is not threading.main_thread():
         return read()
@@ -257,33 +254,66 @@ def read_apart(read: Callable[[], T], dependencies: Dependencies) -> T:
     return result
 
 
-async def read_apart_async(read: Callable[[], T], dependencies: Dependencies) -> T:
-    """Call what reads a store without blocking the event loop."""
+async def read_on_worker_async(read: Callable[[], T], dependencies: Dependencies) -> T:
+    """Call a function that reads a store without blocking the event loop."""
     result: T = await wait_for_async(_start_reading(read, dependencies), dependencies.readers)
     return result
 
 
 def _start_reading(read: Callable[[], object], dependencies: Dependencies) -> Job | None:
-    return dependencies.readers.start(lambda _: read(), key=None, join=True)
+    return dependencies.readers.start(lambda _: read(), key=None, wait=True)
+
+
+def _read(step: Load, dependencies: Dependencies) -> Found:
+    return dependencies.store.read(step.key, newest=step.newest)
+
+
+def _reply(step: Load, found: Found, dependencies: Dependencies) -> Stored | None:
+    if (late := late_event(step.key, found)) is not None:
+        _notify(Notify(*late), dependencies, None)
+    return found.stored
+
+
+def late_event(key: AccountKey, found: Found) -> tuple[Event, int] | None:
+    """Return the event of a pair that a read has saved late, and its version."""
+    record = found.saved_late
+    if record is None or found.stored is None:
+        return None
+    kind = TokenObtained if record.spent is None else TokenRefreshed
+    return kind(account=key.account, token=record.token), found.stored.version
+
+
+def perform_save(step: Save, store: FallbackStore) -> int | Forgotten:
+    """Save or delete a record, return the reply of the step.
+
+    Raises: StoreError.
+    """
+    if step.payload is None:
+        return store.forget(step.key)
+    save = store.save_pair if step.pair else store.save
+    return save(step.key, step.payload, expires_at=step.expires_at, replacing=step.replacing)
+
+
+# -- uninterruptible sections, events ------------------------------------------------------------
 
 
 def _start(step: Uninterruptible, dependencies: Dependencies) -> Job | None:
-    # Subscribers may use the client, so they are told when lock and job are free again.
-    told: list[Event] = []
+    # Subscribers may use the client, so they are notified when the lock is released.
+    events: list[Event] = []
 
-    def landing() -> None:
-        for event in told:
+    def after() -> None:
+        for event in events:
             dependencies.notify_subscribers(event)
 
-    inside = replace(dependencies, notify_subscribers=told.append)
+    inside = replace(dependencies, notify_subscribers=events.append)
 
-    def work(unwanted: Callable[[], bool]) -> Any:  # noqa: ANN401 - the flow's guard_store_errors result
-        return run(step.flow, inside, unwanted=unwanted, alone=True)
+    def work(unwanted: Callable[[], bool]) -> Any:  # noqa: ANN401 - the flow's own result
+        return run(step.flow, inside, unwanted=unwanted, on_worker=True)
 
-    return dependencies.workers.start(work, key=step.key, join=step.join, landing=landing)
+    return dependencies.workers.start(work, key=step.key, wait=step.wait, after=after)
 
 
-def _tell(step: Notify, dependencies: Dependencies, on_poll: OnPoll | None) -> None:
+def _notify(step: Notify, dependencies: Dependencies, on_poll: OnPoll | None) -> None:
     event = step.event
     if not isinstance(event, Pending | SlowDown | Granted):
         dependencies.on_change(event, step.version)

@@ -1,114 +1,160 @@
-"""HTTP by httpx2, sync and async (asyncio and trio).
+"""HTTP by httpx2, for requests to the authorization server.
 
-And the only file that builds httpx2 clients. Nothing of OAuth, no retries.
-
-TLS certificates are always verified, redirects are never followed (a credential must not
-travel on), and an answer is read up to a limit of size and time.
+Nothing of OAuth and no retries live here. TLS certificates are always verified, redirects are
+never followed (a credential must not travel on), and a response is read up to a limit of size and
+time. httpx2 takes longer to import than the rest of the library, so it is imported when the first
+request is sent, which is on a worker thread and never on an event loop.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx2
-
-from trakt_auth.errors import TransportError, UsageError
+from trakt_auth.errors import TraktAuthError, TransportError, UsageError
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 
-__all__ = ["AsyncHttpTransport", "HttpTransport", "in_process"]
+if TYPE_CHECKING:
+    import ssl
 
-LARGEST_BODY = 1 << 20  # bytes; a token answer has a few hundred
-# A kept connection may be dead at the other end, and then nobody knows whether a token was spent.
-NO_REUSE = httpx2.Limits(max_keepalive_connections=0)
+    import httpx2
+
+__all__ = ["HttpTransport", "in_process", "usage_error_if_not_buildable"]
+
+LARGEST_BODY = 1 << 20  # bytes; a token response has a few hundred
 
 
 class HttpTransport:
-    """Sends requests; safe to use from many threads. `timeout` is in seconds."""
+    """Sends requests; safe to use from many threads. `timeout` is in seconds.
+
+    `inner` is an httpx2 transport to use in place of the network.
+    """
 
     def __init__(self, *, timeout: float, inner: httpx2.BaseTransport | None = None) -> None:
-        self._timeout = timeout
-        self._client = httpx2.Client(timeout=timeout, transport=inner, limits=NO_REUSE)
+        self._timeout, self._inner = timeout, inner
+        self._closed = False
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Forget the HTTP client without touching it, as in a forked child."""
+        self._guard = threading.Lock()
+        self._client: httpx2.Client | None = None
+        self._tls: ssl.SSLContext | None = None
 
     def send(self, request: HttpRequest) -> HttpResponse:
-        """Send and read the answer to its end.
+        """Send and read the response to its end.
 
-        Raises: TransportError, UsageError when the client was closed.
+        Raises: TransportError; UsageError when the transport is closed or cannot be built.
         """
+        with self._guard:
+            if self._closed:
+                raise UsageError(
+                    "The client is closed", hint="Make the call inside the client's `with` block."
+                )
+            client = self._client = self._client or self._build()
         with (
-            _translated(request, self._client),
-            self._client.stream(
+            _translated(request),
+            client.stream(
                 request.method, request.url, headers=request.headers, content=request.body
-            ) as answer,
+            ) as response,
         ):
             body = _Body(self._timeout)
-            for chunk in answer.iter_bytes():
+            for chunk in response.iter_bytes():
                 body.take(chunk)
-        return _response(answer, body)
+        return _response(response, body)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the TLS settings of all connections; made at the first call, which takes long.
+
+        Raises: UsageError.
+        """
+        with self._guard:
+            return self._make_tls_context()
 
     def close(self) -> None:
         """Close connections."""
-        self._client.close()
+        with self._guard:
+            self._closed = True
+            if self._client is not None:
+                self._client.close()
+
+    def _make_tls_context(self) -> ssl.SSLContext:
+        with usage_error_if_not_buildable():
+            if self._tls is None:
+                import httpx2
+
+                self._tls = httpx2.create_ssl_context()
+            return self._tls
+
+    def _build(self) -> httpx2.Client:
+        with usage_error_if_not_buildable():
+            import httpx2
+
+            return httpx2.Client(
+                timeout=self._timeout,
+                transport=self._inner,
+                verify=True if self._inner else self._make_tls_context(),
+                # A kept connection may be dead at the other end, and then it is unknown whether a
+                # token was spent.
+                limits=httpx2.Limits(max_keepalive_connections=0),
+            )
 
 
-class AsyncHttpTransport:
-    """Sends requests on asyncio or trio. `timeout` is in seconds."""
+@contextmanager
+def usage_error_if_not_buildable() -> Generator[None]:
+    """Turn what keeps an HTTP client from being built into a UsageError; nothing was sent."""
+    # The environment may ask for a proxy or for certificates that are not there.
+    try:
+        yield
+    except TraktAuthError:
+        raise
+    except (ImportError, OSError, ValueError) as error:
+        raise _not_buildable(f": {error}") from None
+    except Exception as error:  # noqa: BLE001 - its message may quote a proxy's password
+        raise _not_buildable(f" ({type(error).__name__})") from None
 
-    def __init__(self, *, timeout: float, inner: httpx2.AsyncBaseTransport | None = None) -> None:
-        self._timeout = timeout
-        self._client = httpx2.AsyncClient(timeout=timeout, transport=inner, limits=NO_REUSE)
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send and read the answer to its end.
-
-        Raises: TransportError, UsageError when the client was closed.
-        """
-        with _translated(request, self._client):
-            async with self._client.stream(
-                request.method, request.url, headers=request.headers, content=request.body
-            ) as answer:
-                body = _Body(self._timeout)
-                async for chunk in answer.aiter_bytes():
-                    body.take(chunk)
-        return _response(answer, body)
-
-    async def aclose(self) -> None:
-        """Close connections."""
-        await self._client.aclose()
+def _not_buildable(why: str) -> UsageError:
+    return UsageError(
+        f"The HTTP client cannot be made{why}",
+        hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
+    )
 
 
 def in_process(handle: Callable[[HttpRequest], HttpResponse]) -> httpx2.MockTransport:
     """Return a transport for httpx2 that calls a function instead of the network.
 
-    A ConnectionError raised by the function stands for an answer that was lost.
+    A ConnectionError raised by the function stands for a response that was lost.
     """
+    import httpx2
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked = HttpRequest(
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        received = HttpRequest(
             method=request.method,
             url=str(request.url),
             headers=dict(request.headers),
             body=request.read(),
         )
         try:
-            response = handle(asked)
+            response = handle(received)
         except ConnectionError as error:
             raise httpx2.ReadError(str(error), request=request) from None
         return httpx2.Response(
             response.status, headers=dict(response.headers), content=response.body
         )
 
-    return httpx2.MockTransport(answer)
+    return httpx2.MockTransport(respond)
 
 
 class _TooMuchError(Exception):
-    """The answer is larger, or comes more slowly, than any real one."""
+    """The response is larger, or comes more slowly, than any real one."""
 
 
 class _Body:
-    """Collects an answer; what has arrived whole is never refused for having been slow."""
+    """Collects a response; one that has arrived whole is accepted however slow it was."""
 
     def __init__(self, timeout: float) -> None:
         self.content = bytearray()
@@ -116,7 +162,7 @@ class _Body:
         self._late = False
 
     def take(self, chunk: bytes) -> None:
-        """Add a piece, unless the answer has no end in sight."""
+        """Add a piece, unless the response has no end in sight."""
         if self._late:
             raise _TooMuchError("the answer takes too long")
         if len(self.content) + len(chunk) > LARGEST_BODY:
@@ -125,32 +171,24 @@ class _Body:
         self._late = time.monotonic() > self._deadline
 
 
-def _response(answer: httpx2.Response, body: _Body) -> HttpResponse:
+def _response(response: httpx2.Response, body: _Body) -> HttpResponse:
     return HttpResponse(
-        status=answer.status_code,
-        headers={name.lower(): value for name, value in answer.headers.items()},
+        status=response.status_code,
+        headers={name.lower(): value for name, value in response.headers.items()},
         body=bytes(body.content),
     )
 
 
 @contextmanager
-def _translated(
-    request: HttpRequest, client: httpx2.Client | httpx2.AsyncClient
-) -> Generator[None, Any, None]:
-    # httpx2's errors carry the request, whose body is a secret: their words are kept, they not.
+def _translated(request: HttpRequest) -> Generator[None, Any, None]:
+    # httpx2's errors hold the request, whose body is a secret, so only their words are kept.
+    import httpx2
+
     host = request.url.split("/")[2]
-    if client.is_closed:
-        raise UsageError(
-            "The client is closed", hint="Make the call inside the client's `with` block."
-        )
+    not_sent = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError
     try:
         yield
-    except (
-        httpx2.ConnectError,
-        httpx2.ConnectTimeout,
-        httpx2.PoolTimeout,
-        httpx2.ProxyError,
-    ) as error:
+    except not_sent as error:
         raise TransportError(
             f"{host} cannot be reached: {_words(error)}", outcome_unknown=False
         ) from None

@@ -1,14 +1,14 @@
-"""Sections that are never abandoned, at most one at a time for an account in this process.
+"""Threads that finish what they have begun, whatever becomes of the caller.
 
-Threads, nothing of OAuth.
+Single flight lives here too: at most one job for a key. Nothing of OAuth and no store does.
 
-A plain thread is out of reach for everything that can happen to a caller: KeyboardInterrupt
-goes to the main thread, cancellation to tasks, and a closing event loop to what runs in it; the
-desk waits for these threads before the program ends.
+A job on a thread of its own cannot be interrupted by what happens to its caller: Ctrl-C goes to
+the main thread, cancellation to tasks, and a closing event loop stops only what runs in it. The
+client waits for these threads before the program ends.
 
-Ctrl-C can fall between any two instructions of the main thread. `with` on a plain lock gives it
-back all the same; whoever waits by a Condition (Event, Future, Thread.start) can leave it taken,
-and then the thread that saves the tokens waits for ever. So the main thread meets plain locks only.
+Ctrl-C can come between any two instructions of the main thread. `with` on a plain lock releases
+it all the same; waiting on a Condition (Event, Future, Thread.start) can leave its lock taken, and
+then the thread that saves the tokens would wait for ever. So the main thread uses plain locks only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CANCEL_CHECK = 0.05  # seconds between two looks at a caller's cancel event
 
 
 class Job:
-    """One protected section: how many callers wait for it, and how it ended."""
+    """One piece of work: how many callers wait for it, and how it ended."""
 
     def __init__(self, key: Hashable | None) -> None:
         self.key = key
@@ -43,15 +43,15 @@ class Job:
         self.thread: int | None = None
         self._value: Any = None
         self._error: BaseException | None = None
-        self._guard, self._flying = threading.Lock(), threading.Lock()
-        self._flying.acquire()  # until it has landed; then each who waits takes it and passes it on
+        self._guard, self._running = threading.Lock(), threading.Lock()
+        self._running.acquire()  # released at the end; each waiter takes it and passes it on
         self._wakers: list[Callable[[], object]] = []
 
     def end(self, value: Any = None, error: BaseException | None = None) -> None:  # noqa: ANN401
-        """Give the result, once, to all who wait."""
+        """Set the result, once, for all callers who wait."""
         with self._guard:
             self._value, self._error, self.over = value, error, True
-        self._flying.release()
+        self._running.release()
         for wake in self._wakers:
             wake()
 
@@ -65,7 +65,7 @@ class Job:
 
     def wait(self) -> None:
         """Wait for the end."""
-        with self._flying:
+        with self._running:
             pass
 
     def result(self) -> Any:  # noqa: ANN401 - whatever the work returns
@@ -77,18 +77,18 @@ class Job:
 
 
 class Workers:
-    """The protected sections that are under way."""
+    """A pool of threads, and the jobs that it has begun or queued."""
 
     def __init__(self) -> None:
         self._closed = False
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Forget what is under way, as in a forked child, where no thread does it."""
+        """Forget all jobs, as in a forked child, where the parent's threads do not run."""
         self._guard = threading.Lock()
         self._up: dict[Hashable, Job] = {}
         self._queue: deque[tuple[Job, Work, Callable[[], object]]] = deque()
-        self._flying: set[Job] = set()
+        self._running: set[Job] = set()
         self._threads = 0
         self._closing: set[int] = set()
 
@@ -97,14 +97,14 @@ class Workers:
         work: Work,
         *,
         key: Hashable | None,
-        join: bool,
-        landing: Callable[[], object] = lambda: None,
+        wait: bool,
+        after: Callable[[], object] = lambda: None,
     ) -> Job | None:
-        """Start `work`; with a `key` that is under way, return that, or None without `join`.
+        """Start `work`; if a job for `key` is running, return that one, or None without `wait`.
 
-        `work` gets a function that tells whether nobody waits for it any more: it may give up
-        then, as long as it has done nothing yet. `landing` is called after it, when the next one
-        may start. Without `join` a thread is not waited for either: None when all are busy.
+        `work` gets a function that tells whether all callers have stopped waiting: it may give up
+        then, as long as it has done nothing yet. `after` is called after it, when the next job for
+        the key may start. Without `wait` the result is also None when all threads are busy.
 
         Raises: UsageError after `close`.
         """
@@ -113,13 +113,13 @@ class Workers:
                 raise _closed()
             job = self._up.get(key)
             if job is None:
-                if not join and len(self._up) >= MOST_THREADS:
+                if not wait and len(self._up) >= MOST_THREADS:
                     return None
                 job = Job(key)
-                self._queue.append((job, work, landing))
+                self._queue.append((job, work, after))
                 if key is not None:
                     self._up[key] = job
-            elif join:
+            elif wait:
                 job.waiting += 1
             else:
                 return None
@@ -127,7 +127,7 @@ class Workers:
             return job
 
     def _find_thread(self) -> None:
-        # Also for what somebody has queued who was interrupted before he came to this line.
+        # This caller's job, or one whose caller was interrupted before this line.
         if not self._queue or self._threads >= MOST_THREADS:
             return
         try:
@@ -136,48 +136,48 @@ class Workers:
             self._without_thread()
 
     def _start_thread(self) -> None:  # pragma: no cover - on a thread that is not traced
-        # Thread.start waits by a Condition; here nobody can interrupt it.
+        # Thread.start waits on a Condition, which must not happen on the main thread.
         try:
             threading.Thread(target=self._work, name="trakt-auth").start()
-        except RuntimeError:  # there was room for this one only
+        except RuntimeError:  # the limit allowed one thread, and this is it
             with self._guard:
                 self._without_thread()
 
     def _without_thread(self) -> None:
-        if not self._threads:  # else what is queued will have its turn
-            self._call_off(_no_thread)
+        if not self._threads:  # a running thread would come to the queued jobs
+            self._cancel_queue(_no_thread)
 
     def _work(self) -> None:
         with self._guard:
             if self._threads >= MOST_THREADS:
                 return
             self._threads += 1
-        while self._fly_next():
+        while self._run_next():
             pass
 
-    def _fly_next(self) -> bool:
+    def _run_next(self) -> bool:
         with self._guard:
             if not self._queue:
                 self._threads -= 1
                 return False
-            job, work, landing = self._queue.popleft()
-            self._flying.add(job)
+            job, work, after = self._queue.popleft()
+            self._running.add(job)
             job.thread = threading.get_ident()
         try:
-            job.end(self._result(job, work, landing))
+            job.end(self._result(job, work, after))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             job.end(error=error)
         with self._guard:
-            self._flying.discard(job)
+            self._running.discard(job)
         return True
 
-    def _result(self, job: Job, work: Work, landing: Callable[[], object]) -> Any:  # noqa: ANN401
+    def _result(self, job: Job, work: Work, after: Callable[[], object]) -> Any:  # noqa: ANN401
         try:
             return work(partial(self._unwanted, job))
         finally:
             with self._guard:
                 self._forget(job)
-            landing()
+            after()
 
     def leave(self, job: Job) -> None:
         """Say that one caller waits no longer."""
@@ -188,7 +188,7 @@ class Workers:
         with self._guard:
             if job.waiting:
                 return False
-            self._forget(job)  # whoever comes now starts a new one
+            self._forget(job)  # the next caller starts a new one
             return True
 
     def _forget(self, job: Job) -> None:
@@ -196,17 +196,17 @@ class Workers:
             del self._up[job.key]
 
     def close(self) -> None:
-        """Start no more, and wait until all that have begun have landed."""
+        """Start no more, and wait until all that have begun have ended."""
         with self._guard:
             self._closed = True
-            self._call_off(_closed)
-            # Subscribers may close the client that tells them; two of them wait for neither.
+            self._cancel_queue(_closed)
+            # Two subscribers that close the client must not wait for each other.
             self._closing.add(threading.get_ident())
-            flying = [job for job in self._flying if job.thread not in self._closing]
-        for job in flying:
+            running = [job for job in self._running if job.thread not in self._closing]
+        for job in running:
             job.wait()
 
-    def _call_off(self, why: Callable[[], TraktAuthError]) -> None:
+    def _cancel_queue(self, why: Callable[[], TraktAuthError]) -> None:
         for job, _, _ in self._queue:
             self._forget(job)
             job.end(error=why())
@@ -227,16 +227,16 @@ def _closed() -> UsageError:
 
 
 def wait_for(job: Job | None, workers: Workers, cancel: threading.Event | None) -> Any:  # noqa: ANN401
-    """Wait for a section's result; being interrupted or cancelled leaves it running.
+    """Wait for a job's result; being interrupted or cancelled leaves it running.
 
-    Raises: Cancelled, and whatever the section raised.
+    Raises: Cancelled, and whatever the job raised.
     """
     if job is None:
         return None
     try:
         while cancel is not None and not job.over:
             if cancel.is_set():
-                raise Cancelled("The waiting was called off")
+                raise Cancelled("The caller cancelled the wait")
             time.sleep(CANCEL_CHECK)
         return job.result()
     finally:
@@ -244,9 +244,9 @@ def wait_for(job: Job | None, workers: Workers, cancel: threading.Event | None) 
 
 
 async def wait_for_async(job: Job | None, workers: Workers) -> Any:  # noqa: ANN401
-    """Wait for a section's result without blocking the event loop.
+    """Wait for a job's result without blocking the event loop.
 
-    Raises: whatever the section raised.
+    Raises: whatever the job raised.
     """
     if job is None:
         return None
@@ -256,7 +256,7 @@ async def wait_for_async(job: Job | None, workers: Workers) -> Any:  # noqa: ANN
     wake = _waker()
 
     def tell() -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, and its tasks with it
             wake(done.set)
 
     try:
@@ -268,8 +268,8 @@ async def wait_for_async(job: Job | None, workers: Workers) -> Any:  # noqa: ANN
 
 
 def _waker() -> Callable[[Callable[[], object]], object]:
-    """Return how another thread can call into this event loop without ever blocking."""
-    # Another thread may be in the middle of importing it; then it does not run us.
+    """Return a function by which another thread calls into this event loop without blocking."""
+    # Another thread may be importing trio right now; then this loop is not trio's.
     lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
     if getattr(lowlevel, "in_trio_run", bool)():
         wake: Callable[[Callable[[], object]], object]

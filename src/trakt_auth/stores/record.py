@@ -12,18 +12,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreEncrypted, StoreUnavailable
+from trakt_auth.errors import (
+    StoreConflict,
+    StoreCorrupt,
+    StoreEncrypted,
+    StoreError,
+    StoreUnavailable,
+)
 from trakt_auth.protocol.token import Token
 
 __all__ = [
     "ENCRYPTED",
     "LEASE",
     "NOTHING",
+    "PENDING",
     "AccountKey",
     "Attempt",
+    "Forgotten",
     "Outcome",
     "Record",
     "Stored",
+    "answer_lost_at",
     "changed",
     "due_first",
     "encrypted_by",
@@ -31,11 +40,13 @@ __all__ = [
     "no_key",
     "pause_from",
     "pause_to",
+    "same_pair",
 ]
 
 FORMAT = 1
 ENCRYPTED = "trakt-auth-encrypted:"  # how a payload begins that only the holder of a key can read
 NOTHING = 0  # the version of what is not there
+PENDING = -1  # the version of a record that only a fallback store has
 LEASE = 60.0  # seconds that a lock of a dead holder lives where nobody says otherwise
 
 
@@ -108,15 +119,15 @@ class Record:
 
     `after_401` says that it replaced one which the API had refused before its time.
 
-    Two are for a pair that was put aside: `spent`, the fingerprint of the refresh token that it
-    cost, None after a sign-in; and `aside_at`, when that was.
+    `spent` is the fingerprint of the refresh token that the pair cost, None after a sign-in.
+    `pending_since` is set while the pair waits in a fallback store: when it was put there.
     """
 
     token: Token
     version: int = 0
     attempt: Attempt | None = None
     spent: str | None = None
-    aside_at: datetime | None = None
+    pending_since: datetime | None = None
     after_401: bool = False
 
     def to_payload(self) -> str:
@@ -137,8 +148,8 @@ class Record:
             content["after_401"] = True
         if self.spent is not None:
             content["spent"] = self.spent
-        if self.aside_at is not None:
-            content["aside_at"] = _to_text(self.aside_at)
+        if self.pending_since is not None:
+            content["pending_since"] = _to_text(self.pending_since)
         if attempt is not None:
             content["attempt"] = {
                 "outcome": attempt.outcome.value,
@@ -173,11 +184,39 @@ class Record:
                 version=stored.version,
                 attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
                 spent=_Fields(content).optional_text("spent"),
-                aside_at=_Fields(content).optional_moment("aside_at"),
+                pending_since=_Fields(content).optional_moment("pending_since"),
                 after_401=content.get("after_401") is True,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise _corrupt(error) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What a deletion found, and what kept it from deleting all of it.
+
+    `version` is later than that of every record which was deleted.
+    """
+
+    records: tuple[Record, ...] = ()
+    version: int = 0
+    existed: bool = False
+    error: StoreError | None = None
+
+
+def answer_lost_at(attempt: Attempt, *, locked: bool) -> datetime | None:
+    """Return when an answer was lost, None when the refresh token is surely unspent.
+
+    A note that is still open although we hold the lock was left by a process that died.
+    """
+    if locked and attempt.outcome is Outcome.BEGUN:
+        return attempt.lost_at or attempt.started_at
+    return attempt.lost_at
+
+
+def same_pair(one: Token, other: Token) -> bool:
+    """Tell whether two tokens are the same pair, however they are dated."""
+    return (one.access_token, one.refresh_token) == (other.access_token, other.refresh_token)
 
 
 def fingerprint(secret: str | None) -> str:

@@ -24,10 +24,10 @@ from trakt_auth.errors import (
     TraktAuthError,
     UsageError,
 )
-from trakt_auth.flows.policy import lost_at, why_over
+from trakt_auth.flows.policy import why_over
 from trakt_auth.protocol.token import Token
 from trakt_auth.stores.interface import TokenStore
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import AccountKey, Record, answer_lost_at
 
 __all__ = ["move_out"]
 
@@ -97,7 +97,7 @@ def _token(store: TokenStore, key: AccountKey, now: datetime) -> Token:
     over = why_over(record, now)
     if over is not None:
         raise LoginRequired(account=key.account, reason=over)
-    if record.attempt is not None and lost_at(record.attempt, locked=True):
+    if record.attempt is not None and answer_lost_at(record.attempt, locked=True):
         say(
             f"Account {clean(key.account)!r}: the answer to its last refresh was lost, so its "
             "refresh token may be spent."

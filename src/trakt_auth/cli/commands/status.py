@@ -15,7 +15,6 @@ from trakt_auth.cli.terminal.output import DONE, FAILED, delivered
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted
 from trakt_auth.flows.policy import why_over
 from trakt_auth.protocol.token import TokenState
-from trakt_auth.runtime.storing import recall
 from trakt_auth.stores.record import AccountKey, Record, pause_from
 from trakt_auth.stores.wrappers.encrypted import key_id
 
@@ -57,7 +56,9 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
         key = AccountKey(client_id, name)
         try:
             # Before a first sign-in is saved, what was put aside is all there is.
-            stored = store.load(key) or recall(fallback, key)
+            stored = store.load(key)
+            if stored is None and name in unsaved:
+                stored = fallback.load(key)
             account = _account(name, Record.from_stored(stored) if stored else None, now)
         except (StoreCorrupt, StoreEncrypted) as error:  # it hides none of the others
             account = _account(name, None, now)

@@ -28,7 +28,7 @@ from trakt_auth.errors import (
 )
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
-from trakt_auth.runtime.late_transport import buildable
+from trakt_auth.runtime.transport import usage_error_if_not_buildable
 
 __all__ = ["network"]
 
@@ -73,7 +73,7 @@ def network(
 ) -> Iterator[Check]:
     """Ask both servers; with a token, find out whether the API takes it."""
     try:
-        with buildable():
+        with usage_error_if_not_buildable():
             answers = _Answers()
     except UsageError as error:
         yield of_error("network", error)

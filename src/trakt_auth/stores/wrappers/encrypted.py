@@ -4,7 +4,8 @@ The only file that uses cryptography. No engine is known here: it wraps any stor
 
 An encrypted payload is `trakt-auth-encrypted:1:KEY:TEXT`: the id of its key, then nonce and
 AES-256-GCM ciphertext in base64. Client id and account are authenticated with it, so that it can
-be decrypted in its own place alone. The id is derived from the key: it tells a wrong key from damage, and nothing else.
+be decrypted in its own place alone. The id is derived from the key: it tells a wrong key from
+damage, and nothing else.
 """
 
 from __future__ import annotations

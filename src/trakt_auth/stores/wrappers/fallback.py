@@ -1,0 +1,304 @@
+"""A store in front of two others: a new pair that the first cannot take waits in the second.
+
+A refresh token works once, so the pair that it brought must outlive a store that fails. From the
+first failed save on, the pair is kept in the fallback store as well; every read offers it to the
+first store again before anything else. Nothing is sent and no clock is read here.
+
+The fingerprint of the refresh token that a pair cost tells which of two pairs is newer: a pair
+that waits is newer than the stored one if it was bought with the stored one's refresh token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreEncrypted, StoreError
+from trakt_auth.stores.guard import guard_store_errors
+from trakt_auth.stores.interface import Lock, TokenStore
+from trakt_auth.stores.overwrite import overwrite
+from trakt_auth.stores.record import (
+    LEASE,
+    NOTHING,
+    PENDING,
+    AccountKey,
+    Forgotten,
+    Outcome,
+    Record,
+    Stored,
+    answer_lost_at,
+    fingerprint,
+    same_pair,
+)
+
+__all__ = ["FallbackStore", "Found"]
+
+CONFLICTS = 10  # times that another program may write between our reading and our writing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a read found; `saved_late` is a waiting record that this read could save at last."""
+
+    stored: Stored | None
+    saved_late: Record | None = None
+
+
+class FallbackStore:
+    """A TokenStore over `store` and `fallback`; `now` tells the time of day.
+
+    A record that only the fallback store has is returned under the version `PENDING`.
+    """
+
+    def __init__(
+        self, store: TokenStore, fallback: TokenStore, *, now: Callable[[], datetime]
+    ) -> None:
+        self.store, self.fallback, self._now = store, fallback, now
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def load(self, key: AccountKey) -> Stored | None:
+        """Return the newest record of both stores, None when there is none.
+
+        Raises: StoreError.
+        """
+        return self.read(key).stored
+
+    def read(self, key: AccountKey, *, newest: bool = False) -> Found:
+        """Return the newest record; one that waits in the fallback store is saved first.
+
+        A fallback store that cannot be read hides a waiting pair. With `newest` that is an error
+        where the stored refresh token may have been spent for such a pair.
+
+        Raises: StoreError.
+        """
+        try:
+            waiting = self._waiting(key)
+        except StoreCorrupt:  # a damaged record never comes back
+            return Found(stored=self._stored(key))
+        except StoreError as error:
+            return self._without_fallback(key, error, newest=newest)
+        if waiting is None:
+            return Found(stored=self._stored(key))
+        try:
+            found = self._save_late(key, waiting)
+        except StoreConflict:
+            raise
+        except StoreError:  # the store is still down: return the pending token
+            return Found(stored=_as_stored(waiting, PENDING))
+        with suppress(StoreError):  # the next read finds it superseded
+            self._drop(key, waiting)
+        return found
+
+    def pending(self, key: AccountKey) -> bool:
+        """Tell whether a record waits in the fallback store.
+
+        Raises: StoreError.
+        """
+        try:
+            stored = guard_store_errors(self.fallback.load, key)
+        except StoreEncrypted:  # only a record that waits is encrypted: an emptied one is not
+            return True
+        return stored is not None and stored.payload != ""
+
+    def pending_accounts(self, client_id: str) -> list[str]:
+        """Return the accounts whose newest record waits in the fallback store, sorted.
+
+        Raises: StoreError.
+        """
+        names = guard_store_errors(self.fallback.accounts, client_id)
+        return [name for name in names if self.pending(AccountKey(client_id, name))]
+
+    def accounts(self, client_id: str) -> Sequence[str]:
+        """Return the names of an application's accounts in the first store, sorted.
+
+        Raises: StoreError.
+        """
+        return list(guard_store_errors(self.store.accounts, client_id))
+
+    def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:
+        """Return at most `limit` accounts of the first store that end before a moment.
+
+        Raises: StoreError.
+        """
+        return guard_store_errors(self.store.due, client_id, before=before, limit=limit)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def save(
+        self, key: AccountKey, payload: str, *, expires_at: datetime | None, replacing: int | None
+    ) -> int:
+        """Save in the first store, return the version.
+
+        Raises: StoreError.
+        """
+        if replacing is None:
+            return overwrite(self.store, key, payload, expires_at=expires_at)
+        return guard_store_errors(
+            self.store.save, key, payload, expires_at=expires_at, replacing=replacing
+        )
+
+    def save_pair(
+        self, key: AccountKey, payload: str, *, expires_at: datetime | None, replacing: int | None
+    ) -> int:
+        """Save a pair that exists nowhere else; if that fails, the fallback store keeps it.
+
+        Raises: StoreConflict when something newer is stored or waits; StoreError when the first
+            store has not taken it, whether or not the fallback store has.
+        """
+        pair = Stored(payload=payload, version=PENDING, expires_at=expires_at)
+        try:
+            version = self.save(key, payload, expires_at=expires_at, replacing=replacing)
+        except StoreConflict:
+            raise
+        except StoreError:
+            self._keep(key, Record.from_stored(pair))
+            raise
+        with suppress(StoreError):
+            waiting = self._waiting(key)
+            if waiting is not None and not _newer(waiting, Record.from_stored(pair)):
+                self._drop(key, waiting)
+        return version
+
+    def delete(self, key: AccountKey) -> None:
+        """Delete from both stores.
+
+        Raises: StoreError.
+        """
+        forgotten = self.forget(key)
+        if forgotten.error is not None:
+            raise forgotten.error
+
+    def forget(self, key: AccountKey) -> Forgotten:
+        """Delete from both stores, and return what could be read of it; raises nothing."""
+        found: list[Stored] = []
+        existed, error = False, None
+        for forget in (self._forget_waiting, self._forget_stored):
+            try:
+                existed |= forget(key, found)
+            except StoreError as failure:  # one store must not keep the other from being emptied
+                error = failure
+        return Forgotten(
+            records=tuple(_readable(found)),
+            version=1 + max((stored.version for stored in found), default=0),
+            existed=existed,
+            error=error,
+        )
+
+    def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lock:
+        """Return the first store's lock.
+
+        Raises: StoreError.
+        """
+        return guard_store_errors(self.store.lock, key, lease=lease)
+
+    def close(self) -> None:
+        """Close both stores."""
+        self.store.close()
+        self.fallback.close()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _stored(self, key: AccountKey) -> Stored | None:
+        return guard_store_errors(self.store.load, key)
+
+    def _waiting(self, key: AccountKey) -> Record | None:
+        stored = guard_store_errors(self.fallback.load, key)
+        return Record.from_stored(stored) if stored is not None and stored.payload else None
+
+    def _without_fallback(self, key: AccountKey, error: StoreError, *, newest: bool) -> Found:
+        stored = self._stored(key)
+        if newest and (stored is None or _may_be_spent(Record.from_stored(stored))):
+            raise error
+        return Found(stored=stored)
+
+    def _save_late(self, key: AccountKey, waiting: Record) -> Found:
+        for _ in range(CONFLICTS):
+            there = self._stored(key)
+            replacing: int | None = there.version if there else NOTHING
+            try:
+                latest = Record.from_stored(there) if there else None
+            except StoreCorrupt:  # the waiting record is all there is
+                replacing = None
+            else:
+                if not _newer(waiting, latest):
+                    return Found(stored=there)
+            record = replace(waiting, pending_since=None)
+            with suppress(StoreConflict):
+                version = self.save(
+                    key,
+                    record.to_payload(),
+                    expires_at=record.token.expires_at,
+                    replacing=replacing,
+                )
+                return Found(stored=_as_stored(record, version), saved_late=record)
+        raise StoreConflict(f"Account {key.account!r} is being written all the time")
+
+    def _keep(self, key: AccountKey, record: Record) -> None:
+        waiting = None
+        with suppress(StoreError):
+            waiting = self._waiting(key)
+        kept = replace(record, pending_since=self._now())
+        if waiting is not None and record.spent is not None and _newer(waiting, kept):
+            raise StoreConflict(f"A newer login of account {key.account!r} waits to be saved")
+        if waiting is None or not same_pair(waiting.token, record.token):
+            with suppress(StoreError):  # the caller raises what the first store said
+                overwrite(self.fallback, key, kept.to_payload(), expires_at=None)
+
+    def _drop(self, key: AccountKey, waiting: Record) -> None:
+        # Emptied, not deleted: a save can be conditional, and what another thread has put there
+        # in the meantime must stay.
+        with suppress(StoreConflict):
+            guard_store_errors(
+                self.fallback.save, key, "", expires_at=None, replacing=waiting.version
+            )
+
+    def _forget_waiting(self, key: AccountKey, found: list[Stored]) -> bool:
+        try:
+            waiting = self._waiting(key)
+        except (StoreCorrupt, StoreEncrypted):  # what cannot be read can be deleted
+            guard_store_errors(self.fallback.delete, key)
+            return True
+        if waiting is None:
+            return False
+        found.append(_as_stored(waiting, PENDING))
+        self._drop(key, waiting)
+        return True
+
+    def _forget_stored(self, key: AccountKey, found: list[Stored]) -> bool:
+        with suppress(StoreCorrupt, StoreEncrypted):  # what cannot be read can be deleted
+            stored = self._stored(key)
+            if stored is None:
+                return False
+            found.append(stored)
+        guard_store_errors(self.store.delete, key)
+        return True
+
+
+def _readable(found: list[Stored]) -> Iterator[Record]:
+    for stored in found:
+        with suppress(StoreCorrupt, StoreEncrypted):
+            yield Record.from_stored(stored)
+
+
+def _may_be_spent(record: Record) -> bool:
+    return record.attempt is not None and answer_lost_at(record.attempt, locked=True) is not None
+
+
+def _as_stored(record: Record, version: int) -> Stored:
+    return Stored(payload=record.to_payload(), version=version, expires_at=record.token.expires_at)
+
+
+def _newer(waiting: Record, latest: Record | None) -> bool:
+    if latest is None:  # signed out since, unless this is the sign-in that was never saved
+        return waiting.spent is None
+    if same_pair(waiting.token, latest.token):
+        return False
+    if waiting.spent is not None:
+        return waiting.spent == fingerprint(latest.token.refresh_token)
+    if latest.attempt is not None and latest.attempt.outcome is Outcome.REFUSED:
+        return True
+    # Since when it waits, and not how old its token is: the token may come from another program.
+    return (waiting.pending_since or waiting.token.created_at) >= latest.token.created_at
