@@ -218,7 +218,7 @@ RECORDS = st.builds(
     ),
     st.booleans(),
 )
-WISHES = st.builds(
+REQUESTS = st.builds(
     RefreshRequest,
     account=st.just("default"),
     rejected_token=st.sampled_from([None, "a1", "a0"]),
@@ -227,12 +227,12 @@ WISHES = st.builds(
 )
 
 
-@given(RECORDS, WISHES, MOMENTS, st.booleans())
+@given(RECORDS, REQUESTS, MOMENTS, st.booleans())
 def test_a_token_is_served_exactly_when_it_can_be(
     record: Record, request: RefreshRequest, at: datetime, locked: bool
 ) -> None:
-    young = record.after_401 and record.attempt is None and not request.told
-    kept = request.rejected != "a1" or (young and NOW <= at < NOW + timedelta(minutes=1))
+    young = record.after_401 and record.attempt is None and not request.forced
+    kept = request.rejected_token != "a1" or (young and NOW <= at < NOW + timedelta(minutes=1))
     serves = at < record.token.expires_at and kept
     try:
         need = refresh_need(record, request, at, locked=locked)
