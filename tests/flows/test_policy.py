@@ -22,7 +22,7 @@ from trakt_auth.errors import (
     Unavailable,
     UnexpectedResponse,
 )
-from trakt_auth.flows import policy as judgement
+from trakt_auth.flows import policy
 from trakt_auth.flows.policy import Need, RefreshRequest, after_failure, pause_after, refresh_need
 from trakt_auth.protocol import endpoints as protocol
 from trakt_auth.protocol.application import Application, Endpoints
@@ -128,7 +128,7 @@ def record_of(age: str, note: str, wait: str, refresh: str) -> Record:
 @pytest.mark.parametrize("ask", ASKS)
 @pytest.mark.parametrize("note", NOTES)
 @pytest.mark.parametrize("age", AGES)
-def test_judge(age: str, note: str, ask: str) -> None:
+def test_what_a_record_needs(age: str, note: str, ask: str) -> None:
     for case in CASES:
         if case[:3] == (age, note, ask):
             assert decision(case) is TABLE[row_of(case)][5], case
@@ -147,7 +147,7 @@ def test_every_row_of_the_table_decides_something() -> None:
     assert {row_of(case) for case in CASES} == set(range(len(TABLE)))
 
 
-def test_the_errors_of_judge_say_what_is_known() -> None:
+def test_the_errors_say_what_is_known() -> None:
     with pytest.raises(LoginRequired, match="the reason"):
         refresh_need(record_of("expired", "refused", "none", "with"), ASKS["plain"], NOW)
     with pytest.raises(LoginRequired, match="no refresh token"):
@@ -387,9 +387,9 @@ def test_lost_at(
 
 
 def test_why_refused() -> None:
-    assert judgement.why_refused(None) == judgement.REFUSED
-    assert judgement.why_refused(BEGUN) == judgement.REFUSED
-    why = judgement.why_refused(replace(BEGUN, lost_at=NOW))
+    assert policy.why_refused(None) == policy.REFUSED
+    assert policy.why_refused(BEGUN) == policy.REFUSED
+    why = policy.why_refused(replace(BEGUN, lost_at=NOW))
     assert "2026-11-23 12:00:00 UTC was lost" in why
 
 
@@ -415,12 +415,12 @@ def test_why_over() -> None:
         return Record(token=token, attempt=attempt)
 
     refused = Attempt(outcome=Outcome.REFUSED, started_at=NOW, reason="signed out elsewhere")
-    assert judgement.why_over(record(HOUR), NOW) is None
-    assert judgement.why_over(record(-HOUR), NOW) is None  # a refresh brings it back
-    assert judgement.why_over(record(-HOUR, attempt=BEGUN), NOW) is None
-    assert judgement.why_over(record(HOUR, renewable=False), NOW) is None
-    assert judgement.why_over(record(-HOUR, renewable=False), NOW) == judgement.NO_REFRESH_TOKEN
-    assert judgement.why_over(record(HOUR, attempt=refused), NOW) == "signed out elsewhere"
+    assert policy.why_over(record(HOUR), NOW) is None
+    assert policy.why_over(record(-HOUR), NOW) is None  # a refresh brings it back
+    assert policy.why_over(record(-HOUR, attempt=BEGUN), NOW) is None
+    assert policy.why_over(record(HOUR, renewable=False), NOW) is None
+    assert policy.why_over(record(-HOUR, renewable=False), NOW) == policy.NO_REFRESH_TOKEN
+    assert policy.why_over(record(HOUR, attempt=refused), NOW) == "signed out elsewhere"
 
 
 # -- pauses --------------------------------------------------------------------------------------

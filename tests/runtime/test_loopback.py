@@ -344,7 +344,7 @@ def test_the_host_is_compared_without_case(port):
 
 def test_the_default_port_is_left_out_by_browsers():
     inbox = CallbackReceiver("http://localhost:80/cb", state="s")._inbox
-    assert inbox.judge("/cb?state=s&code=c", ["localhost"]).status == 200
+    assert inbox.page_for("/cb?state=s&code=c", ["localhost"]).status == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "<SCRIPT>"])
@@ -692,7 +692,7 @@ def test_nothing_is_printed_and_nothing_secret_is_shown(receiver, port, capfd):
     ask(port, target(code="c0de"))
     ask(port, "/favicon.ico")
     assert "c0de" in receiver.wait(10)
-    page = receiver._inbox.judge(target(code="c0de"), [f"127.0.0.1:{port}"])
+    page = receiver._inbox.page_for(target(code="c0de"), [f"127.0.0.1:{port}"])
     shown = [repr(thing) for thing in (receiver, receiver._inbox, receiver._server, page)]
     assert capfd.readouterr() == ("", "")
     assert not [

@@ -1,7 +1,7 @@
 """Bearer authentication (RFC 6750 §2.1) for aiohttp, as a client middleware.
 
-A thin adapter: it asks the client for tokens and decides nothing about them.
-Users of their own `aiohttp.
+A thin adapter for a program's own aiohttp sessions: it asks the client for tokens and decides
+nothing about them.
 """
 
 from __future__ import annotations

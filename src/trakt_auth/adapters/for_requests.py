@@ -1,7 +1,7 @@
 """Bearer authentication (RFC 6750 §2.1) for requests.
 
-A thin adapter: it asks the client for tokens and decides nothing about them.
-Users of their own `requests.
+A thin adapter for a program's own requests sessions: it asks the client for tokens and decides
+nothing about them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Bearer authentication (RFC 6750 §2.1) for httpx2, sync and async.
+"""The HTTP client for Trakt's API: bearer authentication (RFC 6750 §2.1) for httpx2.
 
-A thin adapter: it asks the client for tokens and decides nothing about them.
+It asks the client for tokens and decides nothing about them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every adapter has to decide, once: which host, which header, which 401 is about us.
+"""What every adapter has to decide: which host, which header, which 401 is about our token.
 
 It sends nothing, asks for no token and knows no HTTP library.
 """
@@ -70,8 +70,8 @@ def origin(scheme: str, host: str | None, port: int | None) -> Origin:
 class Bearer:
     """The rules for a bearer token (RFC 6750) that is meant for one origin.
 
-    `api` is that origin. The HTTP library takes it out of the URL, as it does for its requests:
-    what it connects to is then what is compared.
+    `api` is that origin, parsed by the HTTP library itself: so what is compared is what the
+    library connects to.
     """
 
     def __init__(self, api: Origin) -> None:
@@ -97,8 +97,8 @@ class Bearer:
         """Return the access token that an answer refuses, None if it refuses none of ours.
 
         `sent` is the `Authorization` header of the request that was answered. After a redirect
-        that is another request, and the library may have left the header out: then the 401 is a
-        stranger's, and no reason to refresh.
+        that is another request, and the library may have left the header out: then the 401 says
+        nothing about our token.
         """
         if status != UNAUTHORIZED or not isinstance(sent, str) or not sent.startswith(SCHEME):
             return None
@@ -106,7 +106,7 @@ class Bearer:
 
 
 def require(client: Source, *, awaits: bool) -> None:
-    """Refuse a client whose methods are awaited where nobody awaits them, and the reverse.
+    """Refuse an AsyncClient where a Client is needed, and the reverse.
 
     Raises: UsageError.
     """

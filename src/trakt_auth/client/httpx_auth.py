@@ -1,6 +1,6 @@
-"""Bearer authentication for httpx and for its continuation httpx2, which ask for it alike.
+"""Bearer authentication for httpx and its continuation httpx2, which have the same interface.
 
-It imports neither of the two: their files say what a request is.
+It imports neither of the two: `client.api` and `adapters.for_httpx` say what a request is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Url(Protocol):
     def port(self) -> int | None: ...
 
 
-class Asked(Protocol):
+class Request(Protocol):
     """What is needed of a request."""
 
     @property
@@ -36,26 +36,26 @@ class Asked(Protocol):
     def stream(self) -> object: ...
 
 
-RequestT = TypeVar("RequestT", bound=Asked)
-ResponseT = TypeVar("ResponseT", bound="Answered")
+RequestT = TypeVar("RequestT", bound=Request)
+ResponseT = TypeVar("ResponseT", bound="Response")
 
 
-class Answered(Protocol):
+class Response(Protocol):
     """What is needed of a response."""
 
     status_code: int
 
     @property
-    def request(self) -> Asked: ...
+    def request(self) -> Request: ...
 
 
 class FamilyAuth(Generic[RequestT, ResponseT]):
-    """Both faces of the library's `Auth`; a subclass says how it parses a URL and keeps bytes."""
+    """The library's `Auth`, sync and async; a subclass says how it parses a URL and keeps bytes."""
 
-    _bytes: type[Any]  # the kind of body that can be sent twice
+    _bytes: type[Any]  # the type of a body that can be sent twice
 
     def __init__(self, client: Source, api: Url, *, account: str) -> None:
-        self._client: Any = client  # `require` tells the two kinds apart, at the first request
+        self._client: Any = client  # checked by `require` at the first request
         self._account = account
         self._bearer = Bearer(_origin(api))
 

@@ -1,6 +1,6 @@
 """The computer's own clocks.
 
-Nothing but reading the time and waiting.
+Reading the time and waiting live here, and nothing else.
 """
 
 from __future__ import annotations

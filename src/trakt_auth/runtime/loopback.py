@@ -1,6 +1,6 @@
 """The loopback receiver for the redirect: one path, one state, one answer (RFC 8252 §7.3).
 
-No token, no exchange, no decision; only the standard library's HTTP server.
+No token and no exchange lives here; the HTTP server is the standard library's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _STRANGER = "<p>Start again from the program, and use only the page it opens las
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A response: `text` is HTML already, `answer` the redirect's URL on the page that ends it."""
+    """A response: `text` is HTML; `answer` is the redirect that the one accepting page is for."""
 
     status: HTTPStatus
     title: str = ""
@@ -62,7 +62,7 @@ class _Page:
 
 
 class _Inbox:
-    """What counts as the answer, and the answer once it is here."""
+    """Checks requests, and keeps the first that is the answer."""
 
     def __init__(self, uri: str, host: str, path: str, state: str, app: str | None) -> None:
         self._uri, self._host, self._path = uri, host, path
@@ -73,24 +73,28 @@ class _Inbox:
         self.answer: str | None = None
         self.closed = threading.Event()
 
-    def judge(self, target: str, hosts: list[str]) -> _Page:
+    def page_for(self, target: str, hosts: list[str]) -> _Page:
         """Return the page for a GET of `target`; only one page ever carries an answer."""
         path, _, query = target.partition("?")
-        # Another name for this address means DNS rebinding: a stranger's page is asking.
+        # Another host name means DNS rebinding: a page of another site is asking.
         if [host.strip().lower() for host in hosts] != [self._host]:
             return _Page(HTTPStatus.MISDIRECTED_REQUEST)
         if path != self._path:
             return _Page(HTTPStatus.NOT_FOUND)
         fields = parse_qs(query, keep_blank_values=True)
         states, verdict = fields.get("state", []), fields.get("code", []) + fields.get("error", [])
-        # No browser sends "#" or raw bytes; whoever parses the URL next might read them otherwise.
+        # No browser sends "#" or raw bytes, and another parser might read them differently.
         clean = "#" not in query and query.isascii() and query.isprintable()
         single = clean and len(states) == len(verdict) == 1 and verdict[0] != ""
         if not (single and hmac.compare_digest(states[0].encode(), self._state)):
             return _Page(HTTPStatus.BAD_REQUEST, "Not the expected answer", _STRANGER)
-        # Never released: the first request to take it is the one that counts.
+        # Never released: only the first request that takes it is accepted.
         first = self._claim.acquire(blocking=False)
-        title, text = _words(fields) if first else ("Already answered", "It was passed on before.")
+        title, text = (
+            _words(fields)
+            if first
+            else ("Already answered", "The program has received the answer before.")
+        )
         text = f"<p>{text}</p>\n<p>You can close this page and go back to {self._app}.</p>"
         answer = f"{self._uri}?{query}" if first else None
         return _Page(HTTPStatus.OK if first else HTTPStatus.GONE, title, text, answer)
@@ -106,9 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def do_GET(self) -> None:
-        """Answer a GET; the wait ends only after the page was sent, lest exiting cut it short."""
-        # Not `self.path`: it has leading slashes merged, and the path has to be exact.
-        page = self._inbox.judge(self.requestline.split()[1], self.headers.get_all("Host", []))
+        """Answer a GET; `wait` ends after the page was sent, since the program may exit then."""
+        # Not `self.path`, in which leading slashes are merged: the path has to be exact.
+        page = self._inbox.page_for(self.requestline.split()[1], self.headers.get_all("Host", []))
         try:
             self._send(page)
         finally:
@@ -117,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._inbox.closed.set()
 
     def send_error(self, code: int, *_: Any, **__: Any) -> None:  # noqa: ANN401 - inherited
-        """Answer what `http.server` refuses, without its reflection of the request."""
+        """Answer what `http.server` refuses, without repeating the request on the page."""
         self._send(_Page(HTTPStatus(405 if code == HTTPStatus.NOT_IMPLEMENTED else code)))
 
     def _send(self, page: _Page) -> None:
@@ -135,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingTCPServer):
-    """A thread for each connection, so that an idle one holds up nobody."""
+    """A thread for each connection, so that an idle connection delays no other."""
 
     allow_reuse_address = os.name != "nt"  # there, it would let another program share the port
     daemon_threads = True
@@ -152,18 +156,18 @@ class _Server(ThreadingTCPServer):
         return connection, peer
 
     def server_close(self) -> None:
-        """Free the port and wake the readers; a page being written is still written."""
+        """Free the port and end all reads; a page that is being written is still written."""
         super().server_close()
         for connection in self._connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Stay silent: a connection that breaks is the browser's affair."""
+        """Stay silent: browsers break connections all the time."""
 
 
 class CallbackReceiver:
-    """Waits on this computer for the browser to bring the answer; a context manager, used once.
+    """Waits on this computer for the browser's redirect; a context manager, used once.
 
     `redirect_uri` is the registered one, letter by letter; `app_name` is shown on the page.
     Raises: UsageError when the URI is not a loopback one (RFC 8252 §7.3) or the state is empty.
@@ -207,7 +211,7 @@ class CallbackReceiver:
         Raises: Cancelled by `cancel` or `close`; TraktAuthError when no answer came in time.
         """
         if self._server is None and not self._inbox.closed.is_set():
-            raise UsageError("Nobody listens yet: wait inside the receiver's `with` block.")
+            raise UsageError("The receiver is not listening: wait inside its `with` block.")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while not self._inbox.closed.is_set():
             left = deadline - time.monotonic()
@@ -216,10 +220,10 @@ class CallbackReceiver:
             elif left <= 0:
                 late = f"No answer came from the browser within {timeout:g} seconds."
                 raise TraktAuthError(late, hint="Start again, or sign in with a device code.")
-            # In slices: two events cannot be awaited at once, nor can Windows interrupt one.
+            # In slices, to look at both events, and because Windows cannot interrupt a wait.
             self._inbox.closed.wait(min(left, _POLL_SECONDS))
         if self._inbox.answer is None:
-            raise Cancelled("The wait for the browser was called off.")
+            raise Cancelled("The wait for the browser was cancelled.")
         return self._inbox.answer
 
     def cancel(self) -> None:
