@@ -15,9 +15,12 @@ WHOLE_FILES = {
     for name in (
         "stores/record",
         "stores/interface",
+        "stores/wrappers/fallback",
         "runtime/interfaces",
         "runtime/runner",
-        "runtime/storing",
+        "runtime/dependencies",
+        "runtime/jobs",
+        "runtime/tracebacks",
         "runtime/workers",
     )
 }

@@ -42,7 +42,7 @@ THIRD_PARTY = {
     "anyio": {
         "client/asynchronous.py",
         "runtime/clock.py",
-        "runtime/workers.py",
+        "runtime/jobs.py",
         "stores/wrappers/asynchronous.py",
         "testing/clock.py",
     },

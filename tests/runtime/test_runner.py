@@ -35,8 +35,10 @@ from trakt_auth.flows.steps import (
 )
 from trakt_auth.protocol.http import HttpRequest
 from trakt_auth.runtime.clock import SystemClock
-from trakt_auth.runtime.runner import Dependencies, run, run_async
-from trakt_auth.runtime.workers import Workers, wait_for
+from trakt_auth.runtime.dependencies import Dependencies
+from trakt_auth.runtime.jobs import wait_for
+from trakt_auth.runtime.runner import run, run_async
+from trakt_auth.runtime.workers import Workers
 from trakt_auth.stores.guard import guard_store_errors
 from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.stores.record import ENCRYPTED, Record, Stored, fingerprint
@@ -95,7 +97,7 @@ def dependencies(*, store=None, **changes):
             "workers": Workers(),
             "readers": Workers(),
             "on_change": lambda event, version: None,
-            "notify_subscribers": lambda event: None,
+            "notify_subscribers": lambda events: None,
             "send_seconds": 80,
         }
         | changes
@@ -197,7 +199,7 @@ def test_polls_go_to_the_caller_and_events_to_subscribers():
     from trakt_auth.protocol.authorization import Pending
 
     published, polls = [], []
-    shared = dependencies(notify_subscribers=published.append)
+    shared = dependencies(notify_subscribers=published.extend)
 
     def flow():
         yield from notify(TokenRevoked(account="a"))
@@ -274,7 +276,7 @@ def test_cancelling_stops_the_waiting_and_not_the_work():
 
 
 def test_waiting_looks_at_the_cancel_event_again_and_again(monkeypatch):
-    monkeypatch.setattr("trakt_auth.runtime.workers.CANCEL_CHECK", 0)
+    monkeypatch.setattr("trakt_auth.runtime.jobs.CANCEL_CHECK", 0)
     workers, go = Workers(), threading.Event()
 
     class NotYet(threading.Event):
@@ -671,7 +673,7 @@ LATE_SIGN_IN = Record(token=token(2), pending_since=START + timedelta(1))
 def test_a_pair_that_a_read_saves_late_is_told(how, waiting, kind):
     told = []
     shared = dependencies(
-        on_change=lambda *event: told.append(event), notify_subscribers=told.append
+        on_change=lambda *event: told.append(event), notify_subscribers=told.extend
     )
     old = Record(token=token(1)).to_payload()
     shared.store.store.save(KEY, old, expires_at=None, replacing=None)

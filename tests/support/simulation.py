@@ -32,7 +32,7 @@ from trakt_auth.flows.steps import (
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.http import HttpResponse
 from trakt_auth.protocol.token import Token
-from trakt_auth.runtime.runner import perform_save
+from trakt_auth.runtime.dependencies import perform_save
 from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.stores.record import Record, Stored
 from trakt_auth.stores.wrappers.fallback import FallbackStore

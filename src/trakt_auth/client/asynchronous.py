@@ -16,7 +16,7 @@ from trakt_auth.flows import login, refresh
 from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
-from trakt_auth.runtime import runner
+from trakt_auth.runtime import dependencies, runner
 from trakt_auth.runtime.runner import OnPoll
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ class AsyncClient(BaseClient):
 
     async def accounts(self) -> list[str]:
         """Return the names of the accounts in the store; see `Client.accounts`."""
-        return await runner.read_on_worker_async(self._accounts, self._dependencies)
+        return await dependencies.read_on_worker_async(self._accounts, self._dependencies)
 
     async def unsaved(self) -> list[str]:
         """Return the accounts whose newest token is not saved yet; see `Client.unsaved`."""
-        return await runner.read_on_worker_async(self._unsaved, self._dependencies)
+        return await dependencies.read_on_worker_async(self._unsaved, self._dependencies)
 
     @property
     def api(self) -> httpx2.AsyncClient:

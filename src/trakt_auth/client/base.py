@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 import trakt_auth.protocol.endpoints as protocol
 from trakt_auth.client.retries import Retries
+from trakt_auth.client.subscribers import Subscribers
 from trakt_auth.client.token_cache import TokenCache
 from trakt_auth.errors import StoreError, TokenNotSaved, UsageError
 from trakt_auth.flows.events import Event, TokenUnsaved
@@ -23,8 +24,8 @@ from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import AuthorizationRequest
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.clock import SystemClock
+from trakt_auth.runtime.dependencies import Dependencies, late_event
 from trakt_auth.runtime.interfaces import Clock
-from trakt_auth.runtime.runner import Dependencies, late_event
 from trakt_auth.runtime.transport import HttpTransport, usage_error_if_not_buildable
 from trakt_auth.runtime.workers import Workers
 from trakt_auth.stores import open_store
@@ -80,6 +81,7 @@ class BaseClient:
             lock_wait=REQUEST_PHASES * timeout + LEASE_SLACK,
             replay_unknown=replay_unknown,
         )
+        self._subscribers = Subscribers()
         self._dependencies = Dependencies(
             transport=self._transport,
             store=self._store,
@@ -87,10 +89,9 @@ class BaseClient:
             workers=Workers(),
             readers=Workers(),
             on_change=self._on_change,
-            notify_subscribers=self._notify_subscribers,
+            notify_subscribers=self._subscribers.tell,
             send_seconds=REQUEST_PHASES * timeout,
         )
-        self._subscribers: list[Callable[[Event], object]] = []
         self._guard = threading.Lock()
         self._apis: dict[str, Any] = {}
         _clients.add(self)
@@ -108,6 +109,7 @@ class BaseClient:
             self._dependencies.readers,
             self._retries,
             self._cache,
+            self._subscribers,
             self._transport,
         ):
             part.start_anew()
@@ -171,16 +173,11 @@ class BaseClient:
     def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Call `callback` with every event of `trakt_auth.flows.events`.
 
-        It is called on the thread that did the work, after the store was written; an exception
-        that it raises is logged and changes nothing. Returns a function that ends the subscription.
+        It is called after the store was written, one event after the other, on a thread of the
+        client; it may use the client. An exception that it raises is logged and changes nothing.
+        Returns a function that ends the subscription.
         """
-        self._subscribers.append(callback)
-
-        def unsubscribe() -> None:
-            if callback in self._subscribers:
-                self._subscribers.remove(callback)
-
-        return unsubscribe
+        return self._subscribers.add(callback)
 
     def _last_seen(self, account: str, error: StoreError) -> Token | None:
         """Return the token last seen if it still serves while the store fails."""
@@ -196,7 +193,7 @@ class BaseClient:
             if (late := late_event(key, self._store.read(key))) is not None:
                 event, version = late
                 self._on_change(event, version)
-                self._notify_subscribers(event)
+                self._subscribers.tell([event])
             return not self._store.pending(key)
         except StoreError:
             return False
@@ -211,13 +208,6 @@ class BaseClient:
         if isinstance(event, TokenUnsaved):
             self._retries.add(event.account)
         self._cache.on_change(event, version)
-
-    def _notify_subscribers(self, event: Event) -> None:
-        for callback in tuple(self._subscribers):
-            try:
-                callback(event)
-            except Exception:
-                logger.exception("A subscriber failed")
 
     def _prepare_api(self) -> None:
         """Import the HTTP library and read the TLS certificates, which takes long."""

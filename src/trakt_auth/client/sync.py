@@ -15,7 +15,7 @@ from trakt_auth.flows import login, refresh
 from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
-from trakt_auth.runtime import runner
+from trakt_auth.runtime import dependencies, runner
 from trakt_auth.runtime.runner import OnPoll
 
 if TYPE_CHECKING:
@@ -209,14 +209,14 @@ class Client(BaseClient):
 
         Raises: StoreError.
         """
-        return runner.read_on_worker(self._accounts, self._dependencies)
+        return dependencies.read_on_worker(self._accounts, self._dependencies)
 
     def unsaved(self) -> list[str]:
         """Return the accounts whose newest token the store could not take yet, sorted.
 
         Raises: StoreError when the fallback store cannot be read.
         """
-        return runner.read_on_worker(self._unsaved, self._dependencies)
+        return dependencies.read_on_worker(self._unsaved, self._dependencies)
 
     @property
     def api(self) -> httpx2.Client:

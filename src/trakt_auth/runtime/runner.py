@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 from trakt_auth.errors import Cancelled, LockTimeout, TraktAuthError
-from trakt_auth.flows.events import Event, TokenObtained, TokenRefreshed
+from trakt_auth.flows.events import Event
 from trakt_auth.flows.steps import (
     Flow,
     Hold,
@@ -29,48 +29,27 @@ from trakt_auth.flows.steps import (
 )
 from trakt_auth.protocol.authorization import DevicePoll, Granted, Pending, SlowDown
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
-from trakt_auth.runtime.interfaces import Clock, Transport
-from trakt_auth.runtime.workers import Job, Workers, wait_for, wait_for_async
+from trakt_auth.runtime.dependencies import (
+    Dependencies,
+    late_event,
+    perform_save,
+    read_on_worker,
+    read_on_worker_async,
+)
+from trakt_auth.runtime.jobs import Job, wait_for, wait_for_async
+from trakt_auth.runtime.tracebacks import without_frames
 from trakt_auth.stores.guard import guard_store_errors
 from trakt_auth.stores.interface import Lock
-from trakt_auth.stores.record import AccountKey, Forgotten, Stored
-from trakt_auth.stores.wrappers.fallback import FallbackStore, Found
+from trakt_auth.stores.record import AccountKey, Stored
+from trakt_auth.stores.wrappers.fallback import Found
 
-__all__ = [
-    "Dependencies",
-    "OnPoll",
-    "late_event",
-    "perform_save",
-    "read_on_worker",
-    "read_on_worker_async",
-    "run",
-    "run_async",
-]
+__all__ = ["OnPoll", "run", "run_async"]
 
 T = TypeVar("T")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
 
 SLACK = 15.0  # seconds to write a note, to save and to try saving again
 LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last one repeats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
-    """What flows are run with. `send_seconds` is how long a request can take at most.
-
-    `readers` are threads for reads; a slow refresh on `workers` does not delay them. `on_change`
-    is called with each event under the account's lock, with the version that the event is about;
-    `notify_subscribers` is called after the lock is released.
-    """
-
-    transport: Transport
-    store: FallbackStore
-    clock: Clock
-    workers: Workers
-    readers: Workers
-    on_change: Callable[[Event, int | None], object]
-    notify_subscribers: Callable[[Event], object]
-    send_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +71,23 @@ def run(
     While it waits for a lock, `unwanted` tells whether all callers have given up. `on_worker` says
     that this thread is a worker's, which nothing interrupts.
     """
+    failure: TraktAuthError
+    try:
+        return _run(flow, dependencies, cancel, on_poll, unwanted, on_worker=on_worker)
+    except TraktAuthError as error:
+        failure = without_frames(error)
+    raise failure
+
+
+def _run(
+    flow: Flow[T],
+    dependencies: Dependencies,
+    cancel: threading.Event | None,
+    on_poll: OnPoll | None,
+    unwanted: Callable[[], bool],
+    *,
+    on_worker: bool,
+) -> T:
     with ExitStack() as stack:
         stack.callback(flow.close)
         performer = _Performer(dependencies, stack, cancel, on_poll, unwanted, on_worker=on_worker)
@@ -112,6 +108,7 @@ async def run_async(
 
     Cancelling the task ends the waiting; an uninterruptible section goes on.
     """
+    failure: TraktAuthError
     try:
         reply: Any = None
         while not isinstance(step := _advance(flow, reply), _End):
@@ -119,10 +116,14 @@ async def run_async(
                 reply = await _perform_async(step, dependencies, on_poll)
             except TraktAuthError as error:
                 reply = error
+    except TraktAuthError as error:
+        failure = without_frames(error)
+    else:
         result: T = step.value
         return result
     finally:
         flow.close()
+    raise failure
 
 
 def _advance(flow: Flow[T], reply: Any) -> Step | _End:  # noqa: ANN401 - steps have many replies
@@ -239,29 +240,7 @@ async def _perform_async(step: Step, dependencies: Dependencies, on_poll: OnPoll
             assert_never(never)
 
 
-# -- the store -----------------------------------------------------------------------------------
-
-
-def read_on_worker(read: Callable[[], T], dependencies: Dependencies) -> T:
-    """Call a function that reads a store where Ctrl-C cannot interrupt it.
-
-    Ctrl-C comes to the main thread only. In the middle of a read it could leave a lock or a
-    connection of the store taken for ever.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return read()
-    result: T = wait_for(_start_reading(read, dependencies), dependencies.readers, None)
-    return result
-
-
-async def read_on_worker_async(read: Callable[[], T], dependencies: Dependencies) -> T:
-    """Call a function that reads a store without blocking the event loop."""
-    result: T = await wait_for_async(_start_reading(read, dependencies), dependencies.readers)
-    return result
-
-
-def _start_reading(read: Callable[[], object], dependencies: Dependencies) -> Job | None:
-    return dependencies.readers.start(lambda _: read(), key=None, wait=True)
+# -- what both ways of running share --------------------------------------------------------------
 
 
 def _read(step: Load, dependencies: Dependencies) -> Found:
@@ -274,49 +253,27 @@ def _reply(step: Load, found: Found, dependencies: Dependencies) -> Stored | Non
     return found.stored
 
 
-def late_event(key: AccountKey, found: Found) -> tuple[Event, int] | None:
-    """Return the event of a pair that a read has saved late, and its version."""
-    record = found.saved_late
-    if record is None or found.stored is None:
-        return None
-    kind = TokenObtained if record.spent is None else TokenRefreshed
-    return kind(account=key.account, token=record.token), found.stored.version
-
-
-def perform_save(step: Save, store: FallbackStore) -> int | Forgotten:
-    """Save or delete a record, return the reply of the step.
-
-    Raises: StoreError.
-    """
-    if step.payload is None:
-        return store.forget(step.key)
-    save = store.save_pair if step.pair else store.save
-    return save(step.key, step.payload, expires_at=step.expires_at, replacing=step.replacing)
-
-
-# -- uninterruptible sections, events ------------------------------------------------------------
-
-
 def _start(step: Uninterruptible, dependencies: Dependencies) -> Job | None:
     # Subscribers may use the client, so they are notified when the lock is released.
     events: list[Event] = []
 
-    def after() -> None:
-        for event in events:
-            dependencies.notify_subscribers(event)
-
-    inside = replace(dependencies, notify_subscribers=events.append)
+    inside = replace(dependencies, notify_subscribers=events.extend)
 
     def work(unwanted: Callable[[], bool]) -> Any:  # noqa: ANN401 - the flow's own result
         return run(step.flow, inside, unwanted=unwanted, on_worker=True)
 
-    return dependencies.workers.start(work, key=step.key, wait=step.wait, after=after)
+    return dependencies.workers.start(
+        work,
+        key=step.key,
+        wait=step.wait,
+        after=lambda: dependencies.notify_subscribers(events),
+    )
 
 
 def _notify(step: Notify, dependencies: Dependencies, on_poll: OnPoll | None) -> None:
     event = step.event
     if not isinstance(event, Pending | SlowDown | Granted):
         dependencies.on_change(event, step.version)
-        dependencies.notify_subscribers(event)
+        dependencies.notify_subscribers([event])
     elif on_poll is not None:
         on_poll(event)

@@ -13,67 +13,24 @@ then the thread that saves the tokens would wait for ever. So the main thread us
 
 from __future__ import annotations
 
-import sys
 import threading
-import time
 from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
-from trakt_auth.errors import Cancelled, StoreUnavailable, TraktAuthError, UsageError
+from trakt_auth.errors import StoreUnavailable, TraktAuthError, UsageError
+from trakt_auth.runtime.jobs import Job, Work
 
-__all__ = ["Job", "Workers", "wait_for", "wait_for_async"]
+__all__ = ["Workers"]
 
-Work: TypeAlias = Callable[[Callable[[], bool]], Any]
+Bell: TypeAlias = "SimpleQueue[None]"
 
 MOST_THREADS = 64
-CANCEL_CHECK = 0.05  # seconds between two looks at a caller's cancel event
-
-
-class Job:
-    """One piece of work: how many callers wait for it, and how it ended."""
-
-    def __init__(self, key: Hashable | None) -> None:
-        self.key = key
-        self.waiting = 1
-        self.over = False
-        self.thread: int | None = None
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._guard, self._running = threading.Lock(), threading.Lock()
-        self._running.acquire()  # released at the end; each waiter takes it and passes it on
-        self._wakers: list[Callable[[], object]] = []
-
-    def end(self, value: Any = None, error: BaseException | None = None) -> None:  # noqa: ANN401
-        """Set the result, once, for all callers who wait."""
-        with self._guard:
-            self._value, self._error, self.over = value, error, True
-        self._running.release()
-        for wake in self._wakers:
-            wake()
-
-    def when_over(self, wake: Callable[[], object]) -> None:
-        """Call `wake` at the end, on the thread that reached it; at once if that has come."""
-        with self._guard:
-            if not self.over:
-                self._wakers.append(wake)
-                return
-        wake()
-
-    def wait(self) -> None:
-        """Wait for the end."""
-        with self._running:
-            pass
-
-    def result(self) -> Any:  # noqa: ANN401 - whatever the work returns
-        """Wait for the end, and return or raise what it brought."""
-        self.wait()
-        if self._error is not None:
-            raise self._error
-        return self._value
+IDLE_SECONDS = 1.0  # a thread waits so long for more work: starting one costs more than a job
 
 
 class Workers:
@@ -87,8 +44,9 @@ class Workers:
         """Forget all jobs, as in a forked child, where the parent's threads do not run."""
         self._guard = threading.Lock()
         self._up: dict[Hashable, Job] = {}
-        self._queue: deque[tuple[Job, Work, Callable[[], object]]] = deque()
+        self._queue: deque[Job] = deque()
         self._running: set[Job] = set()
+        self._idle: list[Bell] = []
         self._threads = 0
         self._closing: set[int] = set()
 
@@ -103,8 +61,9 @@ class Workers:
         """Start `work`; if a job for `key` is running, return that one, or None without `wait`.
 
         `work` gets a function that tells whether all callers have stopped waiting: it may give up
-        then, as long as it has done nothing yet. `after` is called after it, when the next job for
-        the key may start. Without `wait` the result is also None when all threads are busy.
+        then, as long as it has done nothing yet. `after` is called after it, when the thread does
+        not count as busy any more and the next job for the key may start. Without `wait` the
+        result is also None when all threads are busy.
 
         Raises: UsageError after `close`.
         """
@@ -115,69 +74,118 @@ class Workers:
             if job is None:
                 if not wait and len(self._up) >= MOST_THREADS:
                     return None
-                job = Job(key)
-                self._queue.append((job, work, after))
+                job = Job(key, work, after)
+                self._queue.append(job)
                 if key is not None:
                     self._up[key] = job
             elif wait:
                 job.waiting += 1
             else:
                 return None
-            self._find_thread()
-            return job
+            alone = not self._find_thread()
+        if alone:
+            self._run_here(job)
+        return job
 
-    def _find_thread(self) -> None:
+    def _find_thread(self) -> bool:
+        """Have a thread look at the queue; return False when the caller has to do it itself."""
         # This caller's job, or one whose caller was interrupted before this line.
-        if not self._queue or self._threads >= MOST_THREADS:
-            return
+        if not self._queue:
+            return True
+        if self._idle:
+            # Interrupted between these two, the thread looks when it is tired of waiting.
+            self._idle.pop().put(None)
+            return True
+        if self._threads >= MOST_THREADS:
+            return True
         try:
             start_new_thread(self._start_thread, ())
-        except RuntimeError:
-            self._without_thread()
-
-    def _start_thread(self) -> None:  # pragma: no cover - on a thread that is not traced
-        # Thread.start waits on a Condition, which must not happen on the main thread.
-        try:
-            threading.Thread(target=self._work, name="trakt-auth").start()
-        except RuntimeError:  # the limit allowed one thread, and this is it
-            with self._guard:
-                self._without_thread()
-
-    def _without_thread(self) -> None:
-        if not self._threads:  # a running thread would come to the queued jobs
-            self._cancel_queue(_no_thread)
-
-    def _work(self) -> None:
-        with self._guard:
-            if self._threads >= MOST_THREADS:
-                return
-            self._threads += 1
-        while self._run_next():
-            pass
-
-    def _run_next(self) -> bool:
-        with self._guard:
-            if not self._queue:
-                self._threads -= 1
+        except RuntimeError as error:
+            if self._threads:  # a running thread will come to the queued jobs
+                return True
+            if "shutdown" in str(error):
                 return False
-            job, work, after = self._queue.popleft()
-            self._running.add(job)
-            job.thread = threading.get_ident()
-        try:
-            job.end(self._result(job, work, after))
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            job.end(error=error)
-        with self._guard:
-            self._running.discard(job)
+            self._cancel_queue(_no_thread)
         return True
 
-    def _result(self, job: Job, work: Work, after: Callable[[], object]) -> Any:  # noqa: ANN401
+    def _start_thread(self) -> None:  # pragma: no cover - on a thread that is not traced
+        # Thread.start waits on a Condition, which must not happen on the main thread. A daemon,
+        # since an idle thread must not delay the end of the program; `close` waits for jobs.
         try:
-            return work(partial(self._unwanted, job))
-        finally:
+            threading.Thread(target=self._work, name="trakt-auth", daemon=True).start()
+        except RuntimeError:  # the limit allowed one thread, and this is it
             with self._guard:
-                self._forget(job)
-            after()
+                if not self._threads:
+                    self._cancel_queue(_no_thread)
+
+    def _run_here(self, job: Job) -> None:
+        # At the end of the interpreter no thread can be started. Ctrl-C can interrupt this job.
+        with self._guard:
+            if job not in self._queue:
+                return
+            self._queue.remove(job)
+            self._threads += 1
+            self._begin(job)
+        self._finish(job)
+
+    def _work(self) -> None:
+        bell: Bell = SimpleQueue()
+        while self._has_room() and self._run_all() and self._wait_for_more(bell):
+            pass
+
+    def _has_room(self) -> bool:
+        with self._guard:
+            if self._threads >= MOST_THREADS:
+                return False
+            self._threads += 1
+            return True
+
+    def _run_all(self) -> bool:
+        while (job := self._next()) is not None:
+            self._finish(job)
+            if not self._has_room():
+                return False
+        return True
+
+    def _next(self) -> Job | None:
+        with self._guard:
+            if not self._queue:
+                return None
+            job = self._queue.popleft()
+            self._begin(job)
+            return job
+
+    def _begin(self, job: Job) -> None:
+        self._running.add(job)
+        job.thread = threading.get_ident()
+
+    def _finish(self, job: Job) -> None:
+        job.run(partial(self._unwanted, job))
+        with self._guard:
+            self._forget(job)
+            self._threads -= 1
+        with suppress(BaseException):  # `after` tells of its own failures
+            job.after()
+        job.end()
+        with self._guard:
+            self._running.discard(job)
+
+    def _wait_for_more(self, bell: Bell) -> bool:
+        """Wait for a job; False when none came. The thread counts as one that has no work."""
+        with self._guard:
+            self._threads -= 1
+            if self._queue:
+                return True
+            if self._closed:
+                return False
+            self._idle.append(bell)
+        with suppress(Empty):
+            bell.get(timeout=IDLE_SECONDS)
+        with self._guard:
+            if bell in self._idle:
+                self._idle.remove(bell)
+                return bool(self._queue)
+            return not self._closed
 
     def leave(self, job: Job) -> None:
         """Say that one caller waits no longer."""
@@ -200,6 +208,8 @@ class Workers:
         with self._guard:
             self._closed = True
             self._cancel_queue(_closed)
+            while self._idle:
+                self._idle.pop().put(None)
             # Two subscribers that close the client must not wait for each other.
             self._closing.add(threading.get_ident())
             running = [job for job in self._running if job.thread not in self._closing]
@@ -207,9 +217,9 @@ class Workers:
             job.wait()
 
     def _cancel_queue(self, why: Callable[[], TraktAuthError]) -> None:
-        for job, _, _ in self._queue:
+        for job in self._queue:
             self._forget(job)
-            job.end(error=why())
+            job.end(why())
         self._queue.clear()
 
 
@@ -224,57 +234,3 @@ def _closed() -> UsageError:
     return UsageError(
         "The client is closed", hint="Make the call inside the client's `with` block."
     )
-
-
-def wait_for(job: Job | None, workers: Workers, cancel: threading.Event | None) -> Any:  # noqa: ANN401
-    """Wait for a job's result; being interrupted or cancelled leaves it running.
-
-    Raises: Cancelled, and whatever the job raised.
-    """
-    if job is None:
-        return None
-    try:
-        while cancel is not None and not job.over:
-            if cancel.is_set():
-                raise Cancelled("The caller cancelled the wait")
-            time.sleep(CANCEL_CHECK)
-        return job.result()
-    finally:
-        workers.leave(job)
-
-
-async def wait_for_async(job: Job | None, workers: Workers) -> Any:  # noqa: ANN401
-    """Wait for a job's result without blocking the event loop.
-
-    Raises: whatever the job raised.
-    """
-    if job is None:
-        return None
-    import anyio
-
-    done = anyio.Event()
-    wake = _waker()
-
-    def tell() -> None:
-        with suppress(RuntimeError):  # the loop is closed, and its tasks with it
-            wake(done.set)
-
-    try:
-        job.when_over(tell)
-        await done.wait()
-        return job.result()
-    finally:
-        workers.leave(job)
-
-
-def _waker() -> Callable[[Callable[[], object]], object]:
-    """Return a function by which another thread calls into this event loop without blocking."""
-    # Another thread may be importing trio right now; then this loop is not trio's.
-    lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
-    if getattr(lowlevel, "in_trio_run", bool)():
-        wake: Callable[[Callable[[], object]], object]
-        wake = lowlevel.current_trio_token().run_sync_soon  # type: ignore[union-attr]
-        return wake
-    import asyncio
-
-    return asyncio.get_running_loop().call_soon_threadsafe
