@@ -107,13 +107,13 @@ def shoot(browser: Browser, url: str, code: str) -> None:
     ask = f"/oauth/authorize?{urlencode(asking)}"
     with page_of(browser, DESK, "light", url) as page:
         page.goto("/")
-        save(page, "control-room-light")
+        save(page, "dashboard-light")
     with page_of(browser, DESK, "dark", url) as page:
         page.goto("/")
-        save(page, "control-room-dark")
+        save(page, "dashboard-dark")
     with page_of(browser, PHONE, "dark", url) as page:
         page.goto("/")
-        save(page, "control-room-phone")
+        save(page, "dashboard-phone")
     with page_of(browser, PHONE, "light", url) as page:
         page.goto(ask)
         page.get_by_label("Username").wait_for()
