@@ -20,7 +20,7 @@ __all__ = ["metadata"]
 def metadata(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /.well-known/openid-configuration`, which Trakt has had since July 2026."""
     if state.options.legacy:
-        return oauth_error("not_found", "the old server did not describe itself", status=404)
+        return oauth_error("not_found", "the legacy profile has no metadata", status=404)
     origin = request.origin
     return json_response(
         {

@@ -173,9 +173,9 @@ class SkewedClock(FaultKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFamily(FaultKind):
-    """A spent refresh token that is sent again ends all tokens of its user for its application.
+    """A used refresh token that is sent again ends all tokens of its user for its application.
 
-    Within `harmless_within` seconds after it was spent, it gets an error and ends nothing: so does
+    Within `harmless_within` seconds after its first use, it gets an error and ends nothing: so does
     the second of two requests that a server handles at the same time.
     """
 
@@ -186,7 +186,7 @@ class ReplayFamily(FaultKind):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayGrace(FaultKind):
-    """A spent refresh token gets the same response again for `within` seconds, at most 300."""
+    """A used refresh token gets the same response again for `within` seconds, at most 300."""
 
     name: ClassVar[str] = "replay_grace"
     endpoint: ClassVar[str] = "/oauth/token"
