@@ -1,6 +1,6 @@
 """Tools to test an app against an emulated Trakt: pytest fixtures, a unittest case, plain classes.
 
-The public names, each imported at its first use, and the pytest plugin; no code of them lives here.
+Names the public classes, each imported at its first use, and the plugin; their code is elsewhere.
 PYTEST_DONT_REWRITE: pytest would warn that it cannot rewrite a file which is imported already.
 """
 

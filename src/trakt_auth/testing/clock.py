@@ -6,9 +6,7 @@ Nothing of OAuth lives here; pytest is not imported.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import (
-    sleep as real_sleep,  # imported here: a test may replace `time.sleep` by this clock's
-)
+from time import sleep as real_sleep  # tests may replace `time.sleep` by this clock's
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import Cancelled

@@ -71,7 +71,7 @@ def live_parts(state: EmulatorState, request: Request) -> Response:
 
 
 def press_button(state: EmulatorState, request: Request) -> Response:
-    """Do what a button of the page says: `POST /`."""
+    """Carry out the action of the button that was pressed: `POST /`."""
     require_local(request)
     browser = visit(state, request)
     fields = checked_form(browser)  # its CSRF token proves that the form is this page's

@@ -94,7 +94,7 @@ class Fault:
             raise ValueError(f"seed must be a whole number, not {self.seed!r}")
         if isinstance(self.probability, bool) or not 0 <= self.probability <= 1:
             raise ValueError(f"probability must be from 0 to 1, not {self.probability!r}")
-        self._random = random.Random(self.seed)  # noqa: S311 - a test needs the same sequence every time
+        self._random = random.Random(self.seed)  # noqa: S311 - it must be repeatable
 
     @property
     def spent(self) -> bool:
@@ -168,7 +168,7 @@ class Faults:
         self._armed = [one for one in self._armed if fault is not None and one is not fault]
 
     def effects_on(self, request: Request) -> FaultEffects:
-        """Return what the armed faults change about this request; those that affect it count it."""
+        """Return what the armed faults change about this request; each that does counts it."""
         effects = FaultEffects()
         for fault in self.armed():
             if effects.final:
