@@ -37,11 +37,8 @@ DOCUMENT = json.loads(
     Emulator().handle(HttpRequest(method="GET", url="http://127.0.0.1/openapi.json")).body
 )
 OAUTH = ("/oauth/token", "/oauth/revoke", "/oauth/device/code", "/oauth/device/token")
-PRIVATE = (
-    "/emulator/room",
-    "/emulator/room.css",
-    "/emulator/room.js",
-)  # of the dashboard, so they are not documented
+# The parts of the dashboard are not documented.
+PRIVATE = ("/emulator/room", "/emulator/room.css", "/emulator/room.js")
 ORIGIN = "http://127.0.0.1"  # control calls are accepted from this machine only
 CASES = 50  # random ones for each operation, in addition to those that cover its schema
 
@@ -336,11 +333,8 @@ def test_every_check_is_on() -> None:
             assert checks.get_by_name(name=name).enabled, name
 
 
-OUTSIDE = {
-    "html_200",
-    "json_200_without_token",
-    "truncated_json",
-}  # they break the contract on purpose
+# These break the contract on purpose.
+OUTSIDE = {"html_200", "json_200_without_token", "truncated_json"}
 OTHERS = {"answer_lost", "reset", "unauthorized"}  # no response at all; the data API only
 REQUESTS = {
     "/oauth/token": {"grant_type": "refresh_token", "refresh_token": "x"},
