@@ -1,9 +1,9 @@
-"""The emulator's figures, beside a bare Starlette route and an OAuth mock server from npm.
+"""Measures the emulator beside a bare Starlette route and an OAuth mock server from npm.
 
 `python benchmarks/emulator.py` measures everything; `startup`, `rates` or `scale` one part. Servers
-and load generators are processes of their own; the sides of each comparison take turns, and the
-ratio is what counts. With node and npm, `oauth2-mock-server` is installed into a temporary folder
-and measured too; without them the run says that it is left out.
+and load generators are separate processes. The compared servers are measured in turns, and the
+ratio of their results is what counts. With node and npm, `oauth2-mock-server` is installed into a
+temporary folder and measured too; without them the output says that it is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ READY = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 def serve_emulator(codes: int, tokens: int) -> None:
-    """Serve an emulator that holds so many device codes and so many pairs of tokens."""
+    """Serve an emulator that stores so many device codes and so many pairs of tokens."""
     from trakt_auth.emulator.server import serve
 
     emulator = filled(codes, tokens)
@@ -60,7 +60,7 @@ def serve_emulator(codes: int, tokens: int) -> None:
 
 
 def serve_bare() -> None:
-    """Serve one Starlette route that reads JSON and answers JSON; uvicorn runs as for us."""
+    """Serve one Starlette route that reads and returns JSON, with the same uvicorn options."""
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import JSONResponse
@@ -71,7 +71,7 @@ def serve_bare() -> None:
         given = await request.json()
         return JSONResponse({"error": "pending", "code": given["code"]}, 400)
 
-    # The protocol is named, or asyncio would not switch Nagle's algorithm off.
+    # asyncio turns Nagle's algorithm off only if the protocol is named here.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
@@ -82,7 +82,7 @@ def serve_bare() -> None:
 
 
 def filled(codes: int, tokens: int) -> Emulator:
-    """Make an emulator with device codes, and with pairs of tokens of 1,000 people."""
+    """Return an emulator with device codes, and with pairs of tokens of 1,000 users."""
     emulator = Emulator(clock=Clock(), device_interval=0, refresh_token_lifetime=31_536_000)
     for _ in range(codes):
         start_device(emulator)
@@ -91,8 +91,8 @@ def filled(codes: int, tokens: int) -> Emulator:
     return emulator
 
 
-def ask(emulator: Emulator, path: str, **fields: str) -> bytes:
-    """Post to an emulator in this process."""
+def post(emulator: Emulator, path: str, **fields: str) -> bytes:
+    """Send a POST request to an emulator in this process; return the body of the response."""
     body = json.dumps({"client_id": "emulator", **fields}).encode()
     request = HttpRequest(
         method="POST", url=f"http://127.0.0.1{path}", headers={"content-type": JSON}, body=body
@@ -102,11 +102,11 @@ def ask(emulator: Emulator, path: str, **fields: str) -> bytes:
 
 def start_device(emulator: Emulator) -> str:
     """Start a device login; return the device code."""
-    return json.loads(ask(emulator, "/oauth/device/code"))["device_code"]
+    return json.loads(post(emulator, "/oauth/device/code"))["device_code"]
 
 
 def resident() -> float:
-    """Return the MB of memory that this process has, or 0 where the system does not say."""
+    """Return the memory of this process in MB, or 0 if the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -116,7 +116,7 @@ def resident() -> float:
 
 @contextmanager
 def server(*command: str, cwd: str | None = None) -> Iterator[list[str]]:
-    """Run a server; the value is the words of its first line, the URL first."""
+    """Run a server; the value of the context is the words of its first line, the URL first."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, text=True, cwd=cwd, **pipes) as process:
         try:
@@ -131,7 +131,7 @@ def server(*command: str, cwd: str | None = None) -> Iterator[list[str]]:
 
 
 def own(*words: object) -> tuple[str, ...]:
-    """Return the command that runs one of this file's processes."""
+    """Return the command that runs this file in another role."""
     return (sys.executable, __file__, *map(str, words))
 
 
@@ -139,7 +139,7 @@ def own(*words: object) -> tuple[str, ...]:
 
 
 class Connection:
-    """A raw keep-alive connection: a request is bytes, an answer its head and its body."""
+    """A keep-alive connection without a client library: it sends and receives bytes."""
 
     def __init__(self, url: str) -> None:
         self.at = urlsplit(url)
@@ -153,8 +153,8 @@ class Connection:
     def send(
         self, method: str, path: str, body: str = "", kind: str = FORM, more: str = ""
     ) -> None:
-        """Send a request, and wait for nothing."""
-        if time.monotonic() - self.used > IDLE:  # while the others had their turns
+        """Send a request without waiting for the response."""
+        if time.monotonic() - self.used > IDLE:  # other servers were measured meanwhile
             self.socket.close()
             self._open()
         self.used = time.monotonic()
@@ -164,7 +164,7 @@ class Connection:
         )
 
     def receive(self, status: int = 200) -> tuple[bytes, bytes]:
-        """Wait for the answer; it must have that status."""
+        """Wait for the response, which must have that status; return its head and its body."""
         data = self.rest
         while b"\r\n\r\n" not in data:
             data += self._more()
@@ -186,7 +186,7 @@ class Connection:
 
 
 def polls(one: Connection, code: str) -> Iterator[None]:
-    """Poll for a device again and again; at each step one answer comes and a request goes."""
+    """Poll for a device; each step receives a response and sends the next request."""
     body = json.dumps({"client_id": "emulator", "code": code})
     while True:
         one.send("POST", "/oauth/device/token", body, JSON)
@@ -195,7 +195,7 @@ def polls(one: Connection, code: str) -> Iterator[None]:
 
 
 def refreshes(one: Connection, path: str, token: str) -> Iterator[None]:
-    """Refresh, each time with the refresh token that the last answer gave."""
+    """Refresh, each time with the refresh token of the last response."""
     while True:
         one.send("POST", path, f"grant_type=refresh_token&client_id=emulator&refresh_token={token}")
         yield
@@ -203,7 +203,7 @@ def refreshes(one: Connection, path: str, token: str) -> Iterator[None]:
 
 
 def exchanges(one: Connection, authorize: str, path: str, cookie: str) -> Iterator[None]:
-    """Ask for a code, which the server gives at once, and exchange it: two requests."""
+    """Request a code, which the server issues at once, and exchange it: two requests."""
     query = f"response_type=code&client_id=emulator&state=s&redirect_uri={CALLBACK}"
     fields = f"grant_type=authorization_code&client_id=emulator&redirect_uri={CALLBACK}"
     while True:
@@ -216,7 +216,7 @@ def exchanges(one: Connection, authorize: str, path: str, cookie: str) -> Iterat
 
 
 def sign_in(url: str) -> str:
-    """Sign in at the emulator as somebody who uses the application already; return the cookie."""
+    """Sign in at the emulator as a user who has allowed the application; return the cookie."""
     one, cookie = Connection(url), "none=1"
 
     def go(method: str, path: str, fields: str = "", status: int = 200) -> str:
@@ -233,7 +233,7 @@ def sign_in(url: str) -> str:
 
 
 def load(job: str, side: str, url: str, *known: str) -> None:
-    """Measure once for each line on stdin; answer with requests per second."""
+    """Measure once for each line on stdin; print the requests per second."""
     ours = "/oauth" if side != "mock" else ""
     cookie = sign_in(url) if (job, side) == ("exchange", "emulator") else "none=1"
     turns: list[Iterator[None]] = []
@@ -258,7 +258,7 @@ def load(job: str, side: str, url: str, *known: str) -> None:
 
 @contextmanager
 def loader(job: str, side: str, words: list[str]) -> Iterator[Callable[[], float]]:
-    """Run a load generator; each call is one measurement."""
+    """Run a load generator; each call of the value is one measurement."""
     command = own("load", job, side, words[0], *words[2:])
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:
@@ -277,10 +277,10 @@ def loader(job: str, side: str, words: list[str]) -> Iterator[Callable[[], float
 # -- the parts ------------------------------------------------------------------------------------
 
 
-def taking_turns(
+def measure_in_turns(
     sides: dict[str, Callable[[], float]], rounds: int = ROUNDS
 ) -> dict[str, list[float]]:
-    """Measure each side once a round, after one round that does not count."""
+    """Measure each side once in each round; the first round does not count."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(rounds + 1):
         for name, measure in sides.items():
@@ -291,7 +291,7 @@ def taking_turns(
 
 
 def show(title: str, unit: str, found: dict[str, list[float]], base: str) -> None:
-    """Print medians, and the median of the ratios to the base, round by round."""
+    """Print the medians, and the medians of the ratios to `base` in each round."""
     table = Table(title=title, title_justify="left")
     for column in ("side", unit, f"of {base}"):
         table.add_column(column, justify="left" if column == "side" else "right")
@@ -303,7 +303,7 @@ def show(title: str, unit: str, found: dict[str, list[float]], base: str) -> Non
 
 @contextmanager
 def mock() -> Iterator[tuple[str, ...] | None]:
-    """Install the mock server; the value is the command that starts it, or None."""
+    """Install the mock server; the value of the context is its command, or None without npm."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         CONSOLE.print(f"{MOCK}: no node and npm here, left out")
@@ -316,7 +316,7 @@ def mock() -> Iterator[tuple[str, ...] | None]:
 
 
 def startup(mock_command: tuple[str, ...] | None) -> None:
-    """From the start of the process to the line that says it is ready."""
+    """Measure the time from the start of the process to the line that says it is ready."""
     commands = {
         "emulator": (sys.executable, "-m", "trakt_auth.cli", "emulator", "--port", "0"),
         "bare Starlette": own("serve-bare"),
@@ -329,11 +329,11 @@ def startup(mock_command: tuple[str, ...] | None) -> None:
             return (time.perf_counter() - begin) * 1000
 
     sides = {name: (lambda command=command: measure(command)) for name, command in commands.items()}
-    show("Start to ready (aim: under 1000)", "ms", taking_turns(sides), "emulator")
+    show("Start to ready (aim: under 1000)", "ms", measure_in_turns(sides), "emulator")
 
 
 def rates(mock_command: tuple[str, ...] | None) -> None:
-    """Requests per second, with 8 connections that are kept alive."""
+    """Measure requests per second, with 8 keep-alive connections."""
     with ExitStack() as stack:
         words = {
             "emulator": stack.enter_context(server(*own("serve-emulator", 0, 0))),
@@ -355,21 +355,21 @@ def rates(mock_command: tuple[str, ...] | None) -> None:
         def in_process() -> float:
             begin = time.perf_counter()
             for _ in range(REQUESTS["poll"]):
-                ask(inside, "/oauth/device/token", code=code)
+                post(inside, "/oauth/device/token", code=code)
             return REQUESTS["poll"] / (time.perf_counter() - begin)
 
-        found = taking_turns(
+        found = measure_in_turns(
             {**sides("poll", "emulator", "bare Starlette"), "emulator in process": in_process}
         )
         title = "Device polls (aim: the emulator at least 0.50 of bare Starlette)"
         show(title, "requests/s", found, "bare Starlette")
         for job, title in (("refresh", "Refreshes"), ("exchange", "Code, then token")):
-            found = taking_turns(sides(job, "emulator", "mock"))
+            found = measure_in_turns(sides(job, "emulator", "mock"))
             show(f"{title}, beside {MOCK}", "requests/s", found, "emulator")
 
 
 def scale() -> None:
-    """Rates and memory of an emulator that holds much, beside one that holds nothing."""
+    """Measure rates and memory of an emulator that stores much, beside an empty one."""
     loads = {
         "empty": (0, 0),
         f"{CODES:,} device codes": (CODES, 0),
@@ -385,33 +385,38 @@ def scale() -> None:
                 name: stack.enter_context(loader(job, "emulator", one))
                 for name, one in words.items()
             }
-            show(f"{job.capitalize()}, by what is held", "requests/s", taking_turns(sides), "empty")
+            show(
+                f"{job.capitalize()}, by what is stored",
+                "requests/s",
+                measure_in_turns(sides),
+                "empty",
+            )
     for name, one in words.items():
         CONSOLE.print(f"{name}: {float(one[1]):,.0f} MB")
     dropping()
 
 
 def dropping() -> None:
-    """How long it takes to drop everything when the clock passes its end."""
+    """Measure how long it takes to drop everything once it has expired."""
     before = resident()
     emulator = filled(CODES, TOKENS)
     full = resident()
     emulator.clock.advance(40_000_000)
     begin, worked = time.perf_counter(), time.process_time()
-    ask(emulator, "/oauth/device/token", code="unknown")
+    post(emulator, "/oauth/device/token", code="unknown")
     seconds, worked = time.perf_counter() - begin, time.process_time() - worked
     state = emulator.state(limit=10)
     gc.collect()
     CONSOLE.print(
-        f"After everything has ended, the first request drops it: {seconds:.1f} s, {worked:.1f} s "
-        f"of it at work. Left: {len(state['device_codes'])} codes, {state['tokens']['access']} "
+        f"The first request after everything has expired drops it: {seconds:.1f} s, {worked:.1f} s "
+        f"of it CPU time. Left: {len(state['device_codes'])} codes, {state['tokens']['access']} "
         f"access and {state['tokens']['refresh']} refresh tokens. Memory: {before:,.0f} MB before, "
         f"{full:,.0f} MB full, {resident():,.0f} MB after."
     )
 
 
 def main() -> None:
-    """Run the parts that are named, or all; or be one of the processes."""
+    """Run the named parts, or all; or, in another role, a server or a load generator."""
     role, words = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     if role == "serve-emulator":
         serve_emulator(int(words[0]), int(words[1]))

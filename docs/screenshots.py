@@ -1,11 +1,11 @@
-"""Writes the pictures in docs/images: the emulator's pages, in a real Chromium.
+"""Takes the screenshots in docs/images: the emulator's pages in a real Chromium.
 
 Needs what the browser tests need: the Python package playwright, and Debian's chromium.
-Run it from anywhere: `python docs/screenshots.py`. The emulator's clock stands still; only the
-codes and the hashes differ from one run to the next.
+Run it from anywhere: `python docs/screenshots.py`. The emulator's clock is frozen, so that only the
+codes and the hashes differ between two runs.
 """
 
-# ruff: noqa: INP001, T201 - a script of its own, which says what it wrote
+# ruff: noqa: INP001, T201 - a script, which prints the names of its files
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from trakt_auth.protocol.http import HttpRequest
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--font-render-hinting=none"]
-DESK, PHONE = (1100, 680), (390, 720)
+DESKTOP, PHONE = (1100, 680), (390, 720)
 CALLBACK = "http://127.0.0.1:8765/callback"
 
 
-class Desk:
-    """An emulator in which a developer has been at work for a while."""
+class Demo:
+    """An emulator that an application has used for a while."""
 
     def __init__(self) -> None:
         self.emulator = Emulator(clock=Clock.frozen(1_795_082_400))
@@ -38,7 +38,7 @@ class Desk:
         )
 
     def post(self, path: str, client_id: str = "emulator", **fields: str) -> dict[str, str]:
-        """Send what a program would send; return the fields of the answer."""
+        """Send a request as a program does; return the fields of the response."""
         body = json.dumps({"client_id": client_id, **fields}).encode()
         headers = {"content-type": "application/json", "user-agent": "my-player/1.2"}
         url = f"http://127.0.0.1:8088{path}"
@@ -47,8 +47,8 @@ class Desk:
         )
         return json.loads(answer.body) if answer.body.startswith(b"{") else {}
 
-    def live_in(self) -> str:
-        """Sign people in, refresh, poll too fast, and meet a fault; return a code that waits."""
+    def fill(self) -> str:
+        """Sign users in, refresh, poll too early, and meet a fault; return a pending user code."""
         clock, emulator = self.emulator.clock, self.emulator
         emulator.issue_tokens("maria", client_id="tv")
         clock.advance(4 * 86_400 + 3600)
@@ -77,7 +77,7 @@ class Desk:
 
 @contextmanager
 def page_of(browser: Browser, size: tuple[int, int], scheme: str, url: str) -> Iterator[Page]:
-    """Open a window of that size on the emulator."""
+    """Open a browser window of that size."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -89,36 +89,36 @@ def page_of(browser: Browser, size: tuple[int, int], scheme: str, url: str) -> I
 
 
 def save(page: Page, name: str) -> None:
-    """Write the window as it is."""
+    """Save a screenshot of the window."""
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
     print(f"{name}.png", (IMAGES / f"{name}.png").stat().st_size // 1024, "kB")
 
 
 def sign_in(page: Page, path: str, name: str = "sean") -> None:
-    """Open a page that asks who you are, and say so."""
+    """Open a page that asks for a username, and sign in."""
     page.goto(path)
     page.get_by_label("Username").fill(name)
     page.get_by_role("button", name="Sign in").click()
 
 
-def shoot(browser: Browser, url: str, code: str) -> None:
-    """Walk through the pages."""
-    asking = {"response_type": "code", "client_id": "tv", "redirect_uri": CALLBACK, "state": "s"}
-    ask = f"/oauth/authorize?{urlencode(asking)}"
-    with page_of(browser, DESK, "light", url) as page:
+def take(browser: Browser, url: str, code: str) -> None:
+    """Open the pages and take their screenshots."""
+    query = {"response_type": "code", "client_id": "tv", "redirect_uri": CALLBACK, "state": "s"}
+    authorize_url = f"/oauth/authorize?{urlencode(query)}"
+    with page_of(browser, DESKTOP, "light", url) as page:
         page.goto("/")
-        save(page, "control-room-light")
-    with page_of(browser, DESK, "dark", url) as page:
+        save(page, "dashboard-light")
+    with page_of(browser, DESKTOP, "dark", url) as page:
         page.goto("/")
-        save(page, "control-room-dark")
+        save(page, "dashboard-dark")
     with page_of(browser, PHONE, "dark", url) as page:
         page.goto("/")
-        save(page, "control-room-phone")
+        save(page, "dashboard-phone")
     with page_of(browser, PHONE, "light", url) as page:
-        page.goto(ask)
+        page.goto(authorize_url)
         page.get_by_label("Username").wait_for()
         save(page, "sign-in")
-        sign_in(page, ask)
+        sign_in(page, authorize_url)
         page.get_by_role("button", name="Deny").wait_for()
         save(page, "authorize")
     with page_of(browser, PHONE, "dark", url) as page:
@@ -134,13 +134,13 @@ def shoot(browser: Browser, url: str, code: str) -> None:
 
 
 def main() -> int:
-    """Write all pictures."""
+    """Take all screenshots."""
     IMAGES.mkdir(exist_ok=True)
-    desk = Desk()
-    code = desk.live_in()
-    with sync_playwright() as playwright, desk.emulator.serving(port=8088) as url:
+    demo = Demo()
+    code = demo.fill()
+    with sync_playwright() as playwright, demo.emulator.serving(port=8088) as url:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        shoot(browser, url, code)
+        take(browser, url, code)
         browser.close()
     return 0
 

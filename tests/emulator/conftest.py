@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.emulator_client import Browser, Desk
+from support.emulator_client import Browser, EmulatorClient
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
@@ -15,21 +15,21 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def client() -> EmulatorClient:
+    return EmulatorClient()
 
 
 @pytest.fixture
-def browser(desk: Desk) -> Browser:
-    return Browser(desk)
+def browser(client: EmulatorClient) -> Browser:
+    return Browser(client)
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    """Debian's Chromium; for a module only, since playwright keeps an event loop running."""
+    """Debian's Chromium, for one module: playwright keeps an event loop running meanwhile."""
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=20_000)  # milliseconds; a busy machine is no failure
+    expect.set_options(timeout=20_000)  # milliseconds, so that a busy machine fails no test
     if not CHROMIUM.exists():
         pytest.fail(f"{CHROMIUM} is missing: apt-get install chromium", pytrace=False)
     with sync_playwright() as playwright:

@@ -5,7 +5,7 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.emulator_client import Desk
+from support.emulator_client import EmulatorClient
 from trakt_auth.emulator import Emulator
 from trakt_auth.protocol.http import HttpRequest
 
@@ -128,8 +128,8 @@ def test_nothing_makes_the_server_fail(
     headers: dict[str, str],
     sent: bytes,
 ) -> None:
-    desk = Desk(profile=profile)
-    answer = desk.send(
+    client = EmulatorClient(profile=profile)
+    answer = client.send(
         method, f"{path}?{query}", body=sent, headers={**headers, "Content-Type": media_type}
     )
     assert 200 <= answer.status < 500
@@ -161,8 +161,8 @@ def test_no_url_makes_the_server_fail(url: str, body: bytes) -> None:
         ),
     )
 )
-def test_no_fault_list_makes_the_control_room_fail(content: object) -> None:
-    desk = Desk()
+def test_no_fault_list_makes_the_control_calls_fail(content: object) -> None:
+    client = EmulatorClient()
     for path in ("faults", "clock"):
-        assert desk.post(f"/emulator/{path}", content).status in {200, 400}
-    assert desk.send("GET", "/emulator/state").status == 200
+        assert client.post(f"/emulator/{path}", content).status in {200, 400}
+    assert client.send("GET", "/emulator/state").status == 200

@@ -90,7 +90,7 @@ def test_cookies_in_several_headers_are_joined() -> None:
         ("answer_lost", {"how": "close"}, httpx2.RemoteProtocolError),
     ],
 )
-def test_connections_are_really_cut(
+def test_connections_are_cut(
     fault: str, settings: dict[str, object], error: type[Exception]
 ) -> None:
     emulator = Emulator()
@@ -149,7 +149,7 @@ def test_host_headers(host: str, status: int) -> None:
         assert client.get("/emulator/state", headers={"host": host}).status_code == status
 
 
-def test_forwarded_addresses_are_not_believed() -> None:
+def test_forwarded_addresses_are_ignored() -> None:
     emulator = Emulator()
     with emulator.serving() as url, httpx2.Client(base_url=url) as client:
         client.get("/sign-in", headers={"x-forwarded-proto": "https", "x-forwarded-for": "::1"})
@@ -179,7 +179,7 @@ def test_ipv6_and_every_address() -> None:
         pytest.skip(f"no IPv6 here: {error}")
 
 
-def test_a_taken_port_is_an_error_at_once() -> None:
+def test_a_port_in_use_is_an_error_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError), Emulator().serving(port=port):
@@ -190,7 +190,7 @@ def test_a_taken_port_is_an_error_at_once() -> None:
         assert (out, err) == ("", "OSError\n")
 
 
-def test_many_at_once() -> None:
+def test_many_requests_at_once() -> None:
     emulator = Emulator()
     token = emulator.issue_tokens()
     statuses: list[int] = []
@@ -226,7 +226,7 @@ def run_serve(port: int) -> subprocess.Popen[str]:
     )
 
 
-def test_an_interrupt_ends_it_quietly() -> None:
+def test_an_interrupt_ends_the_server_without_output() -> None:
     server = run_serve(0)
     assert server.stdout is not None
     url = server.stdout.readline().strip()

@@ -14,12 +14,12 @@ from support.emulator_client import CALLBACK
 from trakt_auth.emulator import Emulator
 
 CLIENT_ID = "emulator"
-AGENT = "somebody-elses-program/1.0"
+AGENT = "another-program/1.0"
 
 
 @pytest.fixture
 def emulator() -> Emulator:
-    # A program that names itself gets past the edge.
+    # These programs send a User-Agent of their own, which is not blocked.
     return Emulator(block_default_user_agents=True)
 
 
@@ -32,7 +32,7 @@ def url(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 class Authlib:
-    """Authlib, as its documentation has a public client do it."""
+    """Authlib, used as its documentation says for a public client."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -68,7 +68,7 @@ class Authlib:
 
 
 class Oauthlib:
-    """Requests-OAuthlib, likewise."""
+    """Requests-OAuthlib, used as its documentation says for a public client."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -129,52 +129,52 @@ def test_a_whole_login(client: Authlib | Oauthlib, emulator: Emulator, url: str)
     assert counts["/oauth/revoke"] == {"revoked": 1}
 
 
-def test_pkce_is_really_checked(client: Authlib | Oauthlib, emulator: Emulator) -> None:
+def test_pkce_is_checked(client: Authlib | Oauthlib, emulator: Emulator) -> None:
     redirect = emulator.approve_authorization(client.start())
     if isinstance(client, Authlib):
         client.verifier = "w" * 43
     else:
         client.session._code_verifier = "w" * 43
-    assert refusal(lambda: client.finish(redirect)) == "invalid_grant"
+    assert oauth_error_of(lambda: client.finish(redirect)) == "invalid_grant"
 
 
-def test_refusals_are_understood(client: Authlib | Oauthlib, emulator: Emulator) -> None:
+def test_errors_are_understood(client: Authlib | Oauthlib, emulator: Emulator) -> None:
     redirect = emulator.approve_authorization(client.start())
     token = dict(client.finish(redirect))
     client.refresh(token["refresh_token"])
-    assert refusal(lambda: client.refresh(token["refresh_token"])) == "invalid_grant"
+    assert oauth_error_of(lambda: client.refresh(token["refresh_token"])) == "invalid_grant"
 
 
 def test_a_denial_is_understood(url: str, emulator: Emulator) -> None:
     client = Oauthlib(url)  # Authlib takes a redirect without a code for another kind of grant
     denied = emulator.deny_authorization(client.start())
-    assert refusal(lambda: client.finish(denied)) == "access_denied"
+    assert oauth_error_of(lambda: client.finish(denied)) == "access_denied"
 
 
-def refusal(act: Callable[[], object]) -> str:
+def oauth_error_of(act: Callable[[], object]) -> str:
     """Return the OAuth error that a library raises, by the name that both give it."""
     with pytest.raises(Exception) as caught:  # each has classes of its own
         act()
     return str(getattr(caught.value, "error", caught.value))
 
 
-def test_the_servers_description_is_enough(url: str, emulator: Emulator) -> None:
-    described = requests.get(
+def test_the_metadata_is_enough_to_configure_a_client(url: str, emulator: Emulator) -> None:
+    metadata = requests.get(
         f"{url}/.well-known/openid-configuration", headers={"User-Agent": AGENT}, timeout=10
     ).json()
     session = AuthlibSession(
         CLIENT_ID,
         redirect_uri=CALLBACK,
-        code_challenge_method=described["code_challenge_methods_supported"][0],
-        token_endpoint_auth_method=described["token_endpoint_auth_methods_supported"][0],
+        code_challenge_method=metadata["code_challenge_methods_supported"][0],
+        token_endpoint_auth_method=metadata["token_endpoint_auth_methods_supported"][0],
     )
     session.headers["User-Agent"] = AGENT
     verifier = "v" * 43
     address, _ = session.create_authorization_url(
-        described["authorization_endpoint"], code_verifier=verifier
+        metadata["authorization_endpoint"], code_verifier=verifier
     )
     redirect = emulator.approve_authorization(address, username="sean")
     token = session.fetch_token(
-        described["token_endpoint"], authorization_response=redirect, code_verifier=verifier
+        metadata["token_endpoint"], authorization_response=redirect, code_verifier=verifier
     )
     assert who(url, token) == (200, "sean")

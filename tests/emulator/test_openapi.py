@@ -1,8 +1,8 @@
 """The emulator's own OpenAPI document, and thousands of requests that hold the emulator to it.
 
-Everything is in process, through the ASGI application that uvicorn serves. The cases are the same
-on every run. Where a request is well formed, what only a person or an earlier request can know (a
-code, a token, the form's CSRF value) is filled in, so that good requests have to succeed.
+All of it runs in process, through the ASGI application that uvicorn serves, with the same cases in
+every run. Where a generated request is valid, the values that come from an earlier response (a
+code, a token, a form's CSRF token) are filled in, so that valid requests have to succeed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.config import SchemathesisConfig
 
 import trakt_auth.emulator.routes as routes
-from support.emulator_client import CALLBACK, CHALLENGE, OUT_OF_BAND, VERIFIER, Browser, Desk
+from support.emulator_client import (
+    CALLBACK,
+    CHALLENGE,
+    OUT_OF_BAND,
+    VERIFIER,
+    Browser,
+    EmulatorClient,
+)
 from trakt_auth.emulator import Emulator
 from trakt_auth.emulator.faults.armed import kinds
 from trakt_auth.emulator.server import _Adapter
@@ -30,9 +37,10 @@ DOCUMENT = json.loads(
     Emulator().handle(HttpRequest(method="GET", url="http://127.0.0.1/openapi.json")).body
 )
 OAUTH = ("/oauth/token", "/oauth/revoke", "/oauth/device/code", "/oauth/device/token")
-PRIVATE = ("/emulator/room", "/emulator/room.css", "/emulator/room.js")  # the page's own
-ORIGIN = "http://127.0.0.1"  # control is for this machine only
-CASES = 50  # of random ones for each operation, beside those that cover its schema
+# The parts of the dashboard are not documented.
+PRIVATE = ("/emulator/room", "/emulator/room.css", "/emulator/room.js")
+ORIGIN = "http://127.0.0.1"  # control calls are accepted from this machine only
+CASES = 50  # random ones for each operation, in addition to those that cover its schema
 
 
 def settings() -> SchemathesisConfig:
@@ -49,62 +57,62 @@ def settings() -> SchemathesisConfig:
                 "mode": "all",
             },
             "checks": {
-                # Good requests succeed; 303 is how a page does.
+                # Valid requests succeed; for a form that is status 303.
                 "positive_data_acceptance": {"expected-statuses": [200, 303]},
                 "negative_data_rejection": {"expected-statuses": ["4xx"]},
             },
             "operations": [
-                # RFC 6749 section 4.1.2.1: what is wrong is told at the redirect URI.
+                # RFC 6749 section 4.1.2.1: errors are sent in a redirect.
                 statuses("/oauth/authorize", "negative_data_rejection", 303, "4xx"),
-                # Facts section 3: other methods than POST are not found there.
+                # Like Trakt's, they respond with 404 to other methods than POST.
                 *(
                     {"include-path": path, "checks": {"unsupported_method": {"enabled": False}}}
                     for path in OAUTH
                 ),
-                # Which buttons the page has is its own affair.
+                # The document does not list the dashboard's buttons.
                 {
                     "include-name": "POST /",
                     "checks": {"positive_data_acceptance": {"expected-statuses": [303, 404]}},
                 },
-                # How far it can go depends on where it stands.
+                # How far the clock can go depends on what it shows.
                 statuses("/emulator/clock", "positive_data_acceptance", 200, 400),
             ],
         }
     )
 
 
-class Stage:
-    """The ASGI application under test: an emulator that is replaced before every case."""
+class Application:
+    """The ASGI application under test; its emulator is replaced before every case."""
 
     def __init__(self, profile: str) -> None:
         self.profile = profile
         self.renew()
 
-    def renew(self) -> Desk:
-        self.desk = Desk(profile=self.profile)
-        self.desk.emulator.register_application(
+    def renew(self) -> EmulatorClient:
+        self.client = EmulatorClient(profile=self.profile)
+        self.client.emulator.register_application(
             "emulator", "emulator-secret", [CALLBACK, OUT_OF_BAND]
         )
-        self.adapter = _Adapter(self.desk.emulator, asyncio.Event())
-        return self.desk
+        self.adapter = _Adapter(self.client.emulator, asyncio.Event())
+        return self.client
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             await self.adapter(scope | {"client": ("127.0.0.1", 1)}, receive, send)
 
 
-STAGES = {profile: Stage(profile) for profile in ("current", "legacy")}
+APPLICATIONS = {profile: Application(profile) for profile in ("current", "legacy")}
 
 
 def contract(profile: str, paths: Iterable[str]) -> Any:
     document = DOCUMENT | {"paths": {path: DOCUMENT["paths"][path] for path in paths}}
     schema = schemathesis.openapi.from_dict(document, config=settings())
-    schema.app = STAGES[profile]
+    schema.app = APPLICATIONS[profile]
     return schema
 
 
 CURRENT = contract("current", DOCUMENT["paths"])
-LEGACY = contract("legacy", OAUTH)  # the rest is the same in both
+LEGACY = contract("legacy", OAUTH)  # the other endpoints are the same in both profiles
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -122,7 +130,7 @@ def test_every_route_is_documented_and_nothing_else() -> None:
     assert served == {(path, method) for path, item in DOCUMENT["paths"].items() for method in item}
 
 
-def test_every_part_of_the_document_is_explained_and_used() -> None:
+def test_every_part_of_the_document_is_described_and_used() -> None:
     text = json.dumps(DOCUMENT)
     for kind, parts in DOCUMENT["components"].items():
         for name, part in parts.items():
@@ -148,7 +156,7 @@ def test_every_fault_is_documented_with_its_parameters() -> None:
 
 
 def contents() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Go through every content of a request or an answer, with the words that name it."""
+    """Yield every content of a request or a response, with a name for it."""
     for path, item in DOCUMENT["paths"].items():
         for method, operation in item.items():
             parts = {"request": operation.get("requestBody", {})} | operation["responses"]
@@ -171,36 +179,36 @@ def test_every_example_of_the_document_fits_its_schema() -> None:
     assert seen > 40
 
 
-# -- what a good request needs to know ------------------------------------------------------------
+# -- what a valid request needs --------------------------------------------------------------------
 
 
 def body_of(case: schemathesis.Case) -> dict[str, Any]:
     return case.body if isinstance(case.body, dict) else {}
 
 
-def prepare_token(desk: Desk, case: schemathesis.Case) -> None:
+def prepare_token(client: EmulatorClient, case: schemathesis.Case) -> None:
     body = body_of(case)
     if body["grant_type"] == "refresh_token":
-        body["refresh_token"] = desk.sign_in()["refresh_token"]
+        body["refresh_token"] = client.sign_in()["refresh_token"]
         if body.get("redirect_uri"):
             body["redirect_uri"] = CALLBACK
     elif body.get("code_verifier"):
         body["code_verifier"] = VERIFIER
-        body["code"] = desk.code(code_challenge=CHALLENGE, code_challenge_method="S256")
+        body["code"] = client.code(code_challenge=CHALLENGE, code_challenge_method="S256")
     else:
-        body["code"] = desk.code()
+        body["code"] = client.code()
     if body["grant_type"] == "authorization_code":
         body["redirect_uri"] = CALLBACK
 
 
-def prepare_poll(desk: Desk, case: schemathesis.Case) -> None:
-    device = desk.start_device()
-    desk.emulator.approve_device(device["user_code"])
+def prepare_poll(client: EmulatorClient, case: schemathesis.Case) -> None:
+    device = client.start_device()
+    client.emulator.approve_device(device["user_code"])
     body_of(case)["code"] = device["device_code"]
 
 
-def prepare_user_code(desk: Desk, case: schemathesis.Case) -> None:
-    case.path_parameters["user_code"] = desk.start_device()["user_code"]
+def prepare_user_code(client: EmulatorClient, case: schemathesis.Case) -> None:
+    case.path_parameters["user_code"] = client.start_device()["user_code"]
     username = body_of(case).get("username")
     if isinstance(username, str) and not (username.strip() and username.isprintable()):
         body_of(case)["username"] = "sean"
@@ -208,37 +216,37 @@ def prepare_user_code(desk: Desk, case: schemathesis.Case) -> None:
         body_of(case)["username"] = username[:60]
 
 
-def prepare_api(desk: Desk, case: schemathesis.Case) -> None:
+def prepare_api(client: EmulatorClient, case: schemathesis.Case) -> None:
     case.headers["trakt-api-key"] = "emulator"
-    case.headers["Authorization"] = f"Bearer {desk.sign_in()['access_token']}"
+    case.headers["Authorization"] = f"Bearer {client.sign_in()['access_token']}"
 
 
-def prepare_ask(desk: Desk, case: schemathesis.Case) -> None:
+def prepare_ask(client: EmulatorClient, case: schemathesis.Case) -> None:
     case.query |= {"client_id": "emulator", "redirect_uri": CALLBACK}
     if "code_challenge" in case.query or "code_challenge_method" in case.query:
         case.query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
 
 
-def prepare_form(desk: Desk, case: schemathesis.Case) -> None:
-    """Bring the cookie and the CSRF value of a session in which somebody is signed in."""
-    browser = Browser(desk, ORIGIN).open("/activate").sign_in()
+def prepare_form(client: EmulatorClient, case: schemathesis.Case) -> None:
+    """Fill in the cookie and the CSRF token of a session in which a user is signed in."""
+    browser = Browser(client, ORIGIN).open("/activate").sign_in()
     body_of(case)["csrf"] = browser.csrf
     case.headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in browser.cookies.items())
     if "username" in body_of(case):
         body_of(case)["username"] = "maria"
     if "code" in body_of(case):
-        body_of(case)["code"] = desk.start_device()["user_code"]
+        body_of(case)["code"] = client.start_device()["user_code"]
     if case.path == "/oauth/authorize":
-        prepare_ask(desk, case)
+        prepare_ask(client, case)
 
 
-def prepare_confirm(desk: Desk, case: schemathesis.Case) -> None:
-    prepare_form(desk, case)
-    case.path_parameters["code"] = desk.start_device()["user_code"]
+def prepare_confirm(client: EmulatorClient, case: schemathesis.Case) -> None:
+    prepare_form(client, case)
+    case.path_parameters["code"] = client.start_device()["user_code"]
 
 
-def prepare_faults(desk: Desk, case: schemathesis.Case) -> None:
-    """Write whole numbers as such: JSON Schema takes 5.0 for one, the emulator does not."""
+def prepare_faults(client: EmulatorClient, case: schemathesis.Case) -> None:
+    """Turn 5.0 into 5: a whole number for JSON Schema, but not for the emulator."""
     case.body = json.loads(json.dumps(case.body), parse_float=whole)
 
 
@@ -247,8 +255,8 @@ def whole(text: str) -> float:
     return int(value) if value.is_integer() else value
 
 
-def prepare_shown_code(desk: Desk, case: schemathesis.Case) -> None:
-    case.query["code"] = desk.code(redirect_uri=OUT_OF_BAND)
+def prepare_shown_code(client: EmulatorClient, case: schemathesis.Case) -> None:
+    case.query["code"] = client.code(redirect_uri=OUT_OF_BAND)
 
 
 PREPARE = {
@@ -272,10 +280,10 @@ PREPARE = {
 }
 
 
-def fill_in(desk: Desk, case: schemathesis.Case) -> None:
+def fill_in(client: EmulatorClient, case: schemathesis.Case) -> None:
     body = body_of(case)
     if case.media_type == "application/x-www-form-urlencoded":
-        # A form knows no null, and its fields come once (RFC 6749 section 3.2).
+        # A form has no null, and each field only once (RFC 6749 section 3.2).
         case.body = body = {key: value for key, value in body.items() if isinstance(value, str)}
     if "client_id" in body:
         body["client_id"] = "emulator"
@@ -283,22 +291,22 @@ def fill_in(desk: Desk, case: schemathesis.Case) -> None:
         body["client_secret"] = "emulator-secret"
     prepare = PREPARE.get(case.operation.definition.raw["operationId"])
     if prepare is not None:
-        prepare(desk, case)
+        prepare(client, case)
 
 
-# -- the contract ---------------------------------------------------------------------------------
+# -- the contract ----------------------------------------------------------------------------------
 
 
-def hold_to_the_contract(case: schemathesis.Case, stage: Stage) -> None:
-    """Send a case to a new emulator, and let every check of schemathesis look at the answer."""
-    desk = stage.renew()
+def check_contract(case: schemathesis.Case, application: Application) -> None:
+    """Send a case to a new emulator, and run every check of schemathesis on the response."""
+    client = application.renew()
     if case.meta is not None and case.meta.generation.mode.is_positive:
-        fill_in(desk, case)
+        fill_in(client, case)
     answer = case.call(base_url=ORIGIN)
     excluded = []
     poll = case.path == "/oauth/device/token" and answer.status_code in {400, 429}
     if poll and not answer.content:
-        # One status with two shapes, which OpenAPI cannot say: pending has neither body nor type.
+        # OpenAPI cannot describe this: pending has no body and no content type, other 400s do.
         assert "content-type" not in answer.headers
         excluded = [CHECKS.get_one("content_type_conformance")]
     case.validate_response(answer, excluded_checks=excluded)
@@ -308,25 +316,26 @@ def hold_to_the_contract(case: schemathesis.Case, stage: Stage) -> None:
 
 @CURRENT.parametrize()
 def test_contract(case: schemathesis.Case) -> None:
-    hold_to_the_contract(case, STAGES["current"])
+    check_contract(case, APPLICATIONS["current"])
 
 
 @LEGACY.parametrize()
 def test_contract_of_the_legacy_profile(case: schemathesis.Case) -> None:
-    hold_to_the_contract(case, STAGES["legacy"])
+    check_contract(case, APPLICATIONS["legacy"])
 
 
 def test_every_check_is_on() -> None:
     load_all_checks()
-    off = {"max_response_time"}  # timed: benchmarks/emulator.py measures
+    off = {"max_response_time"}  # benchmarks/emulator.py measures times
     checks = settings().projects.default.checks
     for name in CHECKS.get_all_names():
         if name not in off:
             assert checks.get_by_name(name=name).enabled, name
 
 
-OUTSIDE = {"html_200", "json_200_without_token", "truncated_json"}  # what they are for
-OTHERS = {"answer_lost", "reset", "unauthorized"}  # no answer at all; the API only
+# These break the contract on purpose.
+OUTSIDE = {"html_200", "json_200_without_token", "truncated_json"}
+OTHERS = {"answer_lost", "reset", "unauthorized"}  # no response at all; the data API only
 REQUESTS = {
     "/oauth/token": {"grant_type": "refresh_token", "refresh_token": "x"},
     "/oauth/revoke": {"token": "x"},
@@ -338,8 +347,8 @@ REQUESTS = {
 @pytest.mark.parametrize("path", OAUTH)
 @pytest.mark.parametrize("fault", sorted(kinds().keys() - OUTSIDE - OTHERS))
 def test_answers_of_faults_are_documented(fault: str, path: str) -> None:
-    desk = STAGES["current"].renew()
-    desk.emulator.arm(fault, endpoint=path, **({"seconds": 0} if fault == "slow" else {}))
+    client = APPLICATIONS["current"].renew()
+    client.emulator.arm(fault, endpoint=path, **({"seconds": 0} if fault == "slow" else {}))
     body = {"client_id": "emulator", **REQUESTS[path]}
     case = CURRENT[path]["POST"].Case(body=body, media_type="application/json")
     checks = [

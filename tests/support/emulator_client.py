@@ -1,7 +1,6 @@
-"""A caller of the emulator, in process: short words for the requests that the tests make.
+"""Callers of an emulator in this process: a program and a browser, with short methods for tests.
 
-Speaks HTTP only; it knows nothing of the library's own client.
-The emulator's tests import it.
+They send HTTP requests only; the library's own client is not used.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-class Desk:
-    """An emulator on a frozen clock, and the requests that are made to it."""
+class EmulatorClient:
+    """An emulator with a frozen clock, and the requests that a program sends to it."""
 
     def __init__(self, **settings: Any) -> None:
         self.emulator = Emulator(clock=Clock.frozen(), **settings)
@@ -112,10 +111,10 @@ class Desk:
 
 
 class Browser:
-    """A person's browser: it keeps cookies, follows redirects of the emulator and fills forms."""
+    """A browser: it keeps cookies, follows the emulator's own redirects and sends forms."""
 
-    def __init__(self, desk: Desk, origin: str = ORIGIN) -> None:
-        self.desk = desk
+    def __init__(self, client: EmulatorClient, origin: str = ORIGIN) -> None:
+        self.client = client
         self.origin = origin
         self.cookies: dict[str, str] = {}
         self.url = origin
@@ -157,7 +156,7 @@ class Browser:
             method=method, url=url, headers={**headers, "Cookie": cookie}, body=sent
         )
         self.url = url
-        self.last = self.desk.emulator.handle(request)
+        self.last = self.client.emulator.handle(request)
         given = self.last.headers.get("set-cookie", "").partition(";")[0]
         if given:
             name, _, value = given.partition("=")
@@ -174,7 +173,7 @@ def body(response: HttpResponse) -> dict[str, Any]:
 
 
 def error(response: HttpResponse) -> tuple[int, str, str]:
-    """The status and the two words of an OAuth error; its media type and caching are checked."""
+    """Return the status, error and description of an OAuth error; check its headers."""
     assert response.media_type == "application/json"
     assert response.headers["cache-control"] == "no-store"
     content = body(response)

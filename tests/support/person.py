@@ -1,7 +1,6 @@
-"""A person at a real browser: what the browser tests do, and what they watch all the while.
+"""A user with a real browser: what the browser tests do, and what they check all the time.
 
-Speaks to the emulator over a socket; knows nothing of the library's own client.
-The browser tests import it.
+The browser talks to the emulator over a socket; the library's own client is not used.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
-from support.emulator_client import OUT_OF_BAND, Desk, query_of
+from support.emulator_client import OUT_OF_BAND, EmulatorClient, query_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
-REFUSED = re.compile(r"the server responded with a status of (\d+)")
+STATUS_MESSAGE = re.compile(r"the server responded with a status of (\d+)")
 
 
 _HEAD = "<!DOCTYPE html><html lang=en><link rel=icon href=data:,><title>Application</title>"
 
 
-class Watch:
-    """Everything that a page must not do: complain, crash, or ask another origin for anything."""
+class PageWatch:
+    """Records what a page must not do: log or raise errors, or send requests to other origins."""
 
     def __init__(self, context: BrowserContext, *allowed: str) -> None:
         self.allowed = set(allowed)
@@ -39,10 +38,10 @@ class Watch:
         context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
-        refused = REFUSED.search(message.text)
+        refused = STATUS_MESSAGE.search(message.text)
         if message.location["url"].endswith("/favicon.ico"):
-            return  # asked for where the answer is JSON
-        if refused is not None:  # Chromium says so of every page that is an error
+            return  # Chromium requests it for a URL that is not an HTML page
+        if refused is not None:  # Chromium logs this for every page with an error status
             self.statuses.add(int(refused[1]))
         elif message.type in {"error", "warning"}:
             self.problems.append(message.text)
@@ -53,7 +52,7 @@ class Watch:
 
 
 class Application:
-    """Another site on this machine: where people come back to, and what else it may be up to."""
+    """Another website on this machine: the application, or a malicious site."""
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
@@ -67,7 +66,7 @@ def application() -> Iterator[Application]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            words = home.pages.get(self.path.partition("?")[0], "")
+            words = site.pages.get(self.path.partition("?")[0], "")
             page = f"{_HEAD}{words}".encode()
             self.send_response(200 if words else 404)
             self.send_header("content-type", "text/html")
@@ -79,11 +78,11 @@ def application() -> Iterator[Application]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    home = Application(f"http://127.0.0.1:{server.server_port}")
+    site = Application(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield home
+        yield site
     finally:
         server.shutdown()
         thread.join()
@@ -91,50 +90,50 @@ def application() -> Iterator[Application]:
 
 
 class Person:
-    """A person with a keyboard, a window and a desk with an emulator on it."""
+    """A user with a browser window and a keyboard, at the pages of an emulator."""
 
     def __init__(
-        self, page: Page, desk: Desk, watch: Watch, *, url: str, home: Application
+        self, page: Page, client: EmulatorClient, watch: PageWatch, *, url: str, site: Application
     ) -> None:
-        self.page, self.desk, self.watch, self.url = page, desk, watch, url
-        self.home, self.callback = home, home.callback
+        self.page, self.client, self.watch, self.url = page, client, watch, url
+        self.site, self.callback = site, site.callback
         self.application("app", "Emulator demo")
 
     def application(self, client_id: str, name: str) -> None:
         uris = [self.callback, OUT_OF_BAND]
-        self.desk.emulator.register_application(client_id, redirect_uris=uris, name=name)
+        self.client.emulator.register_application(client_id, redirect_uris=uris, name=name)
 
     def another_window(self) -> Person:
-        """Open the same page once more, in the same browser."""
+        """Open the same page in another window of the same browser."""
         page = self.page.context.new_page()
         page.goto(self.page.url)
-        return Person(page, self.desk, self.watch, url=self.url, home=self.home)
+        return Person(page, self.client, self.watch, url=self.url, site=self.site)
 
     def open(self, path: str) -> Person:
         self.page.goto(self.url + path)
         return self
 
     def authorize(self, **changes: str | None) -> Person:
-        return self.open(self.ask(**changes))
+        return self.open(self.authorization_path(**changes))
 
-    def ask(self, **changes: str | None) -> str:
+    def authorization_path(self, **changes: str | None) -> str:
         given = {"client_id": "app", "redirect_uri": self.callback, **changes}
-        return self.desk.authorize_url(**given).removeprefix("http://127.0.0.1:8999")
+        return self.client.authorize_url(**given).removeprefix("http://127.0.0.1:8999")
 
     def answer(self) -> dict[str, str]:
-        """Wait until the application has the answer; return it."""
+        """Wait until the browser is redirected to the application; return the query."""
         self.page.wait_for_url(self.callback + "?*")
         return query_of(self.page.url)
 
     def sign_in(self, name: str = "sean") -> Person:
-        """Type a name where the page has put the focus."""
+        """Type a username in the field that has the focus, and press Enter."""
         expect(self.page.get_by_label("Username")).to_be_focused()
         with self.page.expect_navigation():
             self.type(name).key("Enter")
         return self
 
     def at_the_code(self) -> Person:
-        """Wait until the page has put the focus on the device's code."""
+        """Wait until the field for the user code has the focus."""
         expect(self.page.get_by_label("Code shown on your device")).to_be_focused()
         return self
 
@@ -148,19 +147,19 @@ class Person:
         return self
 
     def tab_to(self, target: Locator) -> Person:
-        """Press Tab until the focus is there."""
+        """Press Tab until the target has the focus."""
         expect(target).to_be_visible()
         for _ in range(60):
             if target.evaluate("one => one === document.activeElement"):
                 return self
             self.key("Tab")
-        raise AssertionError(f"Tab never comes to {target}")
+        raise AssertionError(f"the focus never reaches {target}")
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
-    def rack(self, fault: str) -> Locator:
-        """Open a fault of the control room's rack."""
+    def open_fault(self, fault: str) -> Locator:
+        """Open the form of a fault on the dashboard."""
         code = self.page.get_by_text(fault, exact=True)
         self.page.locator("summary", has=code).click()
         return self.page.get_by_role("group").filter(has=self.button(f"Arm {fault}"))
@@ -170,7 +169,7 @@ class Person:
         return self
 
     def violations(self) -> list[str]:
-        """What axe finds, each with the elements that it concerns."""
+        """Return the violations of accessibility that axe finds, each with its elements."""
         found: list[dict[str, Any]] = Axe().run(self.page).response["violations"]
         return [
             f"{self.page.url}: {one['id']}: {[node['target'] for node in one['nodes']]}"
@@ -179,26 +178,26 @@ class Person:
 
     def too_wide(self) -> list[str]:
         width = self.page.evaluate("document.scrollingElement.scrollWidth")
-        room = self.page.evaluate("document.documentElement.clientWidth")
-        return [f"{self.page.url} is {width} wide, not {room}"] if width > room else []
+        available = self.page.evaluate("document.documentElement.clientWidth")
+        return [f"{self.page.url} is {width} wide, not {available}"] if width > available else []
 
 
 def every_page(person: Person) -> Iterator[str]:
-    """Go through every page in every state; each name is one that the caller may look at."""
-    page, desk = person.page, person.desk
+    """Open every page in every state; yield a name for each while it is open."""
+    page, client = person.page, person.client
     person.application("long", "An application of some length" * 2)
-    person.open("/").sees("Control room")
-    yield "control room, empty"
+    person.open("/").sees("Dashboard")
+    yield "dashboard, empty"
     person.open("/sign-in").sees("Sign in")
     yield "sign in"
     page.get_by_label("Username").fill("  ")
     person.key("Enter")
     expect(page.get_by_role("alert")).to_be_visible()
-    yield "sign in, refused"
+    yield "sign in, with an error"
     person.open("/sign-up").sees("Sign up")
     yield "sign up"
-    code, old, used = (desk.start_device()["user_code"] for _ in range(3))
-    desk.emulator.approve_device(used, username="maria")
+    code, old, used = (client.start_device()["user_code"] for _ in range(3))
+    client.emulator.approve_device(used, username="maria")
     person.open(f"/activate/{code}").sign_in("W" * 60)
     person.sees("Connect a device")
     yield "activate"
@@ -208,7 +207,7 @@ def every_page(person: Person) -> Iterator[str]:
     person.button("Allow").click()
     person.sees("Device connected")
     yield "success"
-    yield from _refusals(person, old, used)
+    yield from _rejected_codes(person, old, used)
     for decision, heading in (("Deny", "Access denied"), ("Allow", "Copy this code")):
         person.authorize(client_id="long", redirect_uri=OUT_OF_BAND)
         expect(person.button(decision)).to_be_visible()
@@ -217,26 +216,26 @@ def every_page(person: Person) -> Iterator[str]:
         person.button(decision).click()
         person.sees(heading)
         yield heading
-    person.authorize(client_id="nobody").sees("This sign-in request is not valid")
+    person.authorize(client_id="unknown").sees("This sign-in request is not valid")
     yield "error"
     person.open("/nowhere").sees("Not found")
     yield "not found"
-    live_in(desk)
-    person.open("/").sees("Control room")
+    fill_with_activity(client)
+    person.open("/").sees("Dashboard")
     page.get_by_text("Fields").first.click()
     for name in ("status", "answer_lost", "cloudflare_403"):
-        person.rack(name)
-        yield f"control room, {name}"
+        person.open_fault(name)
+        yield f"dashboard, {name}"
 
 
-def _refusals(person: Person, old: str, used: str) -> Iterator[str]:
+def _rejected_codes(person: Person, old: str, used: str) -> Iterator[str]:
     for typed, heading in (
         ("nope", "Connect a device"),
         (used, "Code already used"),
         (old, "Code expired"),
     ):
         if typed == old:
-            person.desk.wait(600)
+            person.client.wait(600)
         person.open("/activate")
         person.page.get_by_label("Code shown on your device").fill(typed)
         person.button("Continue").click()
@@ -244,20 +243,20 @@ def _refusals(person: Person, old: str, used: str) -> Iterator[str]:
         yield heading
 
 
-def live_in(desk: Desk) -> None:
-    """Leave a bit of everything behind: codes, logins, refusals, a replay, armed faults."""
-    token = desk.sign_in("maria")
-    desk.wait(3600)
-    desk.refresh(token)
-    desk.refresh(token)
-    desk.emulator.register_application("plain")
-    desk.sign_in("sean", client_id="plain")
-    desk.emulator.end_login("sean", client_id="plain")
-    device = desk.start_device()
-    desk.poll(device)
-    desk.poll(device)
-    desk.emulator.approve_device(desk.start_device()["user_code"], username="sean")
-    desk.emulator.arm("status")
-    desk.oauth("token")
-    desk.emulator.arm("slow", times=None, probability=0.25)
-    desk.emulator.arm("answer_lost")
+def fill_with_activity(client: EmulatorClient) -> None:
+    """Do a bit of everything: codes, logins, errors, a replay, armed faults."""
+    token = client.sign_in("maria")
+    client.wait(3600)
+    client.refresh(token)
+    client.refresh(token)
+    client.emulator.register_application("plain")
+    client.sign_in("sean", client_id="plain")
+    client.emulator.end_login("sean", client_id="plain")
+    device = client.start_device()
+    client.poll(device)
+    client.poll(device)
+    client.emulator.approve_device(client.start_device()["user_code"], username="sean")
+    client.emulator.arm("status")
+    client.oauth("token")
+    client.emulator.arm("slow", times=None, probability=0.25)
+    client.emulator.arm("answer_lost")

@@ -1,4 +1,4 @@
-"""`trakt_auth.testing`: what it gives to pytest, to unittest and to plain code."""
+"""`trakt_auth.testing`: the pytest plugin, the unittest case and the plain classes."""
 
 import os
 import re
@@ -27,7 +27,7 @@ from trakt_auth import (
     open_store,
 )
 from trakt_auth.testing import EmulatedTrakt, TraktTestCase, VirtualClock
-from trakt_auth.testing.trakt import PATIENCE
+from trakt_auth.testing.trakt import DEFAULT_TIMEOUT
 
 pytest_plugins = ["pytester"]
 
@@ -61,12 +61,12 @@ def run(pytester, monkeypatch):
     return run
 
 
-def said(problem, *, story):
-    """Return a check for a message that starts with a problem and ends with the last requests."""
+def message(problem, *, story):
+    """Return a check of an error's message: it starts with `problem` and contains `story`."""
     return lambda error: str(error).startswith(problem) and story in str(error)
 
 
-# -- the emulated Trakt --------------------------------------------------------------------------
+# -- the emulated Trakt ----------------------------------------------------------------------------
 
 
 def test_a_client_is_signed_in_without_a_socket(trakt, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_client_is_signed_in_without_a_socket(trakt, monkeypatch):
     trakt.assert_signed_out("ann")
 
 
-def test_time_passes_for_both_when_the_test_says_so(trakt):
+def test_the_test_advances_the_clock_of_emulator_and_client(trakt):
     client = trakt.client("ann")
     first = client.token()
     trakt.assert_refreshed(times=0)
@@ -90,22 +90,22 @@ def test_time_passes_for_both_when_the_test_says_so(trakt):
     trakt.assert_refreshed(times=0, username="bob")
     client.refresh()
     for wrong in (0, 1, 3):
-        with pytest.raises(AssertionError, match="and saw 2;"):
+        with pytest.raises(AssertionError, match="but 2 arrived;"):
             trakt.assert_refreshed(times=wrong)
     trakt.assert_no_token_spent_twice()
 
 
-def test_the_clock_stands_at_the_present_or_where_it_was_put():
+def test_the_clock_starts_at_the_present_or_at_a_given_time():
     real = datetime.now(UTC)
     assert abs(EmulatedTrakt().time.now().wall - real) < timedelta(minutes=5)
     moment = datetime(2030, 1, 2, tzinfo=UTC)
     assert EmulatedTrakt(now=moment).time.now().wall == moment
     assert EmulatedTrakt(now=moment.timestamp()).time.time() == moment.timestamp()
     with pytest.raises(ValueError, match="no time zone"):
-        EmulatedTrakt(now=datetime(2030, 1, 2))  # noqa: DTZ001 - that is the mistake
+        EmulatedTrakt(now=datetime(2030, 1, 2))  # noqa: DTZ001 - the mistake that is tested
 
 
-def test_a_virtual_clock_serves_code_that_keeps_time_by_itself(trakt):
+def test_a_virtual_clock_replaces_time_and_sleep(trakt):
     clock = trakt.time
     assert isinstance(clock, VirtualClock)
     start = clock.time()
@@ -120,21 +120,21 @@ def test_a_virtual_clock_serves_code_that_keeps_time_by_itself(trakt):
     assert repr(clock).startswith("VirtualClock(20")
     with pytest.raises(ValueError, match="forward"):
         clock.advance(-1)
-    called_off = threading.Event()
-    called_off.set()
+    cancelled = threading.Event()
+    cancelled.set()
     with pytest.raises(Cancelled):
-        clock.sleep(5, called_off)
+        clock.sleep(5, cancelled)
 
 
-def test_a_short_wait_leaves_other_threads_time_to_work(trakt):
+def test_a_short_sleep_lets_other_threads_work(trakt):
     start = time.monotonic()
     for _ in range(10):
-        trakt.time.sleep(0.01)  # as for the lock that another thread holds
+        trakt.time.sleep(0.01)  # as while another thread holds a lock
     assert time.monotonic() - start >= 0.01
     assert trakt.time.slept == [0.01] * 10
 
 
-def test_a_virtual_clock_may_take_the_place_of_the_real_one(trakt, monkeypatch):
+def test_a_virtual_clock_can_be_patched_into_the_time_module(trakt, monkeypatch):
     monkeypatch.setattr("time.time", trakt.time.time)
     monkeypatch.setattr("time.sleep", trakt.time.sleep)
     time.sleep(0.5)
@@ -143,7 +143,7 @@ def test_a_virtual_clock_may_take_the_place_of_the_real_one(trakt, monkeypatch):
     assert trakt.time.slept == [0.5, 3600]
 
 
-def test_a_device_is_approved_in_every_spelling(trakt):
+def test_every_way_to_name_a_device_that_is_approved(trakt):
     client = trakt.client()
     for question in (lambda login: login, lambda login: login.user_code, lambda _: None):
         login = client.start_device()
@@ -153,7 +153,7 @@ def test_a_device_is_approved_in_every_spelling(trakt):
     trakt.assert_polled_patiently()
 
 
-def test_a_device_is_denied_or_left_alone(trakt):
+def test_a_device_that_is_denied_and_one_that_expires(trakt):
     client = trakt.client()
     login = client.start_device()
     assert trakt.deny() == login.user_code
@@ -161,10 +161,10 @@ def test_a_device_is_denied_or_left_alone(trakt):
         client.wait_for_device(login)
     with pytest.raises(DeviceCodeExpired):
         client.wait_for_device(client.start_device())
-    with pytest.raises(LookupError, match="no device codes are waiting; say which one"):
+    with pytest.raises(LookupError, match="no device codes are pending; say which one"):
         trakt.approve()
     client.start_device(), client.start_device()
-    with pytest.raises(LookupError, match="2 device codes are waiting"):
+    with pytest.raises(LookupError, match="2 device codes are pending"):
         trakt.deny()
 
 
@@ -201,7 +201,7 @@ def test_the_built_in_application_keeps_its_secret_and_redirects(trakt):
 
 
 @pytest.mark.parametrize("processed", [True, False])
-def test_an_answer_that_is_too_late_is_lost_and_nobody_waits(trakt, processed):
+def test_a_response_that_is_too_late_is_lost_in_no_real_time(trakt, processed):
     client = trakt.client("ann")
     start = trakt.time.time()
     with (
@@ -211,12 +211,12 @@ def test_an_answer_that_is_too_late_is_lost_and_nobody_waits(trakt, processed):
         client.refresh()
     assert error.value.outcome_unknown
     assert fault.fired == 1
-    assert trakt.time.time() - start == PATIENCE
+    assert trakt.time.time() - start == DEFAULT_TIMEOUT
     trakt.assert_refreshed()
 
 
 @pytest.mark.parametrize("processed", [True, False])
-def test_an_answer_that_is_late_makes_time_pass(trakt, processed):
+def test_a_late_response_advances_the_clock(trakt, processed):
     start = trakt.time.time()
     trakt.arm("slow", seconds=12, processed=processed)
     trakt.client("ann").refresh()
@@ -224,7 +224,7 @@ def test_an_answer_that_is_late_makes_time_pass(trakt, processed):
     trakt.assert_faults_met()
 
 
-def test_a_fault_is_there_for_its_block_only(trakt):
+def test_a_fault_is_armed_inside_its_block_only(trakt):
     client = trakt.client("ann")
     with trakt.fault("status", status=502, times=None):
         assert client.api.get("/users/me").status_code == 502
@@ -233,7 +233,7 @@ def test_a_fault_is_there_for_its_block_only(trakt):
     with pytest.raises(AssertionError, match="no request met the fault answer_lost"):  # noqa: SIM117
         with trakt.fault("answer_lost"):
             client.api.get("/users/me")
-    with pytest.raises(ZeroDivisionError):  # noqa: SIM117 - not hidden by what follows from it
+    with pytest.raises(ZeroDivisionError):  # noqa: SIM117 - not hidden by the failure of the block
         with trakt.fault("answer_lost"):
             raise ZeroDivisionError
     assert trakt.state()["faults"] == []
@@ -248,14 +248,14 @@ def test_faults_from_the_start():
         EmulatedTrakt(faults=[{"name": "status"}])
 
 
-def test_settings_that_are_none():
-    with pytest.raises(TypeError, match="no setting acces; there are access_token_lifetime, appl"):
+def test_unknown_and_invalid_settings():
+    with pytest.raises(TypeError, match="no setting acces; the settings are access_token_lifetime"):
         EmulatedTrakt(acces=1)
     with pytest.raises(ValueError, match="access_token_lifetime"):
         EmulatedTrakt(access_token_lifetime=0)
 
 
-def test_the_address_serves_any_program_and_ends_with_the_block():
+def test_the_url_is_served_until_the_block_ends():
     with EmulatedTrakt() as trakt:
         url = trakt.url
         assert url == trakt.url
@@ -292,13 +292,13 @@ def test_an_async_client(trakt, backend):
     trakt.assert_refreshed(times=1)
 
 
-def test_an_app_with_an_httpx2_client_of_its_own(trakt):
+def test_an_app_with_its_own_httpx2_client(trakt):
     with httpx2.Client(base_url="https://auth.trakt.tv", transport=trakt.transport()) as app:
         answer = app.post("/oauth/device/code", json={"client_id": "emulator"})
     assert trakt.approve() == answer.json()["user_code"]
 
 
-def test_many_threads_have_one_trakt(trakt):
+def test_many_threads_share_one_emulator(trakt):
     clients = [trakt.client("ann", store="memory:") for _ in range(8)]
     trakt.time.advance(days=8)
     threads = [threading.Thread(target=client.token) for client in clients]
@@ -310,24 +310,28 @@ def test_many_threads_have_one_trakt(trakt):
     trakt.assert_no_token_spent_twice()
 
 
-# -- what is checked, and how it is said ---------------------------------------------------------
+# -- assertions and their messages -----------------------------------------------------------------
 
 
 def test_messages_of_the_checks(trakt):
     client, story = trakt.client("ann"), "POST /oauth/token  200  refreshed grant_type=refresh_to"
-    with pytest.raises(AssertionError, match=r"and saw none; .*\n\(no requests\)$"):
+    with pytest.raises(AssertionError, match=r"but none arrived; .*\n\(no requests\)$"):
         trakt.assert_refreshed()
     trakt.arm("truncated_json")
     with pytest.raises(UnexpectedResponse):
         client.refresh()
-    problem = "expected 2 requests to /oauth/token (outcome refreshed, account ann), and saw 1; "
-    with pytest.raises(AssertionError, check=said(problem, story=story)) as error:
+    problem = (
+        "expected 2 requests to /oauth/token (outcome refreshed, account ann), but 1 arrived; "
+    )
+    with pytest.raises(AssertionError, check=message(problem, story=story)) as error:
         trakt.assert_refreshed(times=2, username="ann")
     assert "fault=truncated_json" in str(error.value)
     assert client.token().access_token not in str(error.value)
-    with pytest.raises(AssertionError, match=r"expected at least one request to /sync/.*, and saw"):
+    with pytest.raises(
+        AssertionError, match=r"expected at least one request to /sync/.*, but none"
+    ):
         trakt.assert_requested("/sync/*")
-    with pytest.raises(AssertionError, match=r"expected 1 request to /sync/.*, and saw none"):
+    with pytest.raises(AssertionError, match=r"expected 1 request to /sync/.*, but none arrived"):
         trakt.assert_requested("/sync/*", times=1)
     with pytest.raises(AssertionError, match="ann is still signed in"):
         trakt.assert_signed_out("ann")
@@ -336,28 +340,28 @@ def test_messages_of_the_checks(trakt):
     assert [entry.endpoint for entry in trakt.requests("/oauth/*")] == ["/oauth/token"]
 
 
-def test_a_token_that_is_spent_twice_is_told(trakt):
+def test_a_refresh_token_that_is_used_twice_is_reported(trakt):
     spent = trakt.issue_tokens("ann")["refresh_token"]
     form = {"grant_type": "refresh_token", "refresh_token": spent, "client_id": "emulator"}
     with httpx2.Client(base_url="http://any.test", transport=trakt.transport()) as app:
         app.post("/oauth/token", json=form)
         trakt.assert_no_token_spent_twice()
         app.post("/oauth/token", json=form)
-    with pytest.raises(AssertionError, match="works once, and 1 request brought a spent one"):
+    with pytest.raises(AssertionError, match="works once, but 1 request sent a used one"):
         trakt.assert_no_token_spent_twice()
 
 
-def test_impatient_polls_are_told(trakt):
+def test_early_polls_are_reported(trakt):
     with httpx2.Client(base_url="http://any.test", transport=trakt.transport()) as app:
         code = app.post("/oauth/device/code", json={"client_id": "emulator"}).json()
         form = {"client_id": "emulator", "code": code["device_code"]}
         statuses = [app.post("/oauth/device/token", json=form).status_code for _ in range(3)]
     assert statuses == [400, 429, 429]
-    with pytest.raises(AssertionError, match="and 2 requests came too early"):
+    with pytest.raises(AssertionError, match="but 2 requests came too early"):
         trakt.assert_polled_patiently()
 
 
-# -- pytest --------------------------------------------------------------------------------------
+# -- pytest ----------------------------------------------------------------------------------------
 
 FIXTURES = """
 import pytest
@@ -449,12 +453,18 @@ def test_overriding_the_application_and_the_settings(run):
     ("arguments", "sentence"),
     [
         ("60", "The marker trakt_emulator takes keyword arguments only"),
-        ("acess=60", "The emulated Trakt cannot be set up: there is no setting acess; there are*"),
-        ("replay='no'", "The emulated Trakt cannot be set up: replay is one of*"),
-        ("faults=['x']", "The emulated Trakt cannot be set up: no fault is called 'x'; there are*"),
+        (
+            "acess=60",
+            "The emulated Trakt cannot be set up: there is no setting acess; the settings are*",
+        ),
+        ("replay='no'", "The emulated Trakt cannot be set up: replay must be one of*"),
+        (
+            "faults=['x']",
+            "The emulated Trakt cannot be set up: no fault is called 'x'; the faults are*",
+        ),
     ],
 )
-def test_a_wrong_marker_is_one_sentence(run, arguments, sentence):
+def test_the_error_of_a_wrong_marker_is_one_sentence(run, arguments, sentence):
     source = f"""
         import pytest
         @pytest.mark.trakt_emulator({arguments})
@@ -467,7 +477,7 @@ def test_a_wrong_marker_is_one_sentence(run, arguments, sentence):
     result.stdout.no_fnmatch_line("*direct cause*")
 
 
-def test_a_failing_test_shows_what_was_sent(run):
+def test_a_failing_test_shows_the_requests(run):
     source = """
         def test_it(trakt_emulator, signed_in_client):
             token = signed_in_client.refresh()
@@ -479,7 +489,7 @@ def test_a_failing_test_shows_what_was_sent(run):
     result.stdout.fnmatch_lines(
         [
             ">*trakt_emulator.assert_refreshed(times=2)",
-            "E *AssertionError: expected 2 requests to /oauth/token (*), and saw 1; *",
+            "E *AssertionError: expected 2 requests to /oauth/token (*), but 1 arrived; *",
             "*Captured log of the emulated Trakt teardown*",
             "*POST /oauth/token  200  refreshed grant_type=refresh_token account=emulator-user*",
         ]
@@ -487,7 +497,7 @@ def test_a_failing_test_shows_what_was_sent(run):
     text = result.stdout.str()
     (secret,) = [line.split()[1] for line in text.splitlines() if line.startswith("secret ")]
     assert text.count(secret) == 1
-    assert "checks.py" not in text  # the message points at the test, not into this library
+    assert "checks.py" not in text  # the traceback ends in the test, not in this library
 
 
 def test_with_the_anyio_plugin_on_asyncio_and_trio(run):
@@ -540,7 +550,7 @@ def test_the_entry_point_is_the_one_of_the_package():
     assert "".join(f"{name} = {module}\n" for name, module in points.items()) == ENTRY_POINT
 
 
-def test_without_the_extra_only_the_address_is_missing(run):
+def test_without_the_extra_only_the_url_is_missing(run):
     source = """
         def test_in_process(signed_in_client):
             assert signed_in_client.api.get("/users/me").status_code == 200
@@ -555,7 +565,7 @@ def test_without_the_extra_only_the_address_is_missing(run):
     result.stdout.no_fnmatch_line("*direct cause*")
 
 
-def test_the_plugin_costs_nothing_until_it_is_used(tmp_path):
+def test_an_unused_plugin_imports_almost_nothing(tmp_path):
     (tmp_path / "test_nothing.py").write_text("def test_nothing(): ...")
     program = (
         "import pytest, sys; pytest.main(['-q', '-p', sys.argv[1], '-p', 'no:asyncio']);"
@@ -576,14 +586,14 @@ def test_the_plugin_costs_nothing_until_it_is_used(tmp_path):
     assert more == {"trakt_auth", "trakt_auth.testing", "trakt_auth.testing.plugin"}
 
 
-def test_names_that_are_not_there():
+def test_unknown_names():
     with pytest.raises(AttributeError, match="no attribute 'Emulated'"):
         testing.Emulated  # noqa: B018
     assert sorted(testing.__all__) == testing.__all__ == sorted(testing._HOMES)
     assert TraktTestCase.__name__ == "TraktTestCase"
 
 
-# -- unittest ------------------------------------------------------------------------------------
+# -- unittest --------------------------------------------------------------------------------------
 
 CASES = """
 import sys, unittest
@@ -644,7 +654,7 @@ def test_fixtures_here(
     assert signed_in_client.api.get("/users/me").json()["username"] == "emulator-user"
 
 
-# -- documentation -------------------------------------------------------------------------------
+# -- documentation ---------------------------------------------------------------------------------
 
 
 def test_every_name_is_in_the_reference():

@@ -1,7 +1,7 @@
-"""The emulator itself: one request in, one answer out, under one lock, on its own clock.
+"""`Emulator`: everything that a program can do with an emulator in its own process.
 
-No sockets, no waiting, no handler's work: `pipeline.py` answers, `server.py` serves.
-The package root exports `Emulator`; tests and `server.py` use it.
+One lock makes its methods safe to call from any thread. No socket and no waiting: `dispatch.py`
+processes requests, `server.py` serves a port.
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from urllib.parse import urljoin, urlsplit
 
 import trakt_auth.emulator.dashboard.control as control
 from trakt_auth.emulator.clock import Clock
-from trakt_auth.emulator.dispatch import Pipeline
+from trakt_auth.emulator.dispatch import Dispatcher
 from trakt_auth.emulator.endpoints.token import token_body
 from trakt_auth.emulator.http.request import split_query
 from trakt_auth.emulator.options import Options
-from trakt_auth.emulator.pages.authorization import RefusedAsk, denial, grant, read_ask
+from trakt_auth.emulator.pages.authorization import (
+    AuthorizationError,
+    approval_redirect,
+    denial_redirect,
+    parse_authorization_request,
+)
 from trakt_auth.emulator.state.model import OUT_OF_BAND, Application
-from trakt_auth.emulator.state.state import AUTO_ACCOUNT, Site
+from trakt_auth.emulator.state.state import DEFAULT_USERNAME, EmulatorState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,13 +34,14 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.faults.armed import Fault
     from trakt_auth.emulator.http.request_log import Entry
     from trakt_auth.emulator.options import Settings
+    from trakt_auth.emulator.pages.authorization import AuthorizationRequest
     from trakt_auth.protocol.http import HttpRequest, HttpResponse
 
 __all__ = ["BUILT_IN_APPLICATION", "ConnectionLost", "Emulator"]
 
 BUILT_IN_APPLICATION = Application(
     client_id="emulator",
-    client_secret="emulator-secret",  # noqa: S106 - published, for a server on one's own desk
+    client_secret="emulator-secret",  # noqa: S106 - published: it protects nothing
     redirect_uris=(
         "http://127.0.0.1:8765/callback",
         "http://localhost:8765/callback",
@@ -48,18 +54,21 @@ _LOOPBACK = "127.0.0.1"
 
 
 class ConnectionLost(ConnectionError):
-    """The connection ended without an answer; `processed` says whether the request took effect."""
+    """The connection ended without a response; `processed`: whether the request took effect."""
 
     def __init__(self, *, processed: bool) -> None:
-        super().__init__("the connection ended without an answer")
+        super().__init__("the connection ended without a response")
         self.processed = processed
 
 
 class Emulator:
-    """A Trakt authorization server on a desk; every duration is in seconds.
+    """An emulated Trakt: its authorization server, and a part of its API.
 
-    The keyword arguments are the fields of `Options`. `applications` are registered beside the
-    built-in one (client id `emulator`, secret `emulator-secret`).
+    The keyword arguments are the fields of `Options`; durations are in seconds. `applications` are
+    registered in addition to the built-in one (client id `emulator`, secret `emulator-secret`).
+    Its methods may be called from any thread.
+
+    Raises: ValueError for an option that no server could have.
     """
 
     def __init__(
@@ -69,36 +78,39 @@ class Emulator:
         clock: Clock | None = None,
         **settings: Unpack[Settings],
     ) -> None:
-        self._site = Site(Options(**settings), clock or Clock())
+        self._state = EmulatorState(Options(**settings), clock or Clock())
         self._lock = threading.RLock()
-        self._pipeline = Pipeline(self._site, self._lock)
+        self._dispatcher = Dispatcher(self._state, self._lock)
         self.on_delay: Callable[[float], None] = _ignore
-        """Called by `handle` with the seconds by which an answer is late.
+        """Called by `handle` with the seconds by which a response is late.
 
-        It may sleep, advance a clock, or raise what a client's timeout raises. By default nothing
-        happens and the answer is there at once.
+        It may sleep, advance a clock, or raise what a client's timeout raises. By default it does
+        nothing, and the response comes at once.
         """
         for application in (BUILT_IN_APPLICATION, *applications):
-            self._site.applications[application.client_id] = application
+            self._state.applications[application.client_id] = application
 
     @property
     def clock(self) -> Clock:
-        """The clock that decides what has expired."""
-        return self._site.clock
+        """The emulator's clock, which decides what has expired."""
+        return self._state.clock
 
     @property
     def options(self) -> Options:
-        """The choices this server was made with."""
-        return self._site.options
+        """The options that this emulator was created with."""
+        return self._state.options
 
     @property
     def log(self) -> list[Entry]:
-        """The newest requests, oldest first, with secrets as short hashes."""
+        """The latest requests, oldest first, with short hashes in place of secrets."""
         with self._lock:
-            return list(self._site.journal.entries)
+            return list(self._state.request_log.entries)
 
     def handle(self, request: HttpRequest) -> HttpResponse:
-        """Answer a request in process; a fault that cuts the connection is a `ConnectionLost`."""
+        """Process a request in this process and return the response; nothing is sent.
+
+        Raises: ConnectionLost if a fault ends the connection without a response.
+        """
         reply = self.respond(request)
         while reply.resume is not None:
             self.on_delay(reply.delay)
@@ -110,8 +122,8 @@ class Emulator:
         return reply.response
 
     def respond(self, request: HttpRequest, *, peer: str = _LOOPBACK) -> Reply:
-        """Answer a request from the address `peer`; waiting and cutting is left to the caller."""
-        return self._pipeline.respond(request, peer=peer)
+        """Process a request from the address `peer`; the caller does what the reply says."""
+        return self._dispatcher.respond(request, peer=peer)
 
     def register_application(
         self,
@@ -120,7 +132,12 @@ class Emulator:
         redirect_uris: Iterable[str] = (),
         name: str = "",
     ) -> Application:
-        """Register an application, or change one; without a secret it is a public client."""
+        """Register an application, or replace the one with that client id.
+
+        Without a secret it is a public client.
+
+        Raises: ValueError for a client id or a redirect URI that Trakt would not accept.
+        """
         application = Application(
             client_id=client_id,
             client_secret=client_secret,
@@ -128,102 +145,128 @@ class Emulator:
             name=name,
         )
         with self._lock:
-            self._site.applications[client_id] = application
+            self._state.applications[client_id] = application
         return application
 
-    def approve_device(self, user_code: str, *, username: str = AUTO_ACCOUNT) -> None:
-        """Approve a device code as a person would on `/activate`.
+    def approve_device(self, user_code: str, *, username: str = DEFAULT_USERNAME) -> None:
+        """Approve a device code, as a user does on `/activate`.
 
-        An unknown code is a `LookupError`; one that is settled or expired is a `ValueError`.
+        Raises: LookupError for an unknown code; ValueError for one that is not pending any more,
+            or for an invalid username.
         """
         self._decide(user_code, username=username, approve=True)
 
     def deny_device(self, user_code: str) -> None:
-        """Deny a device code as a person would on `/activate`; errors as in `approve_device`."""
-        self._decide(user_code, username=AUTO_ACCOUNT, approve=False)
+        """Deny a device code, as a user does on `/activate`.
+
+        Raises: LookupError for an unknown code; ValueError for one that is not pending any more.
+        """
+        self._decide(user_code, username=DEFAULT_USERNAME, approve=False)
 
     def _decide(self, user_code: str, *, username: str, approve: bool) -> None:
         with self._lock:
             now = self.clock.now()
-            device = self._site.codes.by_user_code(user_code)
+            device = self._state.codes.by_user_code(user_code)
             if device is None:
                 raise LookupError(f"no device code is called {user_code!r}")
-            self._site.decide(device, username=username, approve=approve, now=now)
+            self._state.decide(device, username=username, approve=approve, now=now)
 
-    def approve_authorization(self, url: str, *, username: str = AUTO_ACCOUNT) -> str:
-        """Approve an authorization URL as a person would; return the URL they are sent to.
+    def approve_authorization(self, url: str, *, username: str = DEFAULT_USERNAME) -> str:
+        """Allow the application, as a user does at an authorization URL.
 
-        A request that is refused at its redirect URI returns that URL too; one whose client id or
-        redirect URI is wrong raises `BadAsk`, since it ends on a page.
+        Returns the URL that the user is redirected to; it carries a code or, for a request that is
+        not valid, an error.
+
+        Raises: InvalidAuthorizationRequest if the client id or the redirect URI is wrong: then the
+            user sees an error page and is not redirected. ValueError for an invalid username.
         """
         with self._lock:
             now = self.clock.now()
             try:
-                ask = read_ask(self._site, split_query(urlsplit(url).query))
-            except RefusedAsk as refused:
-                return refused.url
-            account = self._site.account(username, now=now)
-            return urljoin(url, grant(self._site, ask, account, now=now))
+                authorization = self._parse_authorization(url)
+            except AuthorizationError as error:
+                return error.url
+            account = self._state.get_or_create_account(username, now=now)
+            return urljoin(url, approval_redirect(self._state, authorization, account, now=now))
 
     def deny_authorization(self, url: str) -> str:
-        """Deny an authorization URL as a person would; return the URL they are sent to."""
+        """Deny the application, as a user does at an authorization URL.
+
+        Returns the URL that the user is redirected to, which carries an error.
+
+        Raises: InvalidAuthorizationRequest as in `approve_authorization`.
+        """
         with self._lock:
             try:
-                ask = read_ask(self._site, split_query(urlsplit(url).query))
-            except RefusedAsk as refused:
-                return refused.url
-            return urljoin(url, denial(ask))
+                authorization = self._parse_authorization(url)
+            except AuthorizationError as error:
+                return error.url
+            return urljoin(url, denial_redirect(authorization))
+
+    def _parse_authorization(self, url: str) -> AuthorizationRequest:
+        return parse_authorization_request(self._state, split_query(urlsplit(url).query))
 
     def issue_tokens(
-        self, username: str = AUTO_ACCOUNT, *, client_id: str = BUILT_IN_APPLICATION.client_id
+        self, username: str = DEFAULT_USERNAME, *, client_id: str = BUILT_IN_APPLICATION.client_id
     ) -> dict[str, str | int]:
-        """Sign a person in without any flow; return the token response's fields."""
+        """Sign a user in without a flow; return the fields of the token response.
+
+        Raises: LookupError for an unknown application; ValueError for an invalid username.
+        """
         with self._lock:
-            now, site = self.clock.now(), self._site
-            if client_id not in site.applications:
+            now, state = self.clock.now(), self._state
+            if client_id not in state.applications:
                 raise LookupError(f"no application is called {client_id!r}")
-            opened = site.grants.open(site.account(username, now=now), client_id, now=now)
-            lifetime = site.options.access_token_lifetime
-            return token_body(site.grants.issue(opened, now=now, lifetime=lifetime), now=now)
+            account = state.get_or_create_account(username, now=now)
+            opened = state.grants.open(account, client_id, now=now)
+            lifetime = state.options.access_token_lifetime
+            return token_body(state.grants.issue(opened, now=now, lifetime=lifetime), now=now)
 
     def end_login(self, username: str, *, client_id: str = BUILT_IN_APPLICATION.client_id) -> None:
-        """End every token of a person for an application, as when they disconnect it on Trakt."""
+        """End all tokens of a user for an application, as when the user disconnects it on Trakt."""
         with self._lock:
-            account = self._site.account(username, now=self.clock.now())
-            self._site.end_login(account, client_id)
+            account = self._state.get_or_create_account(username, now=self.clock.now())
+            self._state.end_login(account, client_id)
 
     def arm(self, fault: str, **settings: object) -> Fault:
         """Arm a fault, for one request unless `times` says otherwise (None: until disarmed).
 
         The settings are the fault's own parameters and the matchers `endpoint`, `times`, `skip`,
-        `probability`, `seed`, `grant_type` and `client_id`; a mistake is a `ValueError`.
+        `probability`, `seed`, `grant_type` and `client_id`.
+
+        Raises: ValueError for an unknown fault, or a setting that is unknown or invalid.
         """
         with self._lock:
-            return self._site.faults.arm(fault, **settings)
+            return self._state.faults.arm(fault, **settings)
 
     def disarm(self, fault: Fault | None = None) -> None:
-        """Disarm one fault, or all of them."""
+        """Disarm one fault, or all if it is None."""
         with self._lock:
-            self._site.faults.disarm(fault)
+            self._state.faults.disarm(fault)
 
     def state(self, *, limit: int | None = None) -> dict[str, object]:
-        """Return everything that can be seen, as plain JSON values; `limit` cuts long lists."""
+        """Return the state as plain JSON values; `limit` is the most items of each long list."""
         with self._lock:
             now = self.clock.now()
-            self._site.expire(now)
-            return control.describe(self._site, now=now, limit=limit)
+            self._state.expire(now)
+            return control.describe(self._state, now=now, limit=limit)
 
     def reset(self) -> None:
-        """Forget accounts, sessions, codes, tokens, faults and the log.
+        """Delete accounts, sessions, codes, tokens, faults and the log.
 
-        The applications stay, and so does the clock: time does not go backwards.
+        The applications stay, and so does the time: the clock never goes backwards.
         """
         with self._lock:
-            self._site.clear()
+            self._state.clear()
 
     def serving(self, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[str]:
-        """Serve on a socket from a background thread; the context's value is the base URL."""
-        # A server needs the `emulator` extra; the emulator in process does not.
+        """Serve a port from a background thread; the value of the context is the base URL.
+
+        Port 0 picks a free one.
+
+        Raises: ImportError without the `emulator` extra; OSError if the port cannot be had.
+        """
+        # Imported here because only a server needs the `emulator` extra.
         from trakt_auth.emulator.server import serving
 
         return serving(self, host=host, port=port)

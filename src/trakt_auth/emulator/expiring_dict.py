@@ -1,99 +1,67 @@
-"""A dictionary whose entries run out, and the hashing of everything secret.
+"""A dictionary whose entries have a deadline after which they are dropped.
 
-No OAuth words; nothing here knows what it keeps.
+A heap of deadlines finds the expired entries; nothing here knows what the entries are.
+Standard library only; the caller says what time it is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
-__all__ = ["Table", "digest", "encrypt", "fingerprint", "same", "same_hash"]
+__all__ = ["ExpiringDict"]
 
 _AT_A_TIME = 1000
-_STALE = 64  # dropped entries whose moment may stay listed before the list is cleared of them
+_STALE = 64  # deadlines of dropped entries that may stay in the heap before it is rebuilt
 
 K = TypeVar("K", bytes, str)
 V = TypeVar("V")
 
 
-def digest(secret: str) -> bytes:
-    """Return the SHA-256 under which a secret is kept and looked up."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def fingerprint(secret: str) -> str:
-    """Return the short hash that stands for a secret in the state and in the log."""
-    return digest(secret).hex()[:12]
-
-
-def same(left: str, right: str) -> bool:
-    """Compare two secrets in constant time."""
-    return same_hash(left, digest(right))
-
-
-def same_hash(secret: str, kept: bytes) -> bool:
-    """Compare a secret with the hash that was kept of one, in constant time."""
-    return hmac.compare_digest(digest(secret), kept)
-
-
-def encrypt(data: bytes, secret: str) -> bytes:
-    """Make `data` readable to nobody without `secret`, or readable again.
-
-    The secret is long, random and used for one piece of data: its stream of bytes is never reused.
-    """
-    stream = hashlib.shake_256(b"encrypt" + secret.encode("utf-8", "surrogatepass")).digest(
-        len(data)
-    )
-    return bytes(one ^ other for one, other in zip(data, stream, strict=True))
-
-
-class Table(Generic[K, V]):
-    """A mapping that drops what has run out, at a cost that does not grow with what it holds."""
+class ExpiringDict(Generic[K, V]):
+    """A mapping that drops expired entries, at a cost that does not grow with its size."""
 
     def __init__(self) -> None:
         self._items: dict[K, V] = {}
-        self._ends: list[tuple[float, K]] = []
+        self._deadlines: list[tuple[float, K]] = []
 
     def put(self, key: K, value: V, *, until: float | None) -> None:
-        """Keep `value` until that moment (seconds since the epoch), or for good."""
+        """Store `value` until that time (seconds since the epoch), or for good if None."""
         self._items[key] = value
         if until is not None:
-            heappush(self._ends, (until, key))
+            heappush(self._deadlines, (until, key))
 
     def get(self, key: K) -> V | None:
-        """Return the value, or None when there is none or it has been dropped."""
+        """Return the value, or None if there is none or it has been dropped."""
         return self._items.get(key)
 
     def drop(self, key: K) -> V | None:
-        """Forget `key`; return what it held."""
+        """Remove `key`; return its value, if any."""
         value = self._items.pop(key, None)
-        if len(self._ends) > 2 * len(self._items) + _STALE:
-            self._ends = [end for end in self._ends if end[1] in self._items]
-            heapify(self._ends)
+        if len(self._deadlines) > 2 * len(self._items) + _STALE:
+            self._deadlines = [one for one in self._deadlines if one[1] in self._items]
+            heapify(self._deadlines)
         return value
 
     def expire(self, now: float) -> list[V]:
-        """Drop what has run out by `now`; return what was dropped."""
-        ended: list[K] = []
-        while self._ends and self._ends[0][0] <= now and len(ended) < _AT_A_TIME:
-            ended.append(heappop(self._ends)[1])
-        if len(ended) == _AT_A_TIME:  # the clock has jumped: one pass is faster
-            ended += [key for end, key in self._ends if end <= now]
-            self._ends = [one for one in self._ends if one[0] > now]
-            heapify(self._ends)
-        values = [self._items.pop(key, None) for key in ended]
+        """Drop the entries whose deadline is `now` or earlier; return their values."""
+        expired: list[K] = []
+        while self._deadlines and self._deadlines[0][0] <= now and len(expired) < _AT_A_TIME:
+            expired.append(heappop(self._deadlines)[1])
+        if len(expired) == _AT_A_TIME:  # the clock has jumped: one pass over the heap is faster
+            expired += [key for deadline, key in self._deadlines if deadline <= now]
+            self._deadlines = [one for one in self._deadlines if one[0] > now]
+            heapify(self._deadlines)
+        values = [self._items.pop(key, None) for key in expired]
         return [value for value in values if value is not None]
 
     @property
-    def listed(self) -> int:
-        """How many moments are listed at which something runs out, stale ones too."""
-        return len(self._ends)
+    def deadline_count(self) -> int:
+        """How many deadlines are in the heap, those of dropped entries included."""
+        return len(self._deadlines)
 
     def values(self) -> list[V]:
-        """Return everything that is held, oldest first."""
+        """Return all values, oldest first."""
         return list(self._items.values())
 
     def __contains__(self, key: K) -> bool:

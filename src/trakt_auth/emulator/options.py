@@ -1,7 +1,6 @@
-"""How this Trakt behaves: lifetimes, profiles, and the choices where the facts are silent.
+"""The options of the emulator: lifetimes, profiles, and what Trakt does not document.
 
-Plain values and their checks; no request is looked at here.
-Any file of the emulator may import this one.
+Plain values and their checks; nothing acts on them here.
 """
 
 from __future__ import annotations
@@ -41,56 +40,66 @@ class Settings(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What can be chosen about the server; every duration is in seconds."""
+    """The options of an emulator; every duration is in seconds.
+
+    Raises: ValueError for a value that no server could have.
+    """
 
     access_token_lifetime: int = 604_800
-    """Facts section 2: seven days since February 2026."""
+    """Seven days, as at Trakt since February 2026."""
     refresh_token_lifetime: int | None = None
-    """Facts section 2: not documented, so a refresh token lives until it is spent or revoked."""
+    """Trakt documents none: a refresh token is valid until it is used or revoked."""
     device_interval: int = 5
     device_lifetime: int = 600
     auto_approve: float | None = None
-    """Device codes are approved by themselves after this time."""
+    """Device codes are approved automatically after this time."""
     profile: Profile = "current"
-    """`legacy` reads HTTP Basic and speaks as the server did before July 2026 (facts section 2)."""
+    """`legacy` accepts HTTP Basic and responds as Trakt did before July 2026."""
     enforce_interval: bool = True
-    """Whether a device poll before the interval gets 429 (facts section 3: unknown)."""
+    """Whether a poll that comes before the interval has passed gets 429."""
     slow_down_retry_after: bool = False
     """Whether that 429 carries `Retry-After`."""
     replay: ReplayMode = "refuse"
-    """What a spent refresh token does: nothing more than a refusal; the end of every token of that
-    user and client; or the same answer once more. Facts section 2: unknown."""
+    """What happens when a refresh token is sent again: `refuse` responds with an error; `family`
+    also ends all tokens of that user for that application; `grace` sends the same response again.
+    Trakt does not document it."""
     replay_harmless_within: float = 0.0
-    """In `family` mode, a replay this soon after the spending is refused and ends nothing."""
+    """With `family`, how long after its first use a refresh token that is sent again gets an error
+    and ends nothing."""
     replay_grace: float = 30.0
-    """In `grace` mode, how long the same answer is given again."""
+    """With `grace`, how long after its first use a refresh token gets the same response again."""
     rotation_ends_access: bool = False
-    """Whether a refresh ends the access token it replaces (facts section 2: unknown)."""
+    """Whether a refresh ends the access tokens that were issued before."""
     revoke_whole_grant: bool = True
-    """Whether revoking one token ends the whole grant (RFC 7009 section 2.1; facts section 5)."""
+    """Whether revoking one token ends all tokens of that login (RFC 7009 section 2.1)."""
     block_default_user_agents: bool = False
-    """Whether the edge answers 403 to a missing or a library's default `User-Agent` (section 6)."""
+    """Whether a missing `User-Agent`, or an HTTP library's default one, gets Cloudflare's 403."""
     remember_spent: int = 1_000_000
-    """How many spent refresh tokens are remembered, so that a replay can be told from a guess."""
+    """How many used refresh tokens are remembered; one that is forgotten counts as unknown."""
     log_size: int = 10_000
+    """How many requests the log holds."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no server could have."""
+        """Check the values."""
         if self.profile not in get_args(Profile):
-            raise ValueError(f"profile is one of {get_args(Profile)}, not {self.profile!r}")
+            raise ValueError(f"profile must be one of {_listed(Profile)}, not {self.profile!r}")
         if self.replay not in get_args(ReplayMode):
-            raise ValueError(f"replay is one of {get_args(ReplayMode)}, not {self.replay!r}")
+            raise ValueError(f"replay must be one of {_listed(ReplayMode)}, not {self.replay!r}")
         for name in (*_POSITIVE, *_NOT_NEGATIVE, "refresh_token_lifetime"):
             value = getattr(self, name)
             least = 0 if name in _NOT_NEGATIVE else 1
             if value is not None and not least <= value < float("inf"):
-                raise ValueError(f"{name} is a number of at least {least}, not {value!r}")
+                raise ValueError(f"{name} must be a number of at least {least}, not {value!r}")
 
     @property
     def legacy(self) -> bool:
-        """Whether the server speaks as it did before July 2026."""
+        """Whether the profile is `legacy`."""
         return self.profile == "legacy"
 
     def to_dict(self) -> dict[str, object]:
         """Return the options as plain JSON values."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _listed(choices: object) -> str:
+    return ", ".join(get_args(choices))

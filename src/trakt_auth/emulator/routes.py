@@ -1,7 +1,7 @@
-"""Which handler answers which path and method.
+"""The table of routes: which handler handles which path and method.
 
-A table and a lookup; no handler's work is done here.
-Only `core.
+Finds the route of a request, and makes the responses for a path or a method without a handler.
+What an endpoint does is not here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import trakt_auth.emulator.dashboard.control as control
-import trakt_auth.emulator.dashboard.page as room
+import trakt_auth.emulator.dashboard.page as dashboard
 import trakt_auth.emulator.endpoints.data_api as api
 import trakt_auth.emulator.endpoints.device as device
 import trakt_auth.emulator.endpoints.metadata as metadata
@@ -19,25 +19,25 @@ import trakt_auth.emulator.endpoints.openapi as openapi
 import trakt_auth.emulator.endpoints.token as oauth
 import trakt_auth.emulator.pages.activate as activate
 import trakt_auth.emulator.pages.sign_in as pages
-from trakt_auth.emulator.http.response import Answer, json_answer, oauth_error
+from trakt_auth.emulator.http.response import Response, json_response, oauth_error
 from trakt_auth.emulator.pages.sessions import bare_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trakt_auth.emulator.http.request import Request
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
-    Handler = Callable[[Site, Request], Answer]
+    Handler = Callable[[EmulatorState, Request], Response]
 
-__all__ = ["Route", "find", "wrong_method", "wrong_path"]
+__all__ = ["Route", "find", "method_not_allowed", "not_found"]
 
 _Kind = Literal["oauth", "api", "page", "control"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A path's handlers by method; `path` is also the name by which requests are counted."""
+    """The handlers of a path by method; requests are counted and logged under `path`."""
 
     path: str
     kind: _Kind
@@ -45,7 +45,7 @@ class Route:
 
     @property
     def allow(self) -> str:
-        """The methods, for the `Allow` header."""
+        """The value of the `Allow` header."""
         return ", ".join(sorted({*self.handlers, *({"HEAD"} if "GET" in self.handlers else ())}))
 
 
@@ -70,7 +70,7 @@ _ROUTES = (
     _route("api", "/users/settings", get=api.settings),
     _route("api", "/users/me", get=api.me),
     _route("api", "/sync/last_activities", get=api.last_activities),
-    _route("page", "/", get=room.room, post=room.press),
+    _route("page", "/", get=dashboard.show, post=dashboard.press_button),
     _route("page", "/sign-in", get=pages.sign_in, post=pages.do_sign_in),
     _route("page", "/sign-up", get=pages.sign_in, post=pages.do_sign_in),
     _route("page", "/sign-out", post=pages.sign_out),
@@ -82,12 +82,12 @@ _ROUTES = (
     _route("page", "/activate/denied", get=activate.denied),
     _route("page", "/activate/{code}", get=activate.activate),
     _route("page", "/activate/{code}/confirm", get=activate.confirm),
-    _route("control", "/emulator/room", get=room.live),
-    _route("control", "/emulator/room.css", get=room.asset),
-    _route("control", "/emulator/room.js", get=room.asset),
-    _route("control", "/emulator/state", get=control.state),
-    _route("control", "/emulator/clock", post=control.clock),
-    _route("control", "/emulator/faults", post=control.faults),
+    _route("control", "/emulator/room", get=dashboard.live_parts),
+    _route("control", "/emulator/room.css", get=dashboard.static_file),
+    _route("control", "/emulator/room.js", get=dashboard.static_file),
+    _route("control", "/emulator/state", get=control.show_state),
+    _route("control", "/emulator/clock", post=control.advance_clock),
+    _route("control", "/emulator/faults", post=control.replace_faults),
     _route("control", "/emulator/reset", post=control.reset),
     _route("control", "/emulator/device/{user_code}/approve", post=control.approve),
     _route("control", "/emulator/device/{user_code}/deny", post=control.deny),
@@ -102,33 +102,33 @@ _PATTERNS = [
 
 
 def find(request: Request) -> Route | None:
-    """Return the route of a request, whose endpoint and path words are filled in."""
+    """Return the route of a request, and fill in the request's endpoint and path parameters."""
     route = _FIXED.get(request.path)
     for pattern, candidate in _PATTERNS if route is None else ():
         match = pattern.fullmatch(request.path)
         if match is not None:
             route = candidate
-            request.words = match.groupdict()
+            request.path_parameters = match.groupdict()
     if route is not None:
         request.endpoint = route.path
     return route
 
 
-def wrong_path(request: Request) -> Answer:
-    """Return 404, as a page to a browser and as JSON to a program."""
+def not_found(request: Request) -> Response:
+    """Return 404: a page for a browser, JSON for a program."""
     if "text/html" in request.headers.get("accept", ""):
         text = "The emulator has no such page."
         return bare_page("Not found", text, status=404, outcome="not_found")
-    return json_answer({"error": "not_found"}, status=404, outcome="not_found")
+    return json_response({"error": "not_found"}, status=404, outcome="not_found")
 
 
-def wrong_method(route: Route) -> Answer:
-    """Return 405; on an OAuth endpoint 404, which is what was seen there (facts section 3)."""
+def method_not_allowed(route: Route) -> Response:
+    """Return 405 or, for an OAuth endpoint, 404: Trakt's OAuth endpoints respond so to a GET."""
     if route.kind == "oauth":
-        description = f"{route.path} is there for POST only"
-        answer = oauth_error("invalid_request", description, status=404)
+        description = f"{route.path} accepts POST only"
+        response = oauth_error("invalid_request", description, status=404)
     else:
-        answer = json_answer({"error": "method_not_allowed"}, status=405)
-    answer.outcome = "wrong_method"
-    answer.headers["allow"] = route.allow
-    return answer
+        response = json_response({"error": "method_not_allowed"}, status=405)
+    response.outcome = "wrong_method"
+    response.headers["allow"] = route.allow
+    return response

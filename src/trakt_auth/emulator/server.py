@@ -1,7 +1,7 @@
-"""The emulator on a port: starlette turns requests into the core's, uvicorn listens.
+"""Serves the emulator on a port: uvicorn listens, starlette parses requests.
 
-The only file that imports starlette and uvicorn; it waits and cuts connections, decides nothing.
-`Emulator.
+The only file that imports starlette and uvicorn. It waits, sends and ends connections as the
+emulator's replies say, and decides nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ try:
     from starlette.routing import Mount
     from uvicorn import Config, Server
     from uvicorn.protocols.http.h11_impl import H11Protocol
-except ImportError as error:  # pragma: no cover - the tests have the extra
+except ImportError as _error:  # pragma: no cover - the tests have the extra
     raise ImportError(
         "serving the emulator needs an extra: pip install 'trakt-auth[emulator]'"
-    ) from error
+    ) from _error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         """What is served: an `Emulator`."""
 
         def respond(self, request: HttpRequest, *, peer: str) -> Reply:
-            """Answer a request; waiting and cutting is left to the caller."""
+            """Process a request; the caller does what the reply says."""
             ...
 
 
@@ -51,15 +51,15 @@ __all__ = ["serve", "serving"]
 _TRANSPORT = "trakt_auth.runtime.transport"
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _START_LIMIT = 30.0  # seconds
-_BACKLOG = 2048  # connections that wait to be taken
+_BACKLOG = 2048  # connections that may wait to be accepted
 
 
 def serve(
     emulator: Responder, *, host: str, port: int, ready: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Serve until the process is interrupted; `ready` is told the URL once connections are taken.
+    """Serve until Ctrl-C; `ready` is called with the URL once connections are accepted.
 
-    A port that cannot be had is an `OSError` before anything else happens.
+    Raises: OSError if the port cannot be had, before anything else happens.
     """
     listener = _listen(host, port)
     url = _url(listener)
@@ -69,7 +69,10 @@ def serve(
 
 @contextmanager
 def serving(emulator: Responder, *, host: str, port: int) -> Generator[str]:
-    """Serve from a background thread for as long as the context lasts; the value is the URL."""
+    """Serve from a background thread while the context is open; its value is the URL.
+
+    Raises: OSError if the port cannot be had.
+    """
     listener = _listen(host, port)
     started = threading.Event()
     server = _Server(emulator, ready=started.set)
@@ -86,7 +89,7 @@ def serving(emulator: Responder, *, host: str, port: int) -> Generator[str]:
 
 
 class _Server(Server):
-    """A uvicorn server that says when it is ready, and whose end waits for no delay."""
+    """A uvicorn server that reports when it is ready and stops without waiting for slow faults."""
 
     def __init__(
         self, emulator: Responder, *, ready: Callable[[], None], log_level: str | None = None
@@ -104,9 +107,9 @@ class _Server(Server):
                 log_config=None,
                 log_level=log_level,
                 access_log=False,
-                proxy_headers=False,  # a forwarded address could pass for this machine
+                proxy_headers=False,  # a forged one would make another machine look like this one
                 server_header=False,
-                date_header=False,  # it is on the emulator's clock
+                date_header=False,  # the emulator sets it, by its own clock
                 timeout_graceful_shutdown=1,
             )
         )
@@ -121,7 +124,7 @@ class _Server(Server):
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that shows the application its transport, to be cut at times."""
+    """HTTP/1.1 that gives the application its transport, so that a fault can cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -129,7 +132,7 @@ class _Protocol(H11Protocol):
 
 
 class _Adapter:
-    """The ASGI application behind the one route: a Starlette request into the core's call."""
+    """The ASGI application of the only route: it passes each request to the emulator."""
 
     def __init__(self, emulator: Responder, stopping: asyncio.Event) -> None:
         self._emulator = emulator
@@ -140,7 +143,7 @@ class _Adapter:
         peer = request.client.host if request.client is not None else ""
         try:
             read = await _read(request)
-        except ClientDisconnect:  # in the middle of a request, which so was none
+        except ClientDisconnect:  # the request never arrived in full
             return
         reply = self._emulator.respond(read, peer=peer)
         while reply.resume is not None:
@@ -150,9 +153,8 @@ class _Adapter:
         if reply.response is None:
             await _cut(scope, receive, reset=reply.cut == "reset")
             return
-        answer = reply.response
-        response = Response(answer.body, answer.status, dict(answer.headers))
-        await response(scope, receive, send)
+        http = reply.response
+        await Response(http.body, http.status, dict(http.headers))(scope, receive, send)
 
     async def _pause(self, seconds: float) -> None:
         if seconds:
@@ -161,7 +163,7 @@ class _Adapter:
 
 
 async def _read(request: Request) -> HttpRequest:
-    """Read a request; of a body that is too long, just enough for the core to see that it is."""
+    """Read a request; a body that is too long only as far as the emulator needs to reject it."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -174,14 +176,15 @@ async def _read(request: Request) -> HttpRequest:
     host = headers.get("host", "")
     path = cast("bytes", request.scope.get("raw_path", b"/")).decode("latin-1")
     query = cast("bytes", request.scope["query_string"]).decode("latin-1")
-    # A host that could change the meaning of the URL is left out, and the core refuses the URL.
+    # A host with characters that could change the URL's meaning is left out: the emulator then
+    # rejects the URL.
     origin = f"{request.scope['scheme']}://{host if _HOST_HEADER.fullmatch(host) else ''}"
     url = f"{origin}/{path.removeprefix('/')}?{query}"
     return HttpRequest(method=request.method, url=url, headers=headers, body=bytes(body))
 
 
 async def _cut(scope: Scope, receive: Receive, *, reset: bool) -> None:
-    """End the connection without an answer: with a TCP reset, or as if the server had closed it."""
+    """End the connection without a response: with a TCP reset, or by closing it."""
     transport = cast("asyncio.Transport", scope["state"][_TRANSPORT])
     if reset:
         connection = cast("socket.socket", transport.get_extra_info("socket"))
@@ -193,7 +196,8 @@ async def _cut(scope: Scope, receive: Receive, *, reset: bool) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # The protocol is named, or asyncio would not switch Nagle's algorithm off (40 ms an answer).
+    # asyncio turns Nagle's algorithm off, which delays responses by 40 ms, only if the protocol is
+    # named here.
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     )[0]
@@ -210,7 +214,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _url(listener: socket.socket) -> str:
-    """Return the base URL; a listener on every address is shown as the loopback one."""
+    """Return the base URL; for a listener on all addresses, that of the loopback address."""
     address = cast("tuple[str, int]", listener.getsockname()[:2])
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104
     return f"http://[{host}]:{address[1]}" if ":" in host else f"http://{host}:{address[1]}"

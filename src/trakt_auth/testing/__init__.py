@@ -1,12 +1,12 @@
-"""Testing an app against a Trakt that runs inside the test: pytest fixtures, unittest, plain code.
+"""Tools to test an app against an emulated Trakt: pytest fixtures, a unittest case, plain classes.
 
-The names that tests import, each loaded at its first use; no work is done here.
-For pytest: PYTEST_DONT_REWRITE, or it would warn where a test has imported this file before.
+Names the public classes, each imported at its first use, and the plugin; their code is elsewhere.
+PYTEST_DONT_REWRITE: pytest would warn that it cannot rewrite a file which is imported already.
 """
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # `typing` is more than this file weighs
+TYPE_CHECKING = False  # importing `typing` would cost more than the rest of this file
 if TYPE_CHECKING:
     from trakt_auth.testing.cases import TraktTestCase
     from trakt_auth.testing.clock import VirtualClock
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EmulatedTrakt", "TraktTestCase", "VirtualClock"]
 
-pytest_plugins = ["trakt_auth.testing.plugin"]  # unittest's users need no pytest
+pytest_plugins: list[str] = ["trakt_auth.testing.plugin"]  # by name: unittest needs no pytest
 
 _HOMES = {"EmulatedTrakt": "trakt", "TraktTestCase": "cases", "VirtualClock": "clock"}
 
 
-# No `__dir__`: pytest looks at every name that it lists, which would load them all.
+# There is no `__dir__`: pytest reads every name that it lists, which would import all of them.
 def __getattr__(name: str) -> object:
-    """Import a name when it is first used."""
+    """Import a public name at its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

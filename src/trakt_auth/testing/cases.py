@@ -1,6 +1,6 @@
-"""For unittest: a test case with a Trakt of its own.
+"""A test case for unittest, in which each test has an emulated Trakt of its own.
 
-Nothing but setting up and tearing down.testing`.
+Sets it up and tears it down, and nothing else; pytest is not imported.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ __all__ = ["TraktTestCase"]
 
 
 class TraktTestCase(unittest.TestCase):
-    """Gives each test `self.trakt`, an `EmulatedTrakt` made with the class's `trakt_settings`.
+    """Gives each test `self.trakt`, an `EmulatedTrakt` with the settings in `trakt_settings`.
 
     For coroutine tests: `class MyTest(TraktTestCase, unittest.IsolatedAsyncioTestCase)`.
-    A `setUp` of one's own begins with `super().setUp()`.
+    If a subclass has a `setUp`, it calls `super().setUp()` first.
     """
 
     trakt_settings: ClassVar[dict[str, Any]] = {}
     trakt: EmulatedTrakt
 
     def setUp(self) -> None:
-        """Make the emulated Trakt; it is closed after the test and its clean-ups."""
+        """Create the emulated Trakt; it is closed after the test and its clean-ups."""
         super().setUp()
         self.trakt = self.enterContext(EmulatedTrakt(**self.trakt_settings))

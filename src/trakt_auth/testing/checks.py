@@ -1,7 +1,7 @@
-"""What a test asks afterwards: which requests arrived, and whether they were the right ones.
+"""The assertions of a test: which requests arrived, and what they led to.
 
-Reads the emulator's log and state, and changes nothing. No pytest in here, so that
-unittest and plain code can use it.
+Reads the emulator's log and state, and changes nothing. pytest is not imported, so that unittest
+and plain code can use them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Checks"]
 
-LINES = 20  # of the log in a message
+LINES = 20  # the most requests that a message lists
 
 
 class Checks(Emulator):
-    """An emulator that can be asked what was sent to it.
+    """An emulator with assertions about the requests that it received.
 
-    Each `assert_*` method raises an AssertionError that says what was expected, what was seen,
-    and shows the last requests. No message holds a secret.
+    Each `assert_*` method raises an AssertionError that says what was expected and what arrived,
+    and lists the latest requests. No message contains a secret.
     """
 
     def requests(
@@ -31,9 +31,9 @@ class Checks(Emulator):
     ) -> list[Entry]:
         """Return the requests that arrived, oldest first.
 
-        `endpoint` is a path or a pattern (`/oauth/*`); `outcome` is the emulator's word for what
-        became of it (`refreshed`, `pending`, `invalid_grant`...); further keywords are compared
-        with the entry's notes: `grant_type`, `account`, `client_id`.
+        `endpoint` is a path or a pattern (`/oauth/*`); `outcome` is the emulator's word for the
+        result (`refreshed`, `pending`, `invalid_grant`...); further keywords are compared with the
+        notes of the log entry: `grant_type`, `account`, `client_id`.
         """
         return [
             entry
@@ -46,51 +46,53 @@ class Checks(Emulator):
     def assert_requested(
         self, endpoint: str, *, times: int | None = None, outcome: str | None = None, **notes: str
     ) -> None:
-        """Check that such a request arrived `times` times, or at least once without `times`."""
+        """Check that such a request arrived `times` times or, if None, at least once."""
         __tracebackhide__ = True
         seen = len(self.requests(endpoint, outcome=outcome, **notes))
         if seen == times or (times is None and seen):
             return
-        wanted = "at least one request" if times is None else _counted(times)
-        told = {"outcome": outcome, **notes}
-        which = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+        expected = "at least one request" if times is None else _counted(times)
+        criteria = {"outcome": outcome, **notes}
+        which = ", ".join(
+            f"{name} {value}" for name, value in criteria.items() if value is not None
+        )
         where = f"{endpoint} ({which})" if which else endpoint
-        self._fail(f"expected {wanted} to {where}, and saw {seen or 'none'}")
+        self._fail(f"expected {expected} to {where}, but {seen or 'none'} arrived")
 
     def assert_refreshed(self, times: int = 1, *, username: str | None = None) -> None:
-        """Check that so many refreshes took effect, whether or not their answers arrived."""
+        """Check that so many refreshes took effect, even if their responses were lost."""
         __tracebackhide__ = True
         notes = {} if username is None else {"account": username}
         self.assert_requested("/oauth/token", times=times, outcome="refreshed", **notes)
 
     def assert_no_token_spent_twice(self) -> None:
-        """Check that no refresh token was sent again after it had been spent."""
+        """Check that no refresh token was sent again after it had been used."""
         __tracebackhide__ = True
         replays = self._part("tokens")["replays"]
         if replays:
-            self._fail(f"a refresh token works once, and {_counted(replays)} brought a spent one")
+            self._fail(f"a refresh token works once, but {_counted(replays)} sent a used one")
 
     def assert_polled_patiently(self) -> None:
         """Check that no device code was polled before its interval had passed."""
         __tracebackhide__ = True
         early = len(self.requests("/oauth/device/token", outcome="slow_down"))
         if early:
-            self._fail(f"a device polls once in an interval, and {_counted(early)} came too early")
+            self._fail(f"a device polls once in an interval, but {_counted(early)} came too early")
 
     def assert_signed_in(self, username: str) -> None:
-        """Check that somebody has a login that has not ended."""
+        """Check that a user has a login that has not ended."""
         __tracebackhide__ = True
         if not self._alive(username):
-            self._fail(f"{username} is not signed in: there is no login that has not ended")
+            self._fail(f"{username} is not signed in: every login has ended, or there was none")
 
     def assert_signed_out(self, username: str) -> None:
-        """Check that every login of somebody has ended, by a revocation for instance."""
+        """Check that every login of a user has ended, for instance by a revocation."""
         __tracebackhide__ = True
         if self._alive(username):
-            self._fail(f"{username} is still signed in: their tokens have not been revoked")
+            self._fail(f"{username} is still signed in: the tokens have not been revoked")
 
     def assert_faults_met(self) -> None:
-        """Check that every fault that was armed has struck at least once."""
+        """Check that every fault that was armed has affected at least one request."""
         __tracebackhide__ = True
         faults = cast("list[dict[str, Any]]", self.state(limit=0)["faults"])
         idle = [str(one["fault"]) for one in faults if not one["fired"]]
@@ -98,7 +100,7 @@ class Checks(Emulator):
             self._fail(f"no request met the armed fault {', '.join(idle)}")
 
     def story(self) -> str:
-        """Return the last requests, one a line, with the seconds since the first of them."""
+        """Return the latest requests, one in a line, with the seconds since the first of them."""
         entries = self.log[-LINES:]
         return "\n".join(_line(entry, entries[0].at) for entry in entries) or "(no requests)"
 

@@ -1,12 +1,12 @@
-"""One time for the emulator, the client and the test; it passes when somebody says so.
+"""A virtual clock for the emulator, its clients and the test: sleeping on it takes no real time.
 
-Nothing of OAuth, no pytest. `trakt` makes it; tests use it as `trakt_clock`.
+Nothing of OAuth lives here; pytest is not imported.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import sleep as breathe  # by a name of its own: tests put this clock in `time.sleep`
+from time import sleep as real_sleep  # tests may replace `time.sleep` by this clock's
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import Cancelled
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["VirtualClock"]
 
-BREATH = 0.001  # real seconds for which a short wait lets other threads work
+YIELD_TIME = 0.001  # real seconds that a short sleep takes, so that other threads can work
 
 
 class VirtualClock:
-    """The emulator's time, as a clock for clients; who sleeps on it moves it and does not wait.
+    """The emulator's clock in the form that clients need; sleeping on it advances it at once.
 
-    Give its methods to code that keeps time by itself: `time` for `time.time`, `sleep` for
-    `time.sleep`, `sleep_async` for `asyncio.sleep`. `slept` lists the seconds slept so far.
+    Its methods can replace those of the standard library in other code: `time` for `time.time`,
+    `sleep` for `time.sleep`, `sleep_async` for `asyncio.sleep`. `slept` lists the seconds of all
+    sleeps so far.
     """
 
-    def __init__(self, emulated: Clock) -> None:
-        self._emulated = emulated
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.slept: list[float] = []
 
     def __repr__(self) -> str:
@@ -40,32 +41,35 @@ class VirtualClock:
     def advance(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
-        """Let time pass for the emulator and its clients, at least 0 seconds in all.
+        """Advance the clock of the emulator and its clients.
 
-        Raises: ValueError when time would go backwards.
+        Raises: ValueError for less than 0 seconds in all.
         """
         span = timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
-        self._emulated.advance(span.total_seconds())
+        self._clock.advance(span.total_seconds())
 
     def now(self) -> Moment:
-        """Read both clocks, as the client does."""
+        """Return the time as a client reads it; wall clock and monotonic clock are the same."""
         seconds = self.time()
         return Moment(wall=datetime.fromtimestamp(seconds, UTC), monotonic=seconds)
 
     def time(self) -> float:
         """Return the seconds since the epoch, as `time.time` does."""
-        return self._emulated.now()
+        return self._clock.now()
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Let `seconds` pass at once; raise Cancelled when `cancel` is set."""
+        """Advance the clock by `seconds` and return at once.
+
+        Raises: Cancelled if `cancel` is set.
+        """
         if cancel is not None and cancel.is_set():
-            raise Cancelled("The waiting was called off")
-        if seconds < 1:  # a wait for another thread, which needs real time to get on
-            breathe(BREATH)
+            raise Cancelled("The sleep was cancelled")
+        if seconds < 1:  # a wait for another thread, which needs real time
+            real_sleep(YIELD_TIME)
         self._pass(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
-        """Let `seconds` pass at once; other tasks get their turn."""
+        """Advance the clock by `seconds` and let other tasks run once."""
         from anyio.lowlevel import checkpoint
 
         self._pass(seconds)
@@ -73,4 +77,4 @@ class VirtualClock:
 
     def _pass(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self._emulated.advance(max(seconds, 0))
+        self._clock.advance(max(seconds, 0))

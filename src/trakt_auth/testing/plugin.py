@@ -1,8 +1,7 @@
 """The pytest plugin: fixtures around an `EmulatedTrakt`, and the marker that configures it.
 
-Imported in every pytest run, so whatever weighs anything is imported by the fixture that
-needs it.testing`.
-For pytest: PYTEST_DONT_REWRITE, as there.
+pytest imports this file in every run, so each fixture imports what it needs by itself.
+PYTEST_DONT_REWRITE: pytest would warn that it cannot rewrite a file which is imported already.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ MARKER = "trakt_emulator"
 
 
 @contextmanager
-def _in_one_sentence(what: str, *errors: type[Exception]) -> Generator[None]:
+def _failing_with(what: str, *errors: type[Exception]) -> Generator[None]:
     try:
         yield
     except errors as error:
@@ -47,7 +46,7 @@ def _in_one_sentence(what: str, *errors: type[Exception]) -> Generator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers",
         f"{MARKER}(**settings): how this test's emulated Trakt behaves, for instance "
@@ -65,7 +64,7 @@ def trakt_application() -> Application:
 
 @pytest.fixture
 def trakt_emulator_settings() -> dict[str, Any]:
-    """Settings of every emulated Trakt. Override it for many tests; the marker goes on top."""
+    """Settings of the emulated Trakt. Override it for many tests; the marker's settings win."""
     return {}
 
 
@@ -75,7 +74,7 @@ def trakt_emulator(
     trakt_application: Application,
     trakt_emulator_settings: dict[str, Any],
 ) -> Generator[EmulatedTrakt]:
-    """A Trakt for this test: in process, on a clock of its own. See EmulatedTrakt."""
+    """An emulated Trakt for this test, in process, with its own clock. See EmulatedTrakt."""
     from trakt_auth.testing.trakt import EmulatedTrakt
 
     settings: dict[str, Any] = {"application": trakt_application, **trakt_emulator_settings}
@@ -83,50 +82,50 @@ def trakt_emulator(
         if mark.args:
             pytest.fail(f"The marker {MARKER} takes keyword arguments only", pytrace=False)
         settings.update(mark.kwargs)
-    with _in_one_sentence("The emulated Trakt cannot be set up", TypeError, ValueError):
+    with _failing_with("The emulated Trakt cannot be set up", TypeError, ValueError):
         trakt = EmulatedTrakt(**settings)
     with trakt:
         yield trakt
-        # Shown if the test has failed, beside what it printed.
+        # pytest shows this if the test has failed.
         request.node.add_report_section("teardown", "log of the emulated Trakt", trakt.story())
 
 
 @pytest.fixture
 def trakt_emulator_url(trakt_emulator: EmulatedTrakt) -> str:
-    """The address of `trakt_emulator` on 127.0.0.1, for programs of any kind."""
-    with _in_one_sentence("The emulated Trakt cannot be served", ImportError):
+    """The URL of `trakt_emulator` on 127.0.0.1, for programs in any language."""
+    with _failing_with("The emulated Trakt cannot be served", ImportError):
         return trakt_emulator.url
 
 
 @pytest.fixture
 def trakt_clock(trakt_emulator: EmulatedTrakt) -> VirtualClock:
-    """The time of the emulated Trakt and of its clients: `trakt_clock.advance(days=8)`."""
+    """The clock of the emulated Trakt and of its clients: `trakt_clock.advance(days=8)`."""
     return trakt_emulator.time
 
 
 @pytest.fixture
 def trakt_signed_in_client(trakt_emulator: EmulatedTrakt) -> Client:
-    """A `Client` as whose `default` account somebody has signed in."""
-    from trakt_auth.testing.trakt import AUTO_ACCOUNT
+    """A `Client` whose `default` account is signed in."""
+    from trakt_auth.testing.trakt import DEFAULT_USERNAME
 
-    return trakt_emulator.client(AUTO_ACCOUNT)
+    return trakt_emulator.client(DEFAULT_USERNAME)
 
 
 @pytest.fixture
 def trakt_signed_in_async_client(trakt_emulator: EmulatedTrakt) -> AsyncClient:
-    """An `AsyncClient` for asyncio and trio as whose `default` account somebody has signed in."""
-    from trakt_auth.testing.trakt import AUTO_ACCOUNT
+    """An `AsyncClient`, for asyncio and trio, whose `default` account is signed in."""
+    from trakt_auth.testing.trakt import DEFAULT_USERNAME
 
-    return trakt_emulator.async_client(AUTO_ACCOUNT)
+    return trakt_emulator.async_client(DEFAULT_USERNAME)
 
 
 @pytest.fixture
 def signed_in_client(trakt_signed_in_client: Client) -> Client:
-    """Short for `trakt_signed_in_client`."""
+    """The same as `trakt_signed_in_client`."""
     return trakt_signed_in_client
 
 
 @pytest.fixture
 def signed_in_async_client(trakt_signed_in_async_client: AsyncClient) -> AsyncClient:
-    """Short for `trakt_signed_in_async_client`."""
+    """The same as `trakt_signed_in_async_client`."""
     return trakt_signed_in_async_client

@@ -1,7 +1,7 @@
-"""`EmulatedTrakt`: a Trakt for one test, with clients that talk to it and a clock of its own.
+"""`EmulatedTrakt`: an emulated Trakt for one test, its virtual clock, and clients that use both.
 
-Wires the emulator to the library's clients; what is checked afterwards is in `checks`.
-Tests use it by itself, as `trakt_emulator` (see `plugin`) or in a `TraktTestCase`.
+Connects the emulator with the library's clients; the assertions are in `checks.py`. pytest is not
+imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trakt_auth.emulator import BUILT_IN_APPLICATION, Clock, ConnectionLost, Options
-from trakt_auth.emulator.state.state import AUTO_ACCOUNT
+from trakt_auth.emulator.state.state import DEFAULT_USERNAME
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization
 from trakt_auth.protocol.token import Token
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 
     Question = DeviceAuthorization | AuthorizationRequest | str | None
 
-__all__ = ["AUTO_ACCOUNT", "EMULATED_APPLICATION", "EmulatedTrakt"]
+__all__ = ["DEFAULT_USERNAME", "EMULATED_APPLICATION", "EmulatedTrakt"]
 
 T = TypeVar("T")
 
-ORIGIN = "http://trakt.test"  # reserved (RFC 2606): a request that strays to the network ends there
-PATIENCE = 20.0  # seconds, the clients' own timeout
+# `.test` is reserved (RFC 2606): a request that is sent over the network by mistake goes nowhere.
+ORIGIN = "http://trakt.test"
+DEFAULT_TIMEOUT = 20.0  # seconds, as the clients' own
 
 EMULATED_APPLICATION = Application(
     BUILT_IN_APPLICATION.client_id,
@@ -50,12 +51,12 @@ EMULATED_APPLICATION = Application(
 
 
 class EmulatedTrakt(Checks):
-    """A Trakt that runs inside a test, on a clock that only the test moves.
+    """An emulated Trakt that runs inside a test, with a virtual clock.
 
-    Usable as a context manager, whose end closes its clients and its port. `application` is the
-    one under test, registered here as it is; the emulator's built-in one unless given. `now` is
-    where the clock stands at first: a moment with a time zone, or seconds since the epoch; the
-    present unless given. `faults` are armed from the start: names, or `{"fault": name, ...}`.
+    As a context manager it closes its clients and its port at the end. `application` is the one
+    under test, which is registered here; by default it is the emulator's built-in one. `now` is
+    what the clock shows at first: a datetime with a time zone, or seconds since the epoch; by
+    default it is the present. `faults` are armed from the start: names, or `{"fault": name, ...}`.
     All other settings are the fields of `trakt_auth.emulator.Options`; durations are in seconds.
 
     Raises: TypeError for an unknown setting, ValueError for a value that no server could have.
@@ -72,10 +73,10 @@ class EmulatedTrakt(Checks):
         names = {field.name for field in fields(Options)}
         if unknown := sorted(settings.keys() - names):
             known = ", ".join(sorted({"application", "now", "faults", *names}))
-            raise TypeError(f"there is no setting {', '.join(unknown)}; there are {known}")
+            raise TypeError(f"there is no setting {', '.join(unknown)}; the settings are {known}")
         super().__init__(clock=Clock.frozen(_seconds(now)), **settings)
-        self.application = application
-        self.time = VirtualClock(self.clock)
+        self.application: Application = application
+        self.time: VirtualClock = VirtualClock(self.clock)
         self._closing = ExitStack()
         self._url: str | None = None
         if application != EMULATED_APPLICATION:
@@ -86,7 +87,9 @@ class EmulatedTrakt(Checks):
         for fault in faults:
             given = {"fault": fault} if isinstance(fault, str) else dict(fault)
             if "fault" not in given:
-                raise ValueError("a fault is a name, or a mapping whose key 'fault' is its name")
+                raise ValueError(
+                    "a fault must be a name, or a mapping whose key 'fault' is its name"
+                )
             self.arm(str(given.pop("fault")), **given)
 
     def __enter__(self) -> Self:
@@ -103,27 +106,27 @@ class EmulatedTrakt(Checks):
         self.close()
 
     def close(self) -> None:
-        """Close the clients that were made here, and the port."""
+        """Close the clients that were created here, and the port."""
         self._url = None
         self._closing.close()
 
     @property
     def url(self) -> str:
-        """The address on 127.0.0.1, for programs of any kind; it is served from the first use on.
+        """The URL on 127.0.0.1, for programs in any language; its port is opened at the first use.
 
-        Raises: ImportError when the `emulator` extra is missing.
+        Raises: ImportError without the `emulator` extra.
         """
         if self._url is None:
             self._url = self._closing.enter_context(self.serving())
         return self._url
 
-    # -- clients ---------------------------------------------------------------------------------
+    # -- clients -----------------------------------------------------------------------------------
 
     def client(self, username: str | None = None, **settings: Any) -> Client:  # noqa: ANN401
-        """Make a `Client` on this Trakt and its clock, signed in if a user name is given.
+        """Create a `Client` for this Trakt and its clock, signed in if a username is given.
 
-        The settings are those of `Client`. It reaches the emulator in process, without a socket;
-        `endpoints=Endpoints.at(trakt.url)` takes it over the network. Closed with this object.
+        The settings are those of `Client`. It calls the emulator in process, without a socket; with
+        `endpoints=Endpoints.at(trakt.url)` it uses the network. It is closed with this object.
         """
         from trakt_auth.client.sync import Client
 
@@ -132,47 +135,49 @@ class EmulatedTrakt(Checks):
         return client
 
     def async_client(self, username: str | None = None, **settings: Any) -> AsyncClient:  # noqa: ANN401
-        """Make an `AsyncClient`, for asyncio and trio; arguments as in `client`.
+        """Create an `AsyncClient`, for asyncio and trio; the arguments are those of `client`.
 
-        In process it holds nothing that has to be closed; over the network use `async with`.
+        In process it needs no closing; over the network use `async with`.
         """
         from trakt_auth.client.asynchronous import AsyncClient
 
         return self._make(AsyncClient, username, settings)
 
-    def transport(self, *, timeout: float = PATIENCE) -> httpx2.MockTransport:
-        """Return a transport for httpx2, sync and async, that leads here whatever the host.
+    def transport(self, *, timeout: float = DEFAULT_TIMEOUT) -> httpx2.MockTransport:
+        """Return a transport for httpx2, sync and async, that sends all hosts' requests here.
 
-        An answer that is later than `timeout` seconds is lost, and no real time passes.
+        A response that is later than `timeout` seconds is lost; that takes no real time.
         """
         from trakt_auth.runtime.transport import in_process
 
-        def answer(request: HttpRequest) -> HttpResponse:
-            return self._answer(request, timeout)
+        def respond(request: HttpRequest) -> HttpResponse:
+            return self._respond_within(timeout, request)
 
-        return in_process(answer)
+        return in_process(respond)
 
     def issue_tokens(
-        self, username: str = AUTO_ACCOUNT, *, client_id: str | None = None
+        self, username: str = DEFAULT_USERNAME, *, client_id: str | None = None
     ) -> dict[str, str | int]:
-        """Sign a person in without any flow; return the token response's fields."""
+        """Sign a user in without a flow; return the fields of the token response."""
         return super().issue_tokens(username, client_id=client_id or self.application.client_id)
 
     def end_login(self, username: str, *, client_id: str | None = None) -> None:
-        """End every token of a person for an application, as when they disconnect it on Trakt."""
+        """End all tokens of a user for an application, as when the user disconnects it on Trakt."""
         super().end_login(username, client_id=client_id or self.application.client_id)
 
-    # -- the person ------------------------------------------------------------------------------
+    # -- the user ----------------------------------------------------------------------------------
 
-    def approve(self, question: Question = None, *, username: str = AUTO_ACCOUNT) -> str:
-        """Say yes as a person would; return the user code, or for an authorization the redirect.
+    def approve(self, question: Question = None, *, username: str = DEFAULT_USERNAME) -> str:
+        """Allow access, as a user does; return the user code or, for an authorization, a URL.
 
-        `question` is a device's user code or what `start_device` returned, the URL of an
-        authorization page or what `authorization_request` returned. Without one it is the only
-        device code that waits. The redirect is the URL to hand to `exchange_code`.
+        `question` is what the user is asked: a user code or what `start_device` returned, the URL
+        of an authorization page or what `authorization_request` returned. None stands for the only
+        device code that is pending. The returned URL is that of the redirect: pass it to
+        `exchange_code`.
 
-        Raises: LookupError for an unknown code, or if not exactly one waits; ValueError for one
-            that is settled or expired; BadAsk for an authorization that Trakt would not show.
+        Raises: LookupError for an unknown code, or for None unless exactly one code is pending;
+            ValueError for a code that is not pending any more; InvalidAuthorizationRequest for an
+            authorization whose client id or redirect URI is wrong.
         """
         asked = self._asked(question)
         if "://" in asked:
@@ -181,7 +186,7 @@ class EmulatedTrakt(Checks):
         return asked
 
     def deny(self, question: Question = None) -> str:
-        """Say no as a person would; as in `approve`."""
+        """Deny access, as a user does; the rest is as in `approve`."""
         asked = self._asked(question)
         if "://" in asked:
             return self.deny_authorization(asked)
@@ -190,9 +195,10 @@ class EmulatedTrakt(Checks):
 
     @contextmanager
     def fault(self, name: str, **settings: object) -> Generator[Fault]:
-        """Misbehave inside a `with` block; fail at its end if no request met the fault.
+        """Arm a fault inside a `with` block; the test fails at its end if no request met it.
 
-        Settings as in `arm`: for one request unless `times` says otherwise (None: the block).
+        The settings are those of `arm`: the fault affects one request unless `times` says otherwise
+        (None: every request in the block).
         """
         __tracebackhide__ = True
         armed = self.arm(name, **settings)
@@ -203,7 +209,7 @@ class EmulatedTrakt(Checks):
         if not armed.fired:
             self._fail(f"no request met the fault {name}")
 
-    # -- inside ----------------------------------------------------------------------------------
+    # -- internals ---------------------------------------------------------------------------------
 
     def _asked(self, question: Question) -> str:
         if isinstance(question, AuthorizationRequest):
@@ -213,16 +219,16 @@ class EmulatedTrakt(Checks):
         if question is not None:
             return question
         codes = cast("list[dict[str, str]]", self.state()["device_codes"])
-        waiting = [one["user_code"] for one in codes if one["status"] == "pending"]
-        if len(waiting) != 1:
-            raise LookupError(f"{len(waiting) or 'no'} device codes are waiting; say which one")
-        return waiting[0]
+        pending = [one["user_code"] for one in codes if one["status"] == "pending"]
+        if len(pending) != 1:
+            raise LookupError(f"{len(pending) or 'no'} device codes are pending; say which one")
+        return pending[0]
 
     def _make(self, kind: Callable[..., T], username: str | None, given: dict[str, Any]) -> T:
         from trakt_auth.client.sync import Client
         from trakt_auth.stores import open_store
 
-        settings: dict[str, Any] = {"timeout": PATIENCE, "clock": self.time, **given}
+        settings: dict[str, Any] = {"timeout": DEFAULT_TIMEOUT, "clock": self.time, **given}
         if "endpoints" not in given:
             settings["endpoints"] = Endpoints.at(ORIGIN)
             settings.setdefault("transport", self.transport(timeout=settings["timeout"]))
@@ -247,7 +253,7 @@ class EmulatedTrakt(Checks):
             expires_at=now + timedelta(seconds=issued["expires_in"]),
         )
 
-    def _answer(self, request: HttpRequest, timeout: float) -> HttpResponse:
+    def _respond_within(self, timeout: float, request: HttpRequest) -> HttpResponse:
         reply, left, late = self.respond(request), timeout, False
         while True:
             late = late or reply.delay > left
@@ -256,7 +262,7 @@ class EmulatedTrakt(Checks):
             left -= passing
             if reply.resume is None:
                 break
-            reply = reply.resume()  # processed in the end, whether or not its sender still waits
+            reply = reply.resume()  # the request is processed even if its client has timed out
         if late or reply.response is None:
             raise ConnectionLost(processed=reply.processed)
         return reply.response

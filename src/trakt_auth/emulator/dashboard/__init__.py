@@ -1,4 +1,4 @@
-"""The emulator's page for a developer: its state, its log, its clock and its faults.
+"""The dashboard: a page, and calls for programs, to watch and control the emulator.
 
-No rule of Trakt's lives here.
+With its templates and static files. No rule of OAuth or of Trakt lives here.
 """

@@ -1,7 +1,7 @@
-"""What a line of the log means, in a sentence, and where that is written down.
+"""Explains an entry of the request log in a sentence, with the section that it follows from.
 
-Words only: nothing is decided here, and no request is looked at again.
-Only `room_view.
+Sentences only: nothing is decided here, and no request is parsed again.
+A sentence without a full stop is completed with the details of the entry.
 """
 
 from __future__ import annotations
@@ -24,195 +24,211 @@ class Explanation:
 
 
 FAULTS = {
-    "answer_lost": "The request takes effect, and the answer never arrives.",
-    "reset": "The connection is cut before anything happens.",
-    "slow": "The answer comes late.",
+    "answer_lost": "The request takes effect, but the connection ends before the response is sent.",
+    "reset": "The connection is reset before the request is processed.",
+    "slow": "The response is late.",
     "status": "An error of the servers in front of Trakt: 429, 5xx or 52x.",
-    "cloudflare_403": "The edge refuses a missing or default User-Agent.",
-    "forbidden": "403: a bad key, an application not approved, or one that is blocked.",
-    "account_locked": "423: the account is locked or deactivated.",
-    "unauthorized": "The API answers 401 although the token is good.",
-    "html_200": "Status 200 with a web page in place of the token.",
-    "json_200_without_token": "Status 200 with JSON in which there is no token.",
-    "truncated_json": "The answer ends in the middle; the request took effect.",
-    "legacy_errors": "Refusals as the server before July 2026 worded them.",
-    "shorter_lifetime": "Tokens that live for less long.",
-    "skewed_clock": "The times in the answer are off.",
-    "device_error": "400 with an OAuth error where a poll is pending.",
-    "refuse": "An OAuth error from the token endpoint, whatever was asked.",
-    "replay_family": "A spent refresh token ends every token of its login.",
-    "replay_grace": "A spent refresh token gets the same answer once more.",
+    "cloudflare_403": "Cloudflare's 403 for a missing or default User-Agent.",
+    "forbidden": "403: a wrong key, an application that is not approved, or one that is blocked.",
+    "account_locked": "423: the user's account is locked or deactivated.",
+    "unauthorized": "The API responds with 401 to a valid token.",
+    "html_200": "Status 200 with an HTML page in place of the token.",
+    "json_200_without_token": "Status 200 with JSON that contains no token.",
+    "truncated_json": "The request takes effect, but the response ends in the middle.",
+    "legacy_errors": "The error invalid_grant in the form that Trakt used before July 2026.",
+    "shorter_lifetime": "The access tokens that are issued expire sooner.",
+    "skewed_clock": "The times in the response are wrong.",
+    "device_error": "A poll for a device token gets 400 with an OAuth error.",
+    "refuse": "The token endpoint responds with an OAuth error, whatever was requested.",
+    "replay_family": "A refresh token that is sent again ends all tokens of its user for that app.",
+    "replay_grace": "A refresh token that is sent again gets the same response as before.",
 }
 """What each fault does."""
 
-_NO_SUCH_THING = "The emulator has nothing at this address."
-_WRONG_METHOD = "This address takes another method."
-_CSRF = "A form from another site or an old page, so nothing was done."
+_WRONG_METHOD = "This path does not accept this method."
 _AUTHORIZE = "/oauth/authorize"
 
-_SAID: dict[tuple[str, str], tuple[str, str]] = {
+_SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
     # the device flow
     ("/oauth/device/code", "started"): (
-        "Gave out a device code, and the user code that a person types in.",
+        "Issued a device code for the program and a user code for the user to enter.",
         "RFC 8628 §3.2",
     ),
     ("/oauth/device/token", "pending"): (
-        "Nobody has decided yet: wait for one interval, then ask again.",
-        "RFC 8628 §3.5, at Trakt 400",
+        "The user has not decided yet: the program has to wait for one interval and poll again.",
+        "RFC 8628 §3.5; 400 at Trakt",
     ),
     ("/oauth/device/token", "slow_down"): (
-        "Polled before the interval was over: slow down.",
-        "RFC 8628 §3.5, at Trakt 429",
+        "The program polled before the interval had passed: it has to slow down.",
+        "RFC 8628 §3.5; 429 at Trakt",
     ),
     ("/oauth/device/token", "granted"): (
-        "The code was approved: here are the tokens, once.",
+        "The user has approved the code: the response contains the tokens, once.",
         "RFC 8628 §3.5",
     ),
     ("/oauth/device/token", "unknown"): (
-        "No such device code, or another application's: start again.",
-        "at Trakt 404",
+        "The device code is unknown or another application's: the program has to start again.",
+        "404 at Trakt",
     ),
     ("/oauth/device/token", "used"): (
-        "The tokens for this code were handed out before: a code works once.",
-        "at Trakt 409",
+        "The tokens for this device code were issued before: a code works once.",
+        "409 at Trakt",
     ),
     ("/oauth/device/token", "denied"): (
-        "The person said no: stop polling.",
-        "RFC 8628 §3.5, at Trakt 418",
+        "The user has denied access: the program has to stop polling.",
+        "RFC 8628 §3.5; 418 at Trakt",
     ),
     ("/oauth/device/token", "expired"): (
-        "The device code ran out before the tokens were collected: start again.",
-        "RFC 8628 §3.5, at Trakt 410",
+        "The device code expired before the tokens were collected: the program has to start again.",
+        "RFC 8628 §3.5; 410 at Trakt",
     ),
     # tokens
     ("/oauth/token", "granted"): (
-        "Exchanged the authorization code for tokens; the code is spent.",
+        "Exchanged the authorization code for tokens; the code cannot be used again.",
         "RFC 6749 §4.1.4",
     ),
     ("/oauth/token", "refreshed"): (
-        "Refreshed: the refresh token is spent, and its successor is in the answer.",
+        "Refreshed: the refresh token cannot be used again; the response contains the next one.",
         "RFC 6749 §6",
     ),
     ("/oauth/token", "replayed"): (
-        "A spent refresh token came again and got the same answer once more.",
-        "RFC 9700 §4.14.2; unknown at Trakt",
+        "A used refresh token was sent again and got the same response as before.",
+        "RFC 9700 §4.14.2; not documented by Trakt",
     ),
     ("/oauth/token", "replay_refused"): (
-        "A spent refresh token came again: somebody lost its successor, or shares it.",
+        "A used refresh token was sent again: the next one was lost, or two programs share it.",
         "RFC 9700 §4.14.2",
     ),
-    ("/oauth/revoke", "revoked"): ("Ended the login, as asked.", "RFC 7009 §2.1"),
+    ("/oauth/revoke", "revoked"): ("Revoked the token.", "RFC 7009 §2.1"),
     ("/oauth/revoke", "nothing_to_revoke"): (
-        "No such token of this application; the answer is 200 all the same.",
+        "This application has no such token; the status is 200 all the same.",
         "RFC 7009 §2.2",
     ),
     ("/oauth/revoke", "form_ignored"): (
-        "Answered 200 and ended nothing: a revocation is sent as JSON.",
-        "seen at Trakt",
+        "Responded with 200 and revoked nothing: a revocation has to be sent as JSON.",
+        "observed at Trakt",
     ),
-    # what a person sees
-    (_AUTHORIZE, "sign_in"): ("Asked the person to sign in first.", "RFC 6749 §3.1"),
-    (_AUTHORIZE, "page"): ("Asked the person to allow or deny.", "RFC 6749 §4.1.1"),
+    # the pages for the user
+    (_AUTHORIZE, "sign_in"): ("The user has to sign in first.", "RFC 6749 §3.1"),
+    (_AUTHORIZE, "page"): ("Asked the user to allow or deny the application.", "RFC 6749 §4.1.1"),
     (_AUTHORIZE, "already_approved"): (
-        "Allowed before, so the person went straight back with a code.",
+        "The user allowed this application before: redirected back with a code at once.",
         "RFC 6749 §4.1.2",
     ),
     (_AUTHORIZE, "allowed"): (
-        "The person allowed it and went back with an authorization code.",
+        "The user allowed the application: redirected back with an authorization code.",
         "RFC 6749 §4.1.2",
     ),
     (_AUTHORIZE, "denied"): (
-        "The person denied it and went back with access_denied.",
+        "The user denied the application: redirected back with access_denied.",
         "RFC 6749 §4.1.2.1",
     ),
     (_AUTHORIZE, "bad_request"): (
-        "Who asks, or where to go back to, is wrong: an error page and no redirect.",
+        "The client id or the redirect URI is wrong: showed an error page, without a redirect.",
         "RFC 6749 §4.1.2.1",
     ),
     (_AUTHORIZE, "unsupported_response_type"): (
-        "Only response_type=code is served; the application was told so.",
+        "Only response_type=code is supported: redirected back with an error.",
         "RFC 6749 §4.1.2.1",
     ),
     (_AUTHORIZE, "invalid_request"): (
-        "The request is malformed; the application was told so.",
+        "The request is malformed: redirected back with an error.",
         "RFC 6749 §4.1.2.1",
     ),
-    (_AUTHORIZE + "/native", "code_shown"): ("Showed the code to copy.", "out-of-band redirect"),
-    (_AUTHORIZE + "/native", "unknown"): ("That code is unknown, used or expired.", ""),
-    (_AUTHORIZE + "/denied", "page"): ("Showed that access was denied.", ""),
-    ("/activate", "sign_in"): ("Asked the person to sign in first.", "RFC 8628 §3.3"),
-    ("/activate", "page"): ("Asked for the code on the device.", "RFC 8628 §3.3"),
+    (_AUTHORIZE + "/native", "code_shown"): (
+        "Showed the authorization code to copy.",
+        "out-of-band redirect URI",
+    ),
+    (_AUTHORIZE + "/native", "unknown"): ("This code is unknown, used or expired.", ""),
+    (_AUTHORIZE + "/denied", "page"): ("Showed that the user denied access.", ""),
+    ("/activate", "sign_in"): ("The user has to sign in first.", "RFC 8628 §3.3"),
+    ("/activate", "page"): ("Asked the user for the code on the device.", "RFC 8628 §3.3"),
     ("/activate", "code_entered"): ("The code is known: asked to confirm it.", "RFC 8628 §5.4"),
-    ("/activate", "unknown"): ("No device shows the code that was typed.", "RFC 8628 §3.3"),
-    ("/activate", "expired"): ("The code that was typed has expired.", "RFC 8628 §3.3"),
-    ("/activate", "used"): ("The code that was typed is settled already.", "RFC 8628 §3.3"),
-    ("/activate", "allowed"): ("The person allowed the device.", "RFC 8628 §3.3"),
-    ("/activate", "denied"): ("The person denied the device.", "RFC 8628 §3.3"),
-    ("/activate/{code}", "page"): ("Filled in the code from the address.", "RFC 8628 §3.3.1"),
-    ("/activate/{code}", "sign_in"): ("Asked the person to sign in first.", "RFC 8628 §3.3"),
-    ("/activate/{code}/confirm", "page"): ("Asked to allow or deny the device.", "RFC 8628 §5.4"),
-    ("/activate/{code}/confirm", "sign_in"): ("Asked to sign in first.", "RFC 8628 §3.3"),
-    ("/activate/{code}/confirm", "unknown"): ("No device shows this code.", "RFC 8628 §3.3"),
+    ("/activate", "unknown"): ("The user entered a code that does not exist.", "RFC 8628 §3.3"),
+    ("/activate", "expired"): ("The user entered a code that has expired.", "RFC 8628 §3.3"),
+    ("/activate", "used"): ("The user entered a code that was used before.", "RFC 8628 §3.3"),
+    ("/activate", "allowed"): ("The user allowed the device.", "RFC 8628 §3.3"),
+    ("/activate", "denied"): ("The user denied the device.", "RFC 8628 §3.3"),
+    ("/activate/{code}", "page"): (
+        "Asked the user for the code on the device, with the code of the URL filled in.",
+        "RFC 8628 §3.3.1",
+    ),
+    ("/activate/{code}", "sign_in"): ("The user has to sign in first.", "RFC 8628 §3.3"),
+    ("/activate/{code}/confirm", "page"): (
+        "Asked the user to allow or deny the device.",
+        "RFC 8628 §5.4",
+    ),
+    ("/activate/{code}/confirm", "sign_in"): ("The user has to sign in first.", "RFC 8628 §3.3"),
+    ("/activate/{code}/confirm", "unknown"): ("This code does not exist.", "RFC 8628 §3.3"),
     ("/activate/{code}/confirm", "expired"): ("This code has expired.", "RFC 8628 §3.3"),
-    ("/activate/{code}/confirm", "used"): ("This code is settled already.", "RFC 8628 §3.3"),
+    ("/activate/{code}/confirm", "used"): ("This code was used before.", "RFC 8628 §3.3"),
     ("/activate/success", "page"): ("Showed that the device is connected.", ""),
-    ("/activate/denied", "page"): ("Showed that access was denied.", ""),
+    ("/activate/denied", "page"): ("Showed that the user denied access.", ""),
     # the data API
-    ("api", "ok"): ("The access token is good.", "RFC 6750 §2.1"),
+    ("api", "ok"): ("The access token is valid.", "RFC 6750 §2.1"),
     ("api", "invalid_token"): (
-        "The access token is missing, has run out, was ended, or is another application's.",
+        "The access token is missing, unknown, expired, revoked, or another application's.",
         "RFC 6750 §3.1",
     ),
-    ("api", "forbidden"): ("The trakt-api-key is no registered application's.", "Trakt's headers"),
-    ("api", "invalid_request"): ("A header that Trakt requires is wrong.", "Trakt's headers"),
-    # the control room
-    ("/", "page"): ("Opened the control room.", ""),
-    ("/", "approve"): ("Approved a device code here", ""),
-    ("/", "deny"): ("Denied a device code here", ""),
-    ("/", "advance"): ("Moved the clock forward", ""),
+    ("api", "forbidden"): (
+        "The trakt-api-key header is not the client id of a registered application.",
+        "Trakt's required headers",
+    ),
+    ("api", "invalid_request"): (
+        "A required header is missing or wrong.",
+        "Trakt's required headers",
+    ),
+    # the dashboard, and the control calls
+    ("/", "page"): ("Opened the dashboard.", ""),
+    ("/", "approve"): ("Approved a device code on the dashboard", ""),
+    ("/", "deny"): ("Denied a device code on the dashboard", ""),
+    ("/", "advance"): ("Advanced the clock", ""),
     ("/", "arm"): ("Armed a fault", ""),
     ("/", "disarm"): ("Disarmed a fault", ""),
     ("/", "disarm_all"): ("Disarmed all faults.", ""),
-    ("/", "disconnect"): ("Disconnected an application, as a person does on Trakt", ""),
+    ("/", "disconnect"): ("Disconnected an application, as a user does on Trakt", ""),
     ("/", "end"): ("Ended the tokens of one login", ""),
-    ("/", "reset"): ("Forgot everything but the applications and the time.", ""),
-    ("control", "ok"): ("Done for a program", ""),
-    # anywhere
-    ("*", "signed_in"): ("Signed in; any name will do.", ""),
-    ("*", "signed_out"): ("Signed out.", ""),
-    ("*", "ok"): ("Answered as asked.", ""),
+    ("/", "reset"): ("Deleted everything except the applications and the time.", ""),
+    ("control", "ok"): ("A program made a control call", ""),
+    # any endpoint
+    ("*", "signed_in"): ("The user signed in; any name works.", ""),
+    ("*", "signed_out"): ("The user signed out.", ""),
+    ("*", "ok"): ("The request succeeded.", ""),
     ("*", "page"): ("Showed a page.", ""),
-    ("*", "csrf"): (_CSRF, "RFC 6749 §10.12"),
-    ("*", "bad_form"): ("The form could not be read or was left empty.", ""),
-    ("*", "bad_request"): ("The input is wrong; the answer says how.", ""),
-    ("*", "conflict"): ("Not possible any more; nothing was done.", ""),
-    ("*", "unknown"): ("There is no such thing; nothing was done.", ""),
-    ("*", "not_local"): ("The control room answers its own machine only.", ""),
-    ("*", "not_found"): (_NO_SUCH_THING, ""),
+    ("*", "csrf"): (
+        "The form came from another site or from an old page, so nothing was changed.",
+        "RFC 6749 §10.12",
+    ),
+    ("*", "bad_form"): ("The form is malformed or incomplete.", ""),
+    ("*", "bad_request"): ("The input is wrong; the response says why.", ""),
+    ("*", "conflict"): ("This is not possible any more; nothing was changed.", ""),
+    ("*", "unknown"): ("There is no such item; nothing was changed.", ""),
+    ("*", "not_local"): ("The emulator can be controlled from its own machine only.", ""),
+    ("*", "not_found"): ("The emulator has no such path.", ""),
     ("*", "wrong_method"): (_WRONG_METHOD, "RFC 9110 §15.5.6"),
     ("*", "method_not_allowed"): (_WRONG_METHOD, "RFC 9110 §15.5.6"),
-    ("*", "invalid_client"): ("The client id or its secret is wrong", "RFC 6749 §5.2"),
-    ("*", "invalid_grant"): ("The code or the refresh token is not good", "RFC 6749 §5.2"),
+    ("*", "invalid_client"): ("The client id or the client secret is wrong", "RFC 6749 §5.2"),
+    ("*", "invalid_grant"): ("The code or the refresh token is not valid", "RFC 6749 §5.2"),
     ("*", "invalid_request"): ("The request is malformed", "RFC 6749 §5.2"),
-    ("*", "unsupported_grant_type"): ("This grant type is not served", "RFC 6749 §5.2"),
+    ("*", "unsupported_grant_type"): ("This grant type is not supported", "RFC 6749 §5.2"),
     ("*", "edge_forbidden"): (
-        "The edge refuses a missing or default User-Agent.",
-        "seen at Trakt",
+        "Cloudflare blocks a missing or default User-Agent.",
+        "observed at Trakt",
     ),
 }
 
 
 def explain(entry: Entry) -> Explanation:
-    """Return what happened; a fault that struck explains more than the answer does."""
+    """Return what happened; if a fault fired, what it does."""
     if entry.faults:
-        struck = " ".join(f"Fault {name}: {FAULTS[name]}" for name in entry.faults)
-        return Explanation(sentence=struck, source="armed by you")
+        fired = " ".join(f"Fault {name}: {FAULTS[name]}" for name in entry.faults)
+        return Explanation(sentence=fired, source="armed by you")
     for place in (entry.endpoint, _group(entry.endpoint), "*"):
-        said = _SAID.get((place, entry.outcome))
-        if said is not None:
-            sentence, source = said
+        found = _SENTENCES.get((place, entry.outcome))
+        if found is not None:
+            sentence, source = found
             return Explanation(sentence=_completed(sentence, entry), source=source)
-    return Explanation(sentence=f"Answered with {entry.outcome}.")
+    return Explanation(sentence=f"The outcome was {entry.outcome}.")
 
 
 def _group(endpoint: str) -> str:
@@ -222,8 +238,8 @@ def _group(endpoint: str) -> str:
 
 
 def _completed(sentence: str, entry: Entry) -> str:
-    """End an open sentence with what it was about, or with the words that the program was told."""
+    """End an open sentence with the error description, or with what the request was about."""
     if sentence.endswith("."):
         return sentence
-    more = entry.answered.get("error_description") or entry.notes.get("about")
+    more = entry.response_fields.get("error_description") or entry.notes.get("about")
     return f"{sentence}: {more}." if more else f"{sentence}."

@@ -1,7 +1,6 @@
-"""The rack of faults in the control room: what can be set about each, and reading its form.
+"""The forms of the dashboard that arm faults: their fields, and parsing what they send.
 
-Every check is `faults.py`'s; here text becomes values. No page is made here.
-`room.
+Text becomes values here; the faults check them. No HTML is made here.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from functools import cache
 from trakt_auth.emulator.dashboard.explain import FAULTS
 from trakt_auth.emulator.faults.armed import kinds
 
-__all__ = ["rack", "read_fault"]
+__all__ = ["fault_forms", "parse_fault_form"]
 
 _CHOICES = {
     ("answer_lost", "how"): ("close", "reset"),
@@ -20,13 +19,13 @@ _CHOICES = {
     ("legacy_errors", "status"): ("401", "400"),
 }
 _ENDPOINTS = ("*", "oauth", "api")
-_PARAMETER = "with."  # before the name of a parameter, since some are called like a matcher
+_PARAMETER = "with."  # prefix of a parameter's field: some have the same name as a matcher
 _PERCENT = 100
 
 
 @cache
-def rack() -> list[dict[str, object]]:
-    """Return each fault with its sentence and its parameters, for the page."""
+def fault_forms() -> list[dict[str, object]]:
+    """Return every fault with its explanation and the fields of its parameters."""
     return [
         {
             "name": name,
@@ -37,7 +36,7 @@ def rack() -> list[dict[str, object]]:
                     "field": _PARAMETER + one.name,
                     "label": one.name.replace("_", " "),
                     "default": one.default,
-                    "kind": _kind(name, one.name, one.default),
+                    "kind": _input_kind(name, one.name, one.default),
                     "choices": _CHOICES.get((name, one.name), ()),
                 }
                 for one in fields(kind)
@@ -47,8 +46,11 @@ def rack() -> list[dict[str, object]]:
     ]
 
 
-def read_fault(form: dict[str, str]) -> tuple[str, dict[str, object]]:
-    """Return the name and the settings that the form asks for; a mistake is a `ValueError`."""
+def parse_fault_form(form: dict[str, str]) -> tuple[str, dict[str, object]]:
+    """Return the name and the settings of the fault that a form arms.
+
+    Raises: ValueError for an unknown fault, or text that is not the number it should be.
+    """
     name = form.get("fault", "")
     kind = kinds().get(name)
     if kind is None:
@@ -64,7 +66,7 @@ def read_fault(form: dict[str, str]) -> tuple[str, dict[str, object]]:
     return name, settings
 
 
-def _kind(fault: str, name: str, default: object) -> str:
+def _input_kind(fault: str, name: str, default: object) -> str:
     if (fault, name) in _CHOICES:
         return "choice"
     if isinstance(default, bool):
@@ -87,11 +89,11 @@ def _number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{name} is a number, not {text[:20]!r}") from None
+        raise ValueError(f"{name} must be a number, not {text[:20]!r}") from None
 
 
 def _whole(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"{name} is a whole number, not {text[:20]!r}") from None
+        raise ValueError(f"{name} must be a whole number, not {text[:20]!r}") from None

@@ -1,7 +1,6 @@
-"""The control room: the page at `/`, what keeps it up to date, and its buttons.
+"""The dashboard at `/`: the page, the parts of it that change, its buttons and static files.
 
-For people on this machine; whatever a button does is done by the same calls as in `control.py`.
-`routes.
+For users on this machine only. What the page shows is chosen in `view.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trakt_auth.emulator.dashboard.control import require_local
-from trakt_auth.emulator.dashboard.fault_form import rack, read_fault
-from trakt_auth.emulator.dashboard.view import span, view
-from trakt_auth.emulator.http.response import Answer, json_answer, text_answer
+from trakt_auth.emulator.dashboard.fault_form import fault_forms, parse_fault_form
+from trakt_auth.emulator.dashboard.view import format_duration, view
+from trakt_auth.emulator.http.response import Response, json_response, text_response
 from trakt_auth.emulator.pages.sessions import checked_form, visit
-from trakt_auth.emulator.state.state import AUTO_ACCOUNT
+from trakt_auth.emulator.state.state import DEFAULT_USERNAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +22,16 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
     from trakt_auth.emulator.pages.sessions import Visit
     from trakt_auth.emulator.state.model import Account
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
-__all__ = ["asset", "live", "press", "room"]
+__all__ = ["live_parts", "press_button", "show", "static_file"]
 
-_STATIC = Path(__file__).parents[1] / "static"
-_JUMPS = (
+_STATIC = Path(__file__).parent / "static"
+_FILES = {
+    "/emulator/room.css": ("dashboard.css", "text/css"),
+    "/emulator/room.js": ("dashboard.js", "text/javascript"),
+}
+_CLOCK_STEPS = (
     (5, "5 s"),
     (60, "1 min"),
     (600, "10 min"),
@@ -38,50 +41,50 @@ _JUMPS = (
 )
 
 
-def room(site: Site, request: Request) -> Answer:
-    """Show the control room; to other machines, only what this is: `GET /`."""
-    browser = visit(site, request)
+def show(state: EmulatorState, request: Request) -> Response:
+    """Show the dashboard or, to another machine, only what this server is: `GET /`."""
+    browser = visit(state, request)
     if not request.local:
-        text = "This server behaves as Trakt does as far as signing in goes. Its control room is "
-        text += "shown on the emulator's own machine only."
+        text = "This server emulates signing in to Trakt. Its dashboard is available on its own "
+        text += "machine only."
         return browser.message("Trakt emulator", text, tone="late")
     return browser.show(
-        "room.html",
+        "dashboard/dashboard.html",
         scripted=True,
         origin=request.origin,
-        jumps=_JUMPS,
-        rack=rack(),
-        default_account=AUTO_ACCOUNT,
-        room=view(site, now=request.now),
+        clock_steps=_CLOCK_STEPS,
+        fault_forms=fault_forms(),
+        default_username=DEFAULT_USERNAME,
+        dashboard=view(state, now=request.now),
     )
 
 
-def live(site: Site, request: Request) -> Answer:
+def live_parts(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /emulator/room` with the parts of the page that change."""
     require_local(request)
-    return visit(site, request).show(
-        "room/live.html",
+    return visit(state, request).show(
+        "dashboard/live.html",
         origin=request.origin,
-        default_account=AUTO_ACCOUNT,
-        room=view(site, now=request.now),
+        default_username=DEFAULT_USERNAME,
+        dashboard=view(state, now=request.now),
     )
 
 
-def press(site: Site, request: Request) -> Answer:
-    """Carry out a button of the page: `POST /`."""
+def press_button(state: EmulatorState, request: Request) -> Response:
+    """Carry out the action of the button that was pressed: `POST /`."""
     require_local(request)
-    browser = visit(site, request)
-    fields = checked_form(browser)  # which also tells this page from another site's
+    browser = visit(state, request)
+    fields = checked_form(browser)  # its CSRF token proves that the form is this page's
     decision = fields.get("decision", "")
     button = _BUTTONS.get(decision, _no_such_button)
     try:
-        about = button(site, fields, request.now)
+        about = button(state, fields, request.now)
     except LookupError as error:
-        text = f"{error.args[0]} It may have gone in the meantime."
-        return _nothing_done(browser, text, status=404, outcome="unknown")
+        text = f"{error.args[0]} It may have disappeared in the meantime."
+        return _nothing_changed(browser, text, status=404, outcome="unknown")
     except (ValueError, OverflowError) as error:
         text = str(error).strip(".")
-        return _nothing_done(
+        return _nothing_changed(
             browser, f"{text[:1].upper()}{text[1:]}.", status=409, outcome="conflict"
         )
     if about:
@@ -89,23 +92,22 @@ def press(site: Site, request: Request) -> Answer:
     return browser.go("/", outcome=decision)
 
 
-def asset(site: Site, request: Request) -> Answer:
+def static_file(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /emulator/room.css` and `GET /emulator/room.js`."""
-    del site
+    del state
     require_local(request)
-    name = request.endpoint.rpartition("/")[2]
-    media_type = "text/css" if name.endswith(".css") else "text/javascript"
-    answer = text_answer(_text(name), status=200, outcome="ok", media_type=media_type)
-    answer.headers["x-content-type-options"] = "nosniff"
-    return answer
+    name, media_type = _FILES[request.endpoint]
+    response = text_response(_text(name), status=200, outcome="ok", media_type=media_type)
+    response.headers["x-content-type-options"] = "nosniff"
+    return response
 
 
-def _nothing_done(browser: Visit, text: str, *, status: int, outcome: str) -> Answer:
-    """Say why, to the page's script or to a person."""
+def _nothing_changed(browser: Visit, text: str, *, status: int, outcome: str) -> Response:
+    """Say why: in JSON to the page's script, on a page to a user without scripts."""
     if browser.request.headers.get("accept", "") == "application/json":
-        return json_answer({"error": text}, status=status, outcome=outcome)
-    back = ("/", "Back to the control room")
-    return browser.message("Nothing was done", text, status=status, outcome=outcome, onward=back)
+        return json_response({"error": text}, status=status, outcome=outcome)
+    back = ("/", "Back to the dashboard")
+    return browser.message("Nothing was changed", text, status=status, outcome=outcome, link=back)
 
 
 @cache
@@ -113,84 +115,84 @@ def _text(name: str) -> str:
     return (_STATIC / name).read_text(encoding="utf-8")
 
 
-def _approve(site: Site, fields: dict[str, str], now: float) -> str:
-    return _decide(site, fields, now, approve=True)
+def _approve(state: EmulatorState, fields: dict[str, str], now: float) -> str:
+    return _decide(state, fields, now, approve=True)
 
 
-def _deny(site: Site, fields: dict[str, str], now: float) -> str:
-    return _decide(site, fields, now, approve=False)
+def _deny(state: EmulatorState, fields: dict[str, str], now: float) -> str:
+    return _decide(state, fields, now, approve=False)
 
 
-def _decide(site: Site, fields: dict[str, str], now: float, *, approve: bool) -> str:
-    device = site.codes.by_user_code(fields.get("user_code", ""))
+def _decide(state: EmulatorState, fields: dict[str, str], now: float, *, approve: bool) -> str:
+    device = state.codes.by_user_code(fields.get("user_code", ""))
     if device is None:
         raise LookupError("There is no such device code.")
-    username = fields.get("username", AUTO_ACCOUNT)
-    site.decide(device, username=username, approve=approve, now=now)
+    username = fields.get("username", DEFAULT_USERNAME)
+    state.decide(device, username=username, approve=approve, now=now)
     return device.user_code
 
 
-def _advance(site: Site, fields: dict[str, str], _now: float) -> str:
+def _advance(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
     given = fields.get("seconds", "")
     try:
         seconds = float(given)
     except ValueError:
-        raise ValueError(f"the clock moves by a number of seconds, not by {given!r}") from None
-    site.clock.advance(seconds)
-    return span(seconds)
+        raise ValueError(f"seconds must be a number, not {given!r}") from None
+    state.clock.advance(seconds)
+    return format_duration(seconds)
 
 
-def _arm(site: Site, fields: dict[str, str], _now: float) -> str:
-    name, settings = read_fault(fields)
-    return site.faults.arm(name, **settings).kind.name
+def _arm(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
+    name, settings = parse_fault_form(fields)
+    return state.faults.arm(name, **settings).kind.name
 
 
-def _disarm(site: Site, fields: dict[str, str], _now: float) -> str:
+def _disarm(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
     number = fields.get("number", "")
-    for fault in site.faults.armed():
+    for fault in state.faults.armed():
         if str(fault.number) == number:
-            site.faults.disarm(fault)
+            state.faults.disarm(fault)
             return fault.kind.name
     raise LookupError("This fault is not armed.")
 
 
-def _disarm_all(site: Site, _fields: dict[str, str], _now: float) -> str:
-    site.faults.disarm()
+def _disarm_all(state: EmulatorState, _fields: dict[str, str], _now: float) -> str:
+    state.faults.disarm()
     return ""
 
 
-def _disconnect(site: Site, fields: dict[str, str], _now: float) -> str:
-    account, client_id = _account(site, fields), fields.get("client_id", "")
-    site.end_login(account, client_id)
+def _disconnect(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
+    account, client_id = _account(state, fields), fields.get("client_id", "")
+    state.end_login(account, client_id)
     return f"{account.username}, {client_id}"
 
 
-def _end(site: Site, fields: dict[str, str], _now: float) -> str:
-    account = _account(site, fields)
+def _end(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
+    account = _account(state, fields)
     for grant in account.grants.get(fields.get("client_id", ""), {}).values():
         if str(grant.number) == fields.get("number"):
-            site.grants.end(grant)
+            state.grants.end(grant)
             return f"{account.username}, {grant.client_id}"
     raise LookupError("There is no such login.")
 
 
-def _account(site: Site, fields: dict[str, str]) -> Account:
-    account = site.accounts.get(fields.get("username", "").casefold())
+def _account(state: EmulatorState, fields: dict[str, str]) -> Account:
+    account = state.accounts.get(fields.get("username", "").casefold())
     if account is None:
         raise LookupError("There is no such account.")
     return account
 
 
-def _no_such_button(_site: Site, _fields: dict[str, str], _now: float) -> str:
+def _no_such_button(_state: EmulatorState, _fields: dict[str, str], _now: float) -> str:
     raise LookupError("There is no such button.")
 
 
-def _reset(site: Site, _fields: dict[str, str], _now: float) -> str:
-    site.clear()
+def _reset(state: EmulatorState, _fields: dict[str, str], _now: float) -> str:
+    state.clear()
     return ""
 
 
-_BUTTONS: dict[str, Callable[[Site, dict[str, str], float], str]] = {
+_BUTTONS: dict[str, Callable[[EmulatorState, dict[str, str], float], str]] = {
     "approve": _approve,
     "deny": _deny,
     "advance": _advance,

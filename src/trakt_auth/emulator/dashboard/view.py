@@ -1,7 +1,6 @@
-"""What the control room shows: the site's state as rows of text.
+"""What the dashboard shows: the emulator's state as plain values for its templates.
 
-Chooses and words; changes nothing and makes no HTML. Secrets appear as the start of their hash.
-Only `room.
+Changes nothing and makes no HTML. Secrets are shown as the start of their hash.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator.dashboard.control import waiting
+from trakt_auth.emulator.dashboard.control import open_device_codes
 from trakt_auth.emulator.dashboard.explain import explain
-from trakt_auth.emulator.http.request_log import shown
+from trakt_auth.emulator.http.request_log import short_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,40 +19,40 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.faults.armed import Fault
     from trakt_auth.emulator.http.request_log import Entry
     from trakt_auth.emulator.state.model import DeviceCode, Grant
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
-__all__ = ["span", "view"]
+__all__ = ["format_duration", "view"]
 
-_MOST_CODES = 50
-_MOST_ACCOUNTS = 50
-_MOST_LOGINS = 50
-_MOST_GRANTS = 10
-_MOST_LINES = 60
+_MAX_CODES = 50
+_MAX_ACCOUNTS = 50
+_MAX_LOGINS = 50
+_MAX_GRANTS = 10
+_MAX_LINES = 60
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-_ERROR, _BROKEN = 400, 500  # the lowest statuses of their kind
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500  # the lowest status of each
 
 
-def view(site: Site, *, now: float) -> dict[str, object]:
-    """Return everything that changes while the room is open."""
-    codes = waiting(site, now)
-    logins = list(islice(_logins(site, now=now), _MOST_LOGINS))
+def view(state: EmulatorState, *, now: float) -> dict[str, object]:
+    """Return everything that can change while the dashboard is open."""
+    codes = open_device_codes(state, now)
+    logins = list(islice(_logins(state, now=now), _MAX_LOGINS))
     return {
-        "clock": _clock(site, now=now),
-        "codes": [_code(site, one, now=now) for one in codes[-_MOST_CODES:]],
-        "codes_in_all": len(codes),
+        "clock": _clock(state, now=now),
+        "codes": [_code(state, one, now=now) for one in codes[-_MAX_CODES:]],
+        "code_count": len(codes),
         "logins": logins,
-        "tokens": site.grants.counts(),
-        "faults": [_fault(one) for one in site.faults.armed()],
+        "tokens": state.grants.counts(),
+        "faults": [_fault(one) for one in state.faults.armed()],
         "log": [
             _line(number, entry)
-            for number, entry in site.journal.newest(_MOST_LINES)
-            if (entry.endpoint, entry.outcome) != ("/", "page")  # opening this very page
+            for number, entry in state.request_log.newest(_MAX_LINES)
+            if (entry.endpoint, entry.outcome) != ("/", "page")  # this page itself
         ],
     }
 
 
-def span(seconds: float) -> str:
-    """Return a duration in its two largest units: `6 d 23 h`, `9 min 58 s`."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in seconds as text, in its two largest units: `6 d 23 h`, `9 min 58 s`."""
     left = max(0, int(seconds))
     parts: list[str] = []
     for unit, size in _UNITS:
@@ -63,11 +62,11 @@ def span(seconds: float) -> str:
     return " ".join(part for part in parts[:2] if not part.startswith("0 ")) or "0 s"
 
 
-def _clock(site: Site, *, now: float) -> dict[str, object]:
+def _clock(state: EmulatorState, *, now: float) -> dict[str, object]:
     moment = datetime.fromtimestamp(now, UTC)
-    clock = site.clock
-    pace = "stands still" if clock.is_frozen else "runs"
-    ahead = f"{span(clock.ahead)} ahead" if clock.ahead else "not moved"
+    clock = state.clock
+    pace = "frozen" if clock.is_frozen else "running"
+    ahead = f"advanced by {format_duration(clock.ahead)}" if clock.ahead else "not advanced"
     return {
         "date": f"{moment:%Y-%m-%d}",
         "time": f"{moment:%H:%M:%S}",
@@ -76,60 +75,62 @@ def _clock(site: Site, *, now: float) -> dict[str, object]:
     }
 
 
-def _code(site: Site, one: DeviceCode, *, now: float) -> dict[str, object]:
+def _code(state: EmulatorState, one: DeviceCode, *, now: float) -> dict[str, object]:
     return {
         "user_code": one.user_code,
-        "application": site.applications[one.client_id].title,
-        "left": span(one.expires_at - now),
+        "application": state.applications[one.client_id].title,
+        "left": format_duration(one.expires_at - now),
         "approved": one.status == "approved",
         "account": "" if one.account is None else one.account.username,
         "polls": one.polls,
     }
 
 
-def _logins(site: Site, *, now: float) -> Iterator[dict[str, object]]:
-    """Go through who is signed in to what, newest account first."""
-    for account in islice(reversed(site.accounts.values()), _MOST_ACCOUNTS):
+def _logins(state: EmulatorState, *, now: float) -> Iterator[dict[str, object]]:
+    """Yield each account with each of its applications, newest account first."""
+    for account in islice(reversed(state.accounts.values()), _MAX_ACCOUNTS):
         for client_id in sorted({*account.approved, *account.grants}):
             known = account.grants.get(client_id, {}).values()
-            newest = islice((one for one in reversed(known) if one.alive), _MOST_GRANTS)
+            newest = islice((one for one in reversed(known) if one.alive), _MAX_GRANTS)
             yield {
                 "account": account.username,
                 "client_id": client_id,
-                "application": site.applications[client_id].title,
-                "grants": [_grant(site, grant, now=now) for grant in newest],
+                "application": state.applications[client_id].title,
+                "grants": [_grant(state, grant, now=now) for grant in newest],
             }
 
 
-def _grant(site: Site, grant: Grant, *, now: float) -> dict[str, object]:
-    lifetime = site.options.access_token_lifetime
-    refresh = next((one for one in reversed(grant.refresh) if one.spent_at is None), None)
+def _grant(state: EmulatorState, grant: Grant, *, now: float) -> dict[str, object]:
+    lifetime = state.options.access_token_lifetime
+    refresh = next((one for one in reversed(grant.refresh_tokens) if one.spent_at is None), None)
     return {
         "number": grant.number,
         "access": [
             {
-                "mark": shown(token.key.hex()),
-                "left": span(token.expires_at - now),
+                "hash": short_hash(token.key.hex()),
+                "left": format_duration(token.expires_at - now),
                 "share": min(100, round(100 * (token.expires_at - now) / lifetime)),
             }
-            for token in reversed(site.grants.access_tokens(grant)[-3:])
+            for token in reversed(state.grants.access_tokens(grant)[-3:])
         ],
-        "refresh": "" if refresh is None else shown(refresh.key.hex()),
-        "rotations": sum(one.spent_at is not None for one in grant.refresh),
+        "refresh": "" if refresh is None else short_hash(refresh.key.hex()),
+        "rotations": sum(one.spent_at is not None for one in grant.refresh_tokens),
     }
 
 
 def _fault(one: Fault) -> dict[str, object]:
-    often = "every time" if one.times is None else f"{one.times - one.fired} more"
-    chance = "" if one.probability >= 1 else f", {one.probability:.0%} of requests"
-    given = ", ".join(f"{name} {_plain(value)}" for name, value in one.kind.parameters().items())
+    remaining = "every time" if one.times is None else f"{one.times - one.fired} more"
+    probability = "" if one.probability >= 1 else f", {one.probability:.0%} of requests"
+    parameters = ", ".join(
+        f"{name} {_plain(value)}" for name, value in one.kind.parameters().items()
+    )
     return {
         "number": one.number,
         "name": one.kind.name,
         "where": one.endpoint,
-        "often": f"{often}{chance}",
+        "remaining": f"{remaining}{probability}",
         "fired": one.fired,
-        "given": given,
+        "parameters": parameters,
     }
 
 
@@ -140,7 +141,7 @@ def _plain(value: object) -> str:
 
 
 def _line(number: int, entry: Entry) -> dict[str, object]:
-    said = explain(entry)
+    explanation = explain(entry)
     return {
         "number": number,
         "time": f"{datetime.fromtimestamp(entry.at, UTC):%H:%M:%S}",
@@ -148,18 +149,18 @@ def _line(number: int, entry: Entry) -> dict[str, object]:
         "endpoint": entry.endpoint,
         "status": "cut" if entry.status is None else str(entry.status),
         "tone": _tone(entry),
-        "sentence": said.sentence,
-        "source": said.source,
+        "sentence": explanation.sentence,
+        "source": explanation.source,
         "account": entry.notes.get("account", ""),
-        "sent": entry.sent,
-        "answered": entry.answered,
+        "request_fields": entry.request_fields,
+        "response_fields": entry.response_fields,
     }
 
 
 def _tone(entry: Entry) -> str:
-    """Return how it went: `good`, `wait`, `no` or `broken`; the words say it too."""
-    if entry.status is None or entry.status >= _BROKEN:
+    """Return the CSS class for the outcome: `good`, `wait`, `no` or `broken`."""
+    if entry.status is None or entry.status >= _SERVER_ERROR:
         return "broken"
     if entry.outcome in {"pending", "slow_down"}:
         return "wait"
-    return "no" if entry.status >= _ERROR else "good"
+    return "no" if entry.status >= _CLIENT_ERROR else "good"

@@ -1,4 +1,4 @@
-"""The emulator's answers to OAuth and API requests, one file for each kind of endpoint.
+"""The endpoints that programs call: OAuth, the data API, metadata and the OpenAPI document.
 
-No page for a person lives here.
+One file for each kind of endpoint; no HTML page lives here.
 """

@@ -1,7 +1,6 @@
-"""Three paths of the data API: enough to see that a token works, and for whom.
+"""Three endpoints of Trakt's data API: enough to see that a token works, and whose it is.
 
-Checks the required headers and the bearer token; knows nothing of how tokens come to be.
-`routes.py` and `fault_answers.
+Checks the required headers and the bearer token; issues no token.
 """
 
 from __future__ import annotations
@@ -9,20 +8,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator.expiring_dict import fingerprint
+from trakt_auth.emulator.hashing import fingerprint
 from trakt_auth.emulator.http.response import (
-    Answer,
-    Refused,
-    json_answer,
+    ErrorResponse,
+    Response,
+    json_response,
     oauth_error,
-    traced,
     unauthorized,
+    with_trace_headers,
 )
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
     from trakt_auth.emulator.state.model import Account
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
 __all__ = ["last_activities", "me", "settings"]
 
@@ -38,9 +37,9 @@ _ACTIVITIES = {
 }
 
 
-def settings(site: Site, request: Request) -> Answer:
+def settings(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /users/settings`."""
-    account = _caller(site, request)
+    account = _caller(state, request)
     content = {
         "user": _person(account),
         "account": {
@@ -63,53 +62,57 @@ def settings(site: Site, request: Request) -> Answer:
     return _found(content)
 
 
-def me(site: Site, request: Request) -> Answer:
+def me(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /users/me`."""
-    return _found(_person(_caller(site, request)))
+    return _found(_person(_caller(state, request)))
 
 
-def last_activities(site: Site, request: Request) -> Answer:
+def last_activities(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /sync/last_activities`."""
-    moment = _timestamp(_caller(site, request).created_at)
+    moment = _timestamp(_caller(state, request).created_at)
     content: dict[str, object] = {"all": moment}
     for kind, verbs in _ACTIVITIES.items():
         content[kind] = {f"{verb}_at": moment for verb in verbs}
     return _found(content)
 
 
-def _caller(site: Site, request: Request) -> Account:
-    """Return whose token this is; a token works only with the key of its own application."""
-    client_id = _key(site, request)
+def _caller(state: EmulatorState, request: Request) -> Account:
+    """Return the account of the bearer token, which works with its own application's key only."""
+    client_id = _check_headers(state, request)
     scheme, _, text = request.headers.get("authorization", "").strip().partition(" ")
-    grant = site.grants.find_access(text.strip()) if scheme.lower() == "bearer" else None
+    grant = state.grants.find_access(text.strip()) if scheme.lower() == "bearer" else None
     if grant is None or grant.client_id != client_id:
-        raise Refused(unauthorized())
+        raise ErrorResponse(unauthorized())
     request.notes["account"] = grant.account.username
     request.notes["access_token"] = fingerprint(text.strip())
     return grant.account
 
 
-def _key(site: Site, request: Request) -> str:
-    """Check the required headers (facts section 6); return the client id."""
+def _check_headers(state: EmulatorState, request: Request) -> str:
+    """Check the headers that Trakt requires; return the client id."""
     client_id = request.headers.get("trakt-api-key", "")
-    if client_id not in site.applications:
-        raise Refused(traced(oauth_error("forbidden", "invalid API key", status=403)))
+    if client_id not in state.applications:
+        raise ErrorResponse(
+            with_trace_headers(oauth_error("forbidden", "invalid API key", status=403))
+        )
     request.notes["client_id"] = client_id
-    # The header is required, but which status its absence gets is not published.
+    # Trakt requires this header; the status for a missing one is not documented.
     if request.headers.get("trakt-api-version", "").strip() != "2":
         description = "trakt-api-version: 2 is required"
-        raise Refused(traced(oauth_error("invalid_request", description)))
-    # Facts section 6: 412 for a wrong type. None at all passes, since a GET has no body.
+        raise ErrorResponse(with_trace_headers(oauth_error("invalid_request", description)))
+    # Trakt documents 412 for a wrong type. No type at all is accepted, since a GET has no body.
     if request.media_type not in {"", "application/json"}:
         description = "content-type: application/json is required"
-        raise Refused(traced(oauth_error("invalid_request", description, status=412)))
+        raise ErrorResponse(
+            with_trace_headers(oauth_error("invalid_request", description, status=412))
+        )
     return client_id
 
 
-def _found(content: object) -> Answer:
-    answer = traced(json_answer(content))
-    answer.headers["cache-control"] = "private, max-age=0, must-revalidate"
-    return answer
+def _found(content: object) -> Response:
+    response = with_trace_headers(json_response(content))
+    response.headers["cache-control"] = "private, max-age=0, must-revalidate"
+    return response
 
 
 def _person(account: Account) -> dict[str, object]:

@@ -1,7 +1,6 @@
-"""The token and revocation endpoints.
+"""The token and revocation endpoints (RFC 6749, RFC 7009), and the token response.
 
-Reads requests and writes answers; the rules of tokens are in `grants.py`.
-Only `routes.py` for the token answer.
+Parses requests and builds responses; the rules of grants and tokens are in `state/`.
 """
 
 from __future__ import annotations
@@ -12,9 +11,15 @@ import re
 from typing import TYPE_CHECKING
 
 from trakt_auth.emulator.endpoints.client_auth import authenticate
-from trakt_auth.emulator.expiring_dict import fingerprint, same
 from trakt_auth.emulator.faults.kinds import ReplayFamily, ReplayGrace
-from trakt_auth.emulator.http.response import Answer, Refused, empty, json_answer, oauth_error
+from trakt_auth.emulator.hashing import fingerprint, same_secret
+from trakt_auth.emulator.http.response import (
+    ErrorResponse,
+    Response,
+    empty_response,
+    json_response,
+    oauth_error,
+)
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
@@ -23,65 +28,69 @@ if TYPE_CHECKING:
         AuthorizationCode,
         Grant,
         RefreshToken,
-        Tokens,
+        TokenPair,
     )
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
-__all__ = ["issue", "revoke", "token", "token_answer", "token_body"]
+__all__ = ["issue", "revoke", "token", "token_body", "token_response"]
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 section 4.1
-_DOORKEEPER = (
+_LEGACY_DESCRIPTION = (
     "The provided authorization grant is invalid, expired, revoked, does not match the redirection "
     "URI used in the authorization request, or was issued to another client."
 )
 
 
-def token(site: Site, request: Request) -> Answer:
+def token(state: EmulatorState, request: Request) -> Response:
     """Answer `POST /oauth/token` (RFC 6749 sections 4.1.3 and 6)."""
     fields = request.fields()
     grant_type = _required(fields, "grant_type")
     if grant_type not in {"authorization_code", "refresh_token"}:
-        raise Refused(oauth_error("unsupported_grant_type", f"{grant_type[:60]!a} is not served"))
+        raise ErrorResponse(
+            oauth_error("unsupported_grant_type", f"{grant_type[:60]!a} is not served")
+        )
     request.notes["grant_type"] = grant_type
-    application = authenticate(site, request, fields)
+    application = authenticate(state, request, fields)
     if grant_type == "refresh_token":
-        return _refresh(site, request, application, fields)
-    return _exchange(site, request, application, fields)
+        return _refresh(state, request, application, fields)
+    return _exchange(state, request, application, fields)
 
 
-def revoke(site: Site, request: Request) -> Answer:
+def revoke(state: EmulatorState, request: Request) -> Response:
     """Answer `POST /oauth/revoke`: 200 for any token, known or not (RFC 7009 section 2.2)."""
     fields = request.fields()
-    application = authenticate(site, request, fields)
+    application = authenticate(state, request, fields)
     text = _required(fields, "token")
     request.notes["token"] = fingerprint(text)
-    if site.options.legacy and request.media_type != "application/json":
-        # Facts section 5: a form got this answer, and the token went on working.
-        return empty(200, "form_ignored")
-    grant = site.grants.find(text)
+    if state.options.legacy and request.media_type != "application/json":
+        # Before July 2026 Trakt responded to a form like this and left the token valid.
+        return empty_response(200, "form_ignored")
+    grant = state.grants.find(text)
     if grant is None or grant.client_id != application.client_id:
-        return empty(200, "nothing_to_revoke")
+        return empty_response(200, "nothing_to_revoke")
     request.notes["account"] = grant.account.username
-    if site.options.revoke_whole_grant:
-        site.grants.end(grant)
+    if state.options.revoke_whole_grant:
+        state.grants.end(grant)
     else:
-        site.grants.end_token(text)
-    return empty(200, "revoked")
+        state.grants.end_token(text)
+    return empty_response(200, "revoked")
 
 
-def issue(site: Site, request: Request, grant: Grant) -> Tokens:
-    """Issue a pair of tokens with the lifetime that holds for this request."""
-    return site.grants.issue(grant, now=request.now, lifetime=_lifetime(site, request))
+def issue(state: EmulatorState, request: Request, grant: Grant) -> TokenPair:
+    """Issue a pair of tokens, with the lifetime that the options or an armed fault say."""
+    return state.grants.issue(grant, now=request.now, lifetime=_lifetime(state, request))
 
 
-def token_answer(request: Request, tokens: Tokens, *, outcome: str) -> Answer:
-    """Return the token response (RFC 6749 section 5.1; facts section 2)."""
+def token_response(request: Request, tokens: TokenPair, *, outcome: str) -> Response:
+    """Return the token response (RFC 6749 section 5.1)."""
     request.notes["issued"] = fingerprint(tokens.refresh_token)
-    return json_answer(token_body(tokens, now=request.now, skew=request.plan.skew), outcome=outcome)
+    return json_response(
+        token_body(tokens, now=request.now, skew=request.effects.skew), outcome=outcome
+    )
 
 
-def token_body(tokens: Tokens, *, now: float, skew: float = 0.0) -> dict[str, str | int]:
-    """Return the fields of a token response; `skew` is by how many seconds the clock is off."""
+def token_body(tokens: TokenPair, *, now: float, skew: float = 0.0) -> dict[str, str | int]:
+    """Return the fields of a token response; `skew`, in seconds, is added to `created_at`."""
     return {
         "access_token": tokens.access_token,
         "token_type": "bearer",
@@ -93,108 +102,111 @@ def token_body(tokens: Tokens, *, now: float, skew: float = 0.0) -> dict[str, st
 
 
 def _exchange(
-    site: Site, request: Request, application: Application, fields: dict[str, str]
-) -> Answer:
+    state: EmulatorState, request: Request, application: Application, fields: dict[str, str]
+) -> Response:
     text = _required(fields, "code")
     request.notes["code"] = fingerprint(text)
-    code = site.codes.authorization(text)
+    code = state.codes.authorization(text)
     if code is None or code.client_id != application.client_id:
-        raise Refused(_invalid_grant(site, request, "invalid authorization code"))
+        raise ErrorResponse(_invalid_grant(state, request, "invalid authorization code"))
     request.notes["account"] = code.account.username
     if code.grant is not None:
-        # RFC 6749 section 4.1.2: a code that comes twice may have been stolen.
-        site.grants.end(code.grant)
-        raise Refused(_invalid_grant(site, request, "authorization code was used before"))
-    if not _same_uri(site, fields.get("redirect_uri", ""), code.redirect_uri):
-        raise Refused(oauth_error("invalid_request", "redirect_uri mismatch"))  # facts section 2
-    _check_verifier(site, request, code, fields.get("code_verifier"))
-    code.grant = site.grants.open(code.account, application.client_id, now=request.now)
-    return token_answer(request, issue(site, request, code.grant), outcome="granted")
+        # RFC 6749 section 4.1.2: a code that is used twice may have been stolen.
+        state.grants.end(code.grant)
+        raise ErrorResponse(_invalid_grant(state, request, "authorization code was used before"))
+    if not _same_uri(state, fields.get("redirect_uri", ""), code.redirect_uri):
+        raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
+    _check_verifier(state, request, code, fields.get("code_verifier"))
+    code.grant = state.grants.open(code.account, application.client_id, now=request.now)
+    return token_response(request, issue(state, request, code.grant), outcome="granted")
 
 
-def _same_uri(site: Site, given: str, asked: str) -> bool:
-    """Compare letter by letter; before July 2026 case did not count (facts section 4)."""
-    return given == asked or (site.options.legacy and given.lower() == asked.lower())
+def _same_uri(state: EmulatorState, given: str, asked: str) -> bool:
+    """Compare exactly; before July 2026 Trakt ignored case."""
+    return given == asked or (state.options.legacy and given.lower() == asked.lower())
 
 
 def _check_verifier(
-    site: Site, request: Request, code: AuthorizationCode, verifier: str | None
+    state: EmulatorState, request: Request, code: AuthorizationCode, verifier: str | None
 ) -> None:
     if verifier is None and code.challenge is None:
         return
     if code.challenge is None:
-        raise Refused(oauth_error("invalid_request", "code_verifier without a code_challenge"))
+        raise ErrorResponse(
+            oauth_error("invalid_request", "code_verifier without a code_challenge")
+        )
     if verifier is None:
-        raise Refused(oauth_error("invalid_request", "code_verifier is required"))
+        raise ErrorResponse(oauth_error("invalid_request", "code_verifier is required"))
     if _VERIFIER.fullmatch(verifier) is None:
-        raise Refused(oauth_error("invalid_request", "code_verifier is malformed"))
+        raise ErrorResponse(oauth_error("invalid_request", "code_verifier is malformed"))
     hashed = hashlib.sha256(verifier.encode()).digest()
-    if not same(base64.urlsafe_b64encode(hashed).rstrip(b"=").decode(), code.challenge):
-        raise Refused(_invalid_grant(site, request, "code_verifier does not match"))
+    if not same_secret(base64.urlsafe_b64encode(hashed).rstrip(b"=").decode(), code.challenge):
+        raise ErrorResponse(_invalid_grant(state, request, "code_verifier does not match"))
 
 
 def _refresh(
-    site: Site, request: Request, application: Application, fields: dict[str, str]
-) -> Answer:
+    state: EmulatorState, request: Request, application: Application, fields: dict[str, str]
+) -> Response:
     text = _required(fields, "refresh_token")
     request.notes["refresh_token"] = fingerprint(text)
     redirect_uri = fields.get("redirect_uri")
-    exactly = not site.options.legacy
+    exactly = not state.options.legacy
     if redirect_uri is not None and not application.redirects_to(redirect_uri, exactly=exactly):
-        raise Refused(oauth_error("invalid_request", "redirect_uri mismatch"))
-    token = site.grants.present(text)
+        raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
+    token = state.grants.record_arrival(text)
     if token is None or token.grant.client_id != application.client_id:
-        raise Refused(_invalid_grant(site, request, "session not found"))  # facts section 2
+        raise ErrorResponse(_invalid_grant(state, request, "session not found"))  # Trakt's words
     request.notes["account"] = token.grant.account.username
     if token.spent_at is not None:
-        return _replay(site, request, token, text, spent_at=token.spent_at)
+        return _replay(state, request, token, text, spent_at=token.spent_at)
     if not token.grant.alive:
-        raise Refused(_invalid_grant(site, request, "session not found"))
-    tokens = site.grants.rotate(token, text, now=request.now, lifetime=_lifetime(site, request))
-    return token_answer(request, tokens, outcome="refreshed")
+        raise ErrorResponse(_invalid_grant(state, request, "session not found"))
+    tokens = state.grants.rotate(token, text, now=request.now, lifetime=_lifetime(state, request))
+    return token_response(request, tokens, outcome="refreshed")
 
 
 def _replay(
-    site: Site, request: Request, token: RefreshToken, text: str, *, spent_at: float
-) -> Answer:
-    """Meet a refresh token that was spent; what Trakt does is unknown (facts section 2)."""
-    options = site.options
-    policy = site.faults.replay(request)
+    state: EmulatorState, request: Request, token: RefreshToken, text: str, *, spent_at: float
+) -> Response:
+    """Answer a refresh with a token that was spent; what Trakt does then is not documented."""
+    options = state.options
+    policy = state.faults.replay_policy(request)
     if policy is None and options.replay == "family":
         policy = ReplayFamily(harmless_within=options.replay_harmless_within)
     elif policy is None and options.replay == "grace":
         policy = ReplayGrace(within=options.replay_grace)
     age = request.now - spent_at
     if isinstance(policy, ReplayGrace) and age <= policy.within:
-        tokens = site.grants.answer_again(token, text)
+        tokens = state.grants.repeat_response(token, text)
         if tokens is not None:
-            return token_answer(request, tokens, outcome="replayed")
+            return token_response(request, tokens, outcome="replayed")
     if isinstance(policy, ReplayFamily) and not 0 < policy.harmless_within >= age:
-        site.grants.end_family(token.grant.account, token.grant.client_id)
-    answer = _invalid_grant(site, request, "session not found")
-    answer.outcome = "replay_refused"
-    return answer
+        state.grants.end_all(token.grant.account, token.grant.client_id)
+    response = _invalid_grant(state, request, "session not found")
+    response.outcome = "replay_refused"
+    return response
 
 
-def _invalid_grant(site: Site, request: Request, description: str) -> Answer:
-    """Return `invalid_grant` as today's server words it, or Doorkeeper's way (facts section 2)."""
-    status = request.plan.legacy_status or (401 if site.options.legacy else None)
+def _invalid_grant(state: EmulatorState, request: Request, description: str) -> Response:
+    """Return `invalid_grant` in Trakt's words of today or, in the legacy profile, of before."""
+    status = request.effects.legacy_status or (401 if state.options.legacy else None)
     if status is None:
         return oauth_error("invalid_grant", description)
-    answer = oauth_error("invalid_grant", _DOORKEEPER, status=status)
+    response = oauth_error("invalid_grant", _LEGACY_DESCRIPTION, status=status)
     if status == 401:  # noqa: PLR2004 - Unauthorized
-        answer.headers["www-authenticate"] = (
-            f'Bearer realm="Doorkeeper", error="invalid_grant", error_description="{_DOORKEEPER}"'
+        response.headers["www-authenticate"] = (
+            'Bearer realm="Doorkeeper", error="invalid_grant", '
+            f'error_description="{_LEGACY_DESCRIPTION}"'
         )
-    return answer
+    return response
 
 
-def _lifetime(site: Site, request: Request) -> int:
-    return request.plan.lifetime or site.options.access_token_lifetime
+def _lifetime(state: EmulatorState, request: Request) -> int:
+    return request.effects.lifetime or state.options.access_token_lifetime
 
 
 def _required(fields: dict[str, str], name: str) -> str:
     value = fields.get(name)
     if value is None:
-        raise Refused(oauth_error("invalid_request", f"missing {name}"))
+        raise ErrorResponse(oauth_error("invalid_request", f"missing {name}"))
     return value

@@ -1,4 +1,4 @@
-"""How the emulator misbehaves on command, and how Trakt's edge refuses requests.
+"""Faults: how the emulator misbehaves on command, and the responses that Cloudflare makes.
 
-No endpoint lives here.
+What an endpoint does without a fault does not live here.
 """

@@ -1,7 +1,7 @@
-"""The faults that bend what the emulator does: connections, delays, lifetimes, clocks, replays.
+"""The faults that change how a request is processed: connections, delays, lifetimes, replays.
 
-Each class only writes its wish into a `Plan`; none of them touches state or waits.
-`fault_answers.py` and `faults.
+Also their base class. A fault only sets fields of a `FaultEffects`; it does not wait, send or
+touch the emulator's state.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from trakt_auth.emulator.http.request import Cut, Plan, Request
+    from trakt_auth.emulator.http.request import Cut, FaultEffects, Request
 
 __all__ = [
     "AnswerLost",
-    "Kind",
+    "FaultKind",
     "LegacyErrors",
     "ReplayFamily",
     "ReplayGrace",
@@ -29,32 +29,38 @@ __all__ = [
     "check_choice",
 ]
 
-_A_DECADE = 315_360_000.0  # seconds; beyond it no clock fault is of interest
+_A_DECADE = 315_360_000.0  # seconds, the largest number that a parameter may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What a fault does; its fields are its parameters, all with defaults, durations in seconds."""
+class FaultKind:
+    """What a fault does; the fields are its parameters. Durations are in seconds.
+
+    `name` is what callers call it.
+    """
 
     name: ClassVar[str] = ""
     endpoint: ClassVar[str] = "*"
-    """The requests that it strikes when the arming names none."""
+    """The requests that it affects unless the caller names others."""
     allows_negative: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse parameters of the wrong type."""
+        """Check the types of the parameters.
+
+        Raises: ValueError for a parameter of another type than its default's, or below 0.
+        """
         for one in fields(self):
             value: object = getattr(self, one.name)
             _check(one.name, value, one.default)
             if isinstance(value, int | float) and value < 0 and not self.allows_negative:
-                raise ValueError(f"{one.name} is at least 0, not {value!r}")
+                raise ValueError(f"{one.name} must be at least 0, not {value!r}")
 
-    def concerns(self, request: Request) -> bool:  # noqa: ARG002 - most kinds take any request
-        """Whether this request could be struck at all."""
+    def applies_to(self, request: Request) -> bool:  # noqa: ARG002 - most kinds take any request
+        """Return whether this fault can affect this request at all."""
         return True
 
-    def apply(self, plan: Plan) -> None:
-        """Write the wish into the plan."""
+    def apply(self, effects: FaultEffects) -> None:
+        """Set the fields of `effects` that this fault is about."""
 
     def parameters(self) -> dict[str, object]:
         """Return the parameters as plain JSON values."""
@@ -62,7 +68,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerLost(Kind):
+class AnswerLost(FaultKind):
     """The request is processed, then the connection ends without an answer."""
 
     name: ClassVar[str] = "answer_lost"
@@ -70,107 +76,107 @@ class AnswerLost(Kind):
     how: Cut = "close"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown way to end a connection."""
+        """Check the way to end the connection."""
         check_choice("how", self.how, ("close", "reset"))
 
-    def apply(self, plan: Plan) -> None:
-        """Cut after processing."""
-        plan.cut_after = self.how
+    def apply(self, effects: FaultEffects) -> None:
+        """End the connection after processing."""
+        effects.cut_after = self.how
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reset(Kind):
+class Reset(FaultKind):
     """The connection is reset before anything is processed."""
 
     name: ClassVar[str] = "reset"
 
-    def apply(self, plan: Plan) -> None:
-        """Cut before processing."""
-        plan.cut_before = True
+    def apply(self, effects: FaultEffects) -> None:
+        """Reset the connection before processing."""
+        effects.cut_before = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slow(Kind):
-    """The answer comes late; `processed` says whether the state changes before the wait."""
+class Slow(FaultKind):
+    """The response is late; `processed` says whether the request takes effect before the wait."""
 
     name: ClassVar[str] = "slow"
     seconds: float = 5.0
     processed: bool = True
 
-    def apply(self, plan: Plan) -> None:
-        """Delay."""
-        plan.delay += self.seconds
-        plan.delay_first = not self.processed
+    def apply(self, effects: FaultEffects) -> None:
+        """Add to the delay."""
+        effects.delay += self.seconds
+        effects.delay_first = not self.processed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TruncatedJson(Kind):
-    """The answer's body ends in the middle; the request took effect."""
+class TruncatedJson(FaultKind):
+    """The request is processed, and the body of the response ends in the middle."""
 
     name: ClassVar[str] = "truncated_json"
     endpoint: ClassVar[str] = "/oauth/token"
 
-    def apply(self, plan: Plan) -> None:
-        """Cut the body in half."""
-        plan.truncate = True
+    def apply(self, effects: FaultEffects) -> None:
+        """Send half of the body."""
+        effects.truncate = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegacyErrors(Kind):
-    """`invalid_grant` as before July 2026: 401 or 400, with Doorkeeper's long description."""
+class LegacyErrors(FaultKind):
+    """`invalid_grant` as Trakt sent it before July 2026: 401 or 400, with a long description."""
 
     name: ClassVar[str] = "legacy_errors"
     endpoint: ClassVar[str] = "oauth"
     status: int = 401
 
     def __post_init__(self) -> None:
-        """Refuse a status that was never seen."""
+        """Check that Trakt has sent this status."""
         check_choice("status", self.status, (400, 401))
 
-    def apply(self, plan: Plan) -> None:
-        """Choose the status."""
-        plan.legacy_status = self.status
+    def apply(self, effects: FaultEffects) -> None:
+        """Set the status."""
+        effects.legacy_status = self.status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShorterLifetime(Kind):
-    """Tokens that live for this many seconds only."""
+class ShorterLifetime(FaultKind):
+    """The access tokens that are issued expire after this many seconds."""
 
     name: ClassVar[str] = "shorter_lifetime"
     endpoint: ClassVar[str] = "/oauth/*token"
     seconds: int = 60
 
     def __post_init__(self) -> None:
-        """Refuse a lifetime of nothing."""
-        Kind.__post_init__(self)
+        """Check that the lifetime is at least a second."""
+        FaultKind.__post_init__(self)
         if self.seconds < 1:
-            raise ValueError(f"seconds is at least 1, not {self.seconds!r}")
+            raise ValueError(f"seconds must be at least 1, not {self.seconds!r}")
 
-    def apply(self, plan: Plan) -> None:
-        """Choose the lifetime."""
-        plan.lifetime = self.seconds
+    def apply(self, effects: FaultEffects) -> None:
+        """Set the lifetime."""
+        effects.lifetime = self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SkewedClock(Kind):
-    """`Date` and `created_at` are off by this many seconds, which may be less than 0."""
+class SkewedClock(FaultKind):
+    """`Date` and `created_at` are wrong by this many seconds, which may be negative."""
 
     name: ClassVar[str] = "skewed_clock"
     seconds: float = 3600.0
 
     allows_negative: ClassVar[bool] = True
 
-    def apply(self, plan: Plan) -> None:
-        """Choose the skew."""
-        plan.skew = self.seconds
+    def apply(self, effects: FaultEffects) -> None:
+        """Set the skew."""
+        effects.skew = self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayFamily(Kind):
-    """A spent refresh token ends every token of its user and client.
+class ReplayFamily(FaultKind):
+    """A used refresh token that is sent again ends all tokens of its user for its application.
 
-    A replay that comes within `harmless_within` seconds of the spending is refused and ends
-    nothing, like the loser of a race on the server itself.
+    Within `harmless_within` seconds after its first use, it gets an error and ends nothing: so does
+    the second of two requests that a server handles at the same time.
     """
 
     name: ClassVar[str] = "replay_family"
@@ -179,8 +185,8 @@ class ReplayFamily(Kind):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayGrace(Kind):
-    """A spent refresh token gets the same answer again for `within` seconds, at most 300."""
+class ReplayGrace(FaultKind):
+    """A used refresh token gets the same response again for `within` seconds, at most 300."""
 
     name: ClassVar[str] = "replay_grace"
     endpoint: ClassVar[str] = "/oauth/token"
@@ -188,23 +194,23 @@ class ReplayGrace(Kind):
 
 
 def check_choice(name: str, value: object, choices: Collection[object]) -> None:
-    """Refuse a parameter that is none of the choices."""
+    """Raise ValueError for a parameter that is none of the choices."""
     if value not in choices:
-        raise ValueError(f"{name} is one of {', '.join(map(str, choices))}; not {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {value!r}")
 
 
 def _check(name: str, value: object, default: object) -> None:
-    """Refuse a value of another type than the default's; where that is None, 0 or more will do."""
+    """Raise ValueError unless `value` has the type of `default`; None stands for a whole number."""
     if default is None and value is None:
         return
-    wanted, fits = "a whole number", type(value) is int
+    expected, fits = "a whole number", type(value) is int
     if isinstance(default, str):
-        wanted, fits = "text", isinstance(value, str)
+        expected, fits = "text", isinstance(value, str)
     elif isinstance(default, bool):
-        wanted, fits = "true or false", isinstance(value, bool)
+        expected, fits = "true or false", isinstance(value, bool)
     elif isinstance(default, float):
-        wanted, fits = "a number", type(value) in {int, float}
+        expected, fits = "a number", type(value) in {int, float}
     if fits and isinstance(value, int | float):
-        wanted, fits = "within ten years", isfinite(value) and abs(value) <= _A_DECADE
+        expected, fits = "within ten years", isfinite(value) and abs(value) <= _A_DECADE
     if not fits:
-        raise ValueError(f"{name} is {wanted}, not {value!r}")
+        raise ValueError(f"{name} must be {expected}, not {value!r}")

@@ -1,7 +1,6 @@
-"""The faults that replace an answer: the edge's errors, blocked keys, odd successes, refusals.
+"""The faults that replace a response: Cloudflare's errors, blocked keys, OAuth errors, odd 200s.
 
-Each class only makes the answer; whether and when it is given is decided elsewhere.
-Only `faults.
+Each class only makes the response; whether and when it is sent is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -9,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import trakt_auth.emulator.faults.cloudflare as edge
-from trakt_auth.emulator.faults.kinds import Kind, check_choice
+import trakt_auth.emulator.faults.cloudflare as cloudflare
+from trakt_auth.emulator.faults.kinds import FaultKind, check_choice
 from trakt_auth.emulator.http.response import (
-    empty,
-    json_answer,
+    empty_response,
+    json_response,
     oauth_error,
-    text_answer,
-    traced,
+    text_response,
     unauthorized,
+    with_trace_headers,
 )
 
 if TYPE_CHECKING:
-    from trakt_auth.emulator.http.request import Plan, Request
-    from trakt_auth.emulator.http.response import Answer
+    from trakt_auth.emulator.http.request import FaultEffects, Request
+    from trakt_auth.emulator.http.response import Response
 
 __all__ = [
     "AccountLocked",
@@ -40,130 +39,132 @@ _ERRORS = range(400, 600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Instead(Kind):
-    """Another answer is given; `processed` says whether the request took effect all the same."""
+class _ReplacedResponse(FaultKind):
+    """Another response is sent; `processed` says whether the request takes effect nevertheless."""
 
     processed: bool = False
 
-    def apply(self, plan: Plan) -> None:
-        """Substitute the answer."""
-        plan.processed = self.processed
-        plan.substitute = self.answer
+    def apply(self, effects: FaultEffects) -> None:
+        """Replace the response."""
+        effects.processed = self.processed
+        effects.substitute = self.response
 
-    def answer(self, now: float) -> Answer:
-        """Make the answer."""
+    def response(self, now: float) -> Response:
+        """Make the response."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status(_Instead):
-    """429 in plain text or 4xx/5xx as a page, with or without `Retry-After` (seconds)."""
+class Status(_ReplacedResponse):
+    """429 as plain text or another error status as a page; `retry_after` is in seconds."""
 
     name: ClassVar[str] = "status"
     status: int = 503
     retry_after: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a status that is no error."""
-        Kind.__post_init__(self)
+        """Check that the status is an error."""
+        FaultKind.__post_init__(self)
         _error_status(self.status)
 
-    def answer(self, now: float) -> Answer:
-        """Make the answer."""
-        return edge.overloaded(self.status, retry_after=self.retry_after, now=now)
+    def response(self, now: float) -> Response:
+        """Make the response."""
+        return cloudflare.overloaded(self.status, retry_after=self.retry_after, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cloudflare403(_Instead):
-    """The edge's 403 for a missing or default `User-Agent`, or with `every_agent` for all."""
+class Cloudflare403(_ReplacedResponse):
+    """Cloudflare's 403 for a missing or default `User-Agent`, or for all if `every_agent`."""
 
     name: ClassVar[str] = "cloudflare_403"
     every_agent: bool = False
     plain: bool = False
 
-    def concerns(self, request: Request) -> bool:
-        """Whether the agent is one that is blocked."""
-        return self.every_agent or edge.is_default_agent(request.headers.get("user-agent", ""))
+    def applies_to(self, request: Request) -> bool:
+        """Return whether the request's `User-Agent` is blocked."""
+        return self.every_agent or cloudflare.is_default_agent(
+            request.headers.get("user-agent", "")
+        )
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
-        return edge.edge_forbidden(plain=self.plain)
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
+        return cloudflare.forbidden(plain=self.plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forbidden(_Instead):
-    """403 for one of the other causes in facts section 6."""
+class Forbidden(_ReplacedResponse):
+    """403 for an unknown key, an application that is not approved, or one that is blocked."""
 
     name: ClassVar[str] = "forbidden"
     cause: Literal["key", "unapproved", "blocked"] = "key"
 
     def __post_init__(self) -> None:
-        """Refuse an unknown cause."""
-        Kind.__post_init__(self)
+        """Check the cause."""
+        FaultKind.__post_init__(self)
         check_choice("cause", self.cause, ("key", "unapproved", "blocked"))
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
         if self.cause == "blocked":
-            return text_answer("Forbidden", status=403, outcome="blocked")
+            return text_response("Forbidden", status=403, outcome="blocked")
         problem = "invalid API key" if self.cause == "key" else "this application is not approved"
-        return traced(oauth_error("forbidden", problem, status=403))
+        return with_trace_headers(oauth_error("forbidden", problem, status=403))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountLocked(_Instead):
-    """423 with `X-Account-Locked`, or `X-Account-Deactivated` (facts section 6)."""
+class AccountLocked(_ReplacedResponse):
+    """423 with `X-Account-Locked` or, if `deactivated`, `X-Account-Deactivated`."""
 
     name: ClassVar[str] = "account_locked"
     deactivated: bool = False
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
-        answer = traced(empty(423, "account_locked"))
-        answer.headers["x-account-locked"] = "false" if self.deactivated else "true"
-        answer.headers["x-account-deactivated"] = "true" if self.deactivated else "false"
-        return answer
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
+        response = with_trace_headers(empty_response(423, "account_locked"))
+        response.headers["x-account-locked"] = "false" if self.deactivated else "true"
+        response.headers["x-account-deactivated"] = "true" if self.deactivated else "false"
+        return response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unauthorized(_Instead):
-    """401 for a token that is good (facts section 2, data API)."""
+class Unauthorized(_ReplacedResponse):
+    """401 from the data API for a valid token."""
 
     name: ClassVar[str] = "unauthorized"
     endpoint: ClassVar[str] = "api"
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
         return unauthorized()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Html200(_Instead):
-    """200 with HTML and no token (facts section 2)."""
+class Html200(_ReplacedResponse):
+    """Status 200 with an HTML page in place of the token."""
 
     name: ClassVar[str] = "html_200"
     endpoint: ClassVar[str] = "/oauth/token"
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
-        return edge.interstitial()
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
+        return cloudflare.interstitial()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Json200WithoutToken(_Instead):
-    """200 with JSON in which there is no token."""
+class Json200WithoutToken(_ReplacedResponse):
+    """Status 200 with JSON that contains no token."""
 
     name: ClassVar[str] = "json_200_without_token"
     endpoint: ClassVar[str] = "/oauth/token"
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
-        return json_answer({"message": "ok"}, outcome="json_200_without_token")
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
+        return json_response({"message": "ok"}, outcome="json_200_without_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refuse(_Instead):
-    """An OAuth error from the token endpoint, whatever the request deserves."""
+class Refuse(_ReplacedResponse):
+    """An OAuth error from the token endpoint, whatever was requested."""
 
     name: ClassVar[str] = "refuse"
     endpoint: ClassVar[str] = "/oauth/token"
@@ -172,18 +173,18 @@ class Refuse(_Instead):
     status: int = 400
 
     def __post_init__(self) -> None:
-        """Refuse a status that is no error."""
-        Kind.__post_init__(self)
+        """Check that the status is an error."""
+        FaultKind.__post_init__(self)
         _error_status(self.status)
 
-    def answer(self, now: float) -> Answer:  # noqa: ARG002 - the same at any time
-        """Make the answer."""
+    def response(self, now: float) -> Response:  # noqa: ARG002 - the same at any time
+        """Make the response."""
         return oauth_error(self.error, self.description, status=self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceError(Refuse):
-    """400 with an OAuth error body where a device poll is pending (facts section 3)."""
+    """400 with an OAuth error body for a poll; a code that is pending gets 400 without a body."""
 
     name: ClassVar[str] = "device_error"
     endpoint: ClassVar[str] = "/oauth/device/token"
@@ -193,4 +194,4 @@ class DeviceError(Refuse):
 
 def _error_status(status: int) -> None:
     if status not in _ERRORS:
-        raise ValueError(f"status is from 400 to 599, not {status!r}")
+        raise ValueError(f"status must be from 400 to 599, not {status!r}")

@@ -1,4 +1,4 @@
-"""HTTP requests and responses as the emulator sees them, and the log of both.
+"""The emulator's own HTTP request and response values, and the log of both.
 
-No rule of Trakt's lives here.
+No rule of OAuth or of Trakt lives here.
 """

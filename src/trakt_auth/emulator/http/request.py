@@ -1,7 +1,7 @@
-"""A request taken apart, and what the armed faults want done with it.
+"""A parsed request, and the effects that armed faults have on it.
 
-Reads URLs, headers, cookies and bodies, and refuses malformed ones; decides nothing about OAuth.
-Any file of the emulator may import this one.
+Parses URLs, headers, cookies and bodies, and rejects malformed ones; decides nothing about OAuth.
+Of the emulator's state it knows nothing.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from trakt_auth.emulator.http.response import Refused, oauth_error
+from trakt_auth.emulator.http.response import ErrorResponse, oauth_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trakt_auth.emulator.http.response import Answer
+    from trakt_auth.emulator.http.response import Response
     from trakt_auth.protocol.http import HttpRequest
 
-__all__ = ["BODY_LIMIT", "Cut", "Plan", "Request", "is_loopback", "parse", "split_query"]
+__all__ = ["BODY_LIMIT", "Cut", "FaultEffects", "Request", "is_loopback", "parse", "split_query"]
 
 BODY_LIMIT = 64 * 1024
-"""Bytes; a longer body is answered with 413."""
+"""Bytes; a longer body gets status 413."""
 
 _FIELD_LIMIT = 100
-_PARAMETERS = frozenset(
+_OAUTH_PARAMETERS = frozenset(
     {
         "client_id",
         "client_secret",
@@ -46,31 +46,46 @@ Cut = Literal["close", "reset"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
-    """What the faults armed for one request ask for; untouched, it asks for nothing."""
+class FaultEffects:
+    """What the armed faults change about one request; the defaults change nothing.
+
+    `faults` are the names of those that fired. Durations are in seconds.
+    """
 
     faults: list[str] = field(default_factory=list[str])
     cut_before: bool = False
+    """Reset the connection without processing the request."""
     cut_after: Cut | None = None
+    """Process the request, then end the connection in this way instead of responding."""
     delay: float = 0.0
     delay_first: bool = False
-    substitute: Callable[[float], Answer] | None = None
-    """Makes the answer that is given instead, at that moment (seconds since the epoch)."""
+    """Wait before the request is processed instead of after it."""
+    substitute: Callable[[float], Response] | None = None
+    """Makes the response that replaces the handler's, from the time in seconds since the epoch."""
     processed: bool = True
+    """Whether the request takes effect although its response is replaced."""
     truncate: bool = False
+    """Send the first half of the body only."""
     lifetime: int | None = None
+    """Of the access tokens that this request issues."""
     skew: float = 0.0
+    """Added to the times in the response."""
     legacy_status: int | None = None
+    """Send `invalid_grant` with this status and with the text that was used before July 2026."""
 
     @property
     def final(self) -> bool:
-        """Whether nothing that a further fault could ask for would be seen."""
+        """Whether a further fault could change nothing that the caller would notice."""
         return self.cut_before or self.substitute is not None
 
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """One request: names in lower case, one slash where there were several, secrets not shown."""
+    """One request, with header names in lower case and repeated slashes in the path merged.
+
+    `peer` is the address it came from, `now` its time (seconds since the epoch), `endpoint` the
+    path of its route. `notes` collects what the request log shows. `repr` shows no secret.
+    """
 
     method: str
     scheme: str
@@ -83,19 +98,19 @@ class Request:
     peer: str
     now: float
     endpoint: str = "(unknown)"
-    words: dict[str, str] = field(default_factory=dict[str, str])
+    path_parameters: dict[str, str] = field(default_factory=dict[str, str])
     notes: dict[str, str] = field(default_factory=dict[str, str])
-    plan: Plan = field(default_factory=Plan)
-    _fields: dict[str, str] | Refused | None = field(default=None, init=False, repr=False)
+    effects: FaultEffects = field(default_factory=FaultEffects)
+    _fields: dict[str, str] | ErrorResponse | None = field(default=None, init=False, repr=False)
 
     @property
     def origin(self) -> str:
-        """The origin by which the caller reached this server."""
+        """The scheme, host and port that the caller used to reach this server."""
         return f"{self.scheme}://{self.host}" + (f":{self.port}" if self.port is not None else "")
 
     @property
     def local(self) -> bool:
-        """Whether both the caller and the name that it called are this machine."""
+        """Whether the request comes from this machine and was sent to a loopback host name."""
         return is_loopback(self.peer) and is_loopback(self.host.strip("[]"))
 
     @property
@@ -104,17 +119,19 @@ class Request:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def fields(self) -> dict[str, str]:
-        """Return the body's fields, from JSON or a form.
+        """Return the fields of a JSON or form body.
 
-        A body of any other type counts as lost, as do fields without a value (RFC 6749 section
-        3.2): both end in the complaint about what is missing.
+        A body of another type counts as empty, and a field without a value as absent (RFC 6749
+        section 3.2), so the error that follows names the missing parameter.
+
+        Raises: ErrorResponse for a malformed body, again at every call.
         """
         if self._fields is None:
             try:
                 self._fields = self._read()
-            except Refused as refused:
-                self._fields = refused
-        if isinstance(self._fields, Refused):
+            except ErrorResponse as error:
+                self._fields = error
+        if isinstance(self._fields, ErrorResponse):
             raise self._fields from None
         return self._fields
 
@@ -122,7 +139,7 @@ class Request:
         if self.media_type == "application/json":
             return _json_fields(self.body)
         if self.media_type == "application/x-www-form-urlencoded":
-            return _single(split_query(self.body.decode("utf-8", "replace")))
+            return _single_values(split_query(self.body.decode("utf-8", "replace")))
         return {}
 
     def cookie(self, name: str) -> str | None:
@@ -135,18 +152,21 @@ class Request:
 
 
 def parse(request: HttpRequest, *, peer: str, now: float) -> Request:
-    """Take a request apart; one that cannot be read is refused with 400, a long one with 413."""
+    """Parse a request from the address `peer`.
+
+    Raises: ErrorResponse with 413 for a body over `BODY_LIMIT`, 400 for a URL that is malformed.
+    """
     if len(request.body) > BODY_LIMIT:
-        raise Refused(oauth_error("invalid_request", "the body is too large", status=413))
+        raise ErrorResponse(oauth_error("invalid_request", "the body is too large", status=413))
     try:
         request.url.encode()
         url = urlsplit(request.url)
         port = url.port
     except ValueError:
-        raise Refused(oauth_error("invalid_request", "the URL cannot be read")) from None
+        raise ErrorResponse(oauth_error("invalid_request", "the URL cannot be read")) from None
     host = url.netloc.rpartition("@")[2].removesuffix(":" if port is None else f":{port}")
     if url.scheme not in {"http", "https"} or _HOST.fullmatch(host) is None:
-        raise Refused(oauth_error("invalid_request", "the URL has no valid origin"))
+        raise ErrorResponse(oauth_error("invalid_request", "the URL has no valid origin"))
     return Request(
         method=request.method.upper(),
         scheme=url.scheme,
@@ -162,7 +182,7 @@ def parse(request: HttpRequest, *, peer: str, now: float) -> Request:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or an address means this machine."""
+    """Whether a host name or an address is a loopback one."""
     if host == "localhost":
         return True
     try:
@@ -174,49 +194,52 @@ def is_loopback(host: str) -> bool:
 
 
 def split_query(encoded: str) -> dict[str, list[str]]:
-    """Take a query or a form apart; parameters without a value are left out."""
+    """Parse a query or a form; parameters without a value are left out.
+
+    Raises: ErrorResponse for more than 100 parameters.
+    """
     try:
         return parse_qs(encoded, max_num_fields=_FIELD_LIMIT)
     except ValueError:
-        raise Refused(oauth_error("invalid_request", "too many parameters")) from None
+        raise ErrorResponse(oauth_error("invalid_request", "too many parameters")) from None
 
 
-def _single(values: dict[str, list[str]]) -> dict[str, str]:
+def _single_values(values: dict[str, list[str]]) -> dict[str, str]:
     for name, given in values.items():
         if len(given) > 1:
-            raise Refused(_given_twice(name))
+            raise ErrorResponse(_given_twice(name))
     return {name: given[0] for name, given in values.items()}
 
 
 def _json_fields(body: bytes) -> dict[str, str]:
     try:
-        # UTF-8 and no other encoding: RFC 8259 section 8.1.
+        # RFC 8259 section 8.1 allows UTF-8 only; `json.loads` would accept UTF-16 as well.
         content: object = _JSON.decode(body.decode())
         if b"\\u" in body:
-            json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
+            json.dumps(content, ensure_ascii=False).encode()  # fails for a lone surrogate
     except (ValueError, RecursionError):
-        raise Refused(oauth_error("invalid_request", "the body is not valid JSON")) from None
+        raise ErrorResponse(oauth_error("invalid_request", "the body is not valid JSON")) from None
     if not isinstance(content, _Object):
-        raise Refused(oauth_error("invalid_request", "the body is not a JSON object"))
+        raise ErrorResponse(oauth_error("invalid_request", "the body is not a JSON object"))
     if content.repeated is not None:
-        raise Refused(_given_twice(content.repeated))
+        raise ErrorResponse(_given_twice(content.repeated))
     fields: dict[str, str] = {}
     for name, value in content.items():
         if value is None or value == "":
             continue
         if isinstance(value, str):
             fields[name] = value
-        elif name in _PARAMETERS:  # RFC 6749 section 3.2: others are ignored
-            raise Refused(oauth_error("invalid_request", f"{name!a} is not a string"))
+        elif name in _OAUTH_PARAMETERS:  # RFC 6749 section 3.2: ignore unknown parameters
+            raise ErrorResponse(oauth_error("invalid_request", f"{name!a} is not a string"))
     return fields
 
 
-def _given_twice(name: str) -> Answer:
+def _given_twice(name: str) -> Response:
     return oauth_error("invalid_request", f"{name[:60]!a} is given more than once")
 
 
 class _Object(dict[str, object]):
-    """A JSON object that remembers which of its names came twice."""
+    """A JSON object that remembers which of its keys was given twice."""
 
     repeated: str | None = None
 

@@ -1,7 +1,6 @@
-"""What happened: a counter by endpoint and outcome, and the last requests.
+"""The request log: a counter for each endpoint and outcome, and the latest requests.
 
-Secrets appear as short hashes only. Decides nothing.
-`core.py` writes it; the control room reads it.
+Secrets are logged as short hashes only. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -13,21 +12,22 @@ from itertools import islice
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from trakt_auth.emulator.expiring_dict import fingerprint
-from trakt_auth.emulator.http.response import Refused
+from trakt_auth.emulator.hashing import fingerprint
+from trakt_auth.emulator.http.response import ErrorResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trakt_auth.emulator.http.request import Request
-    from trakt_auth.emulator.http.response import Answer
+    from trakt_auth.emulator.http.response import Response
 
-__all__ = ["Entry", "Journal", "shown"]
+__all__ = ["Entry", "RequestLog", "short_hash"]
 
-_WATCHING = frozenset({"/emulator/room", "/emulator/room.css", "/emulator/room.js"})
-_SHOWN = 8  # of a hash: enough to follow one token through the log
-_LONGEST = 120
-_HARMLESS = frozenset(
+# The dashboard asks for these every second, which would bury all other requests.
+_NOT_LOGGED = frozenset({"/emulator/room", "/emulator/room.css", "/emulator/room.js"})
+_SHORT_HASH_LENGTH = 8  # characters: enough to follow one token through the log
+_LONGEST_VALUE = 120
+_NOT_SECRET = frozenset(
     {
         "client_id",
         "code_challenge_method",
@@ -49,16 +49,17 @@ _HARMLESS = frozenset(
         "verification_url",
     }
 )
-"""The fields that may be read by whoever looks over a shoulder; of all others, a hash is shown."""
+"""The fields that are logged as they are; of all others only a hash is logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request and what became of it.
+    """One request and its outcome.
 
-    `status` is None where no answer was given; `notes` names the client, the account, the grant
-    type, and tokens by their short hashes; `faults` are those that struck. `sent` and `answered`
-    are the fields of both messages with every secret masked, for the control room.
+    `at` is in seconds since the epoch. `status` is None if no response was sent. `notes` names the
+    client, the account, the grant type, and tokens by their short hashes. `faults` are the names of
+    the faults that fired. `request_fields` and `response_fields` are the fields of both messages
+    with every secret masked, for the dashboard.
     """
 
     at: float
@@ -68,18 +69,18 @@ class Entry:
     status: int | None
     notes: dict[str, str]
     faults: tuple[str, ...]
-    sent: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-    answered: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    request_fields: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    response_fields: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the entry as plain JSON values, without the two messages."""
+        """Return the entry as plain JSON values, without the fields of the two messages."""
         entry = asdict(self)
-        del entry["sent"], entry["answered"]
+        del entry["request_fields"], entry["response_fields"]
         return entry
 
 
-class Journal:
-    """The counters, and the newest `size` entries."""
+class RequestLog:
+    """The counters of all requests, and the entries of the latest `size` requests."""
 
     def __init__(self, size: int) -> None:
         self.entries: deque[Entry] = deque(maxlen=size)
@@ -87,14 +88,19 @@ class Journal:
         self._written = 0
 
     def write(
-        self, request: Request, *, outcome: str, status: int | None, answer: Answer | None = None
+        self,
+        request: Request,
+        *,
+        outcome: str,
+        status: int | None,
+        response: Response | None = None,
     ) -> None:
-        """Count and keep one request; whoever only watches the control room leaves no trace."""
-        if request.endpoint in _WATCHING:
+        """Count and log one request; the dashboard's own updates are neither counted nor logged."""
+        if request.endpoint in _NOT_LOGGED:
             return
         self._counts.setdefault(request.endpoint, Counter())[outcome] += 1
         self._written += 1
-        spoken = request.endpoint.startswith("/oauth/")
+        is_oauth = request.endpoint.startswith("/oauth/")
         entry = Entry(
             at=request.now,
             method=request.method if len(request.method) <= len("DELETE+") else "(other)",
@@ -102,14 +108,14 @@ class Journal:
             outcome=outcome,
             status=status,
             notes=dict(request.notes),
-            faults=tuple(request.plan.faults),
-            sent=_sent(request) if spoken else {},
-            answered=_answered(answer) if spoken and answer is not None else {},
+            faults=tuple(request.effects.faults),
+            request_fields=_request_fields(request) if is_oauth else {},
+            response_fields=_response_fields(response) if is_oauth and response is not None else {},
         )
         self.entries.append(entry)
 
     def newest(self, limit: int) -> list[tuple[int, Entry]]:
-        """Return the last entries, newest first, each with the number that stays its own."""
+        """Return the latest entries, newest first, each with a number that never changes."""
         return [
             (self._written - age, entry)
             for age, entry in enumerate(islice(reversed(self.entries), limit))
@@ -120,47 +126,47 @@ class Journal:
         return {endpoint: dict(counter) for endpoint, counter in self._counts.items()}
 
 
-def shown(key: str) -> str:
-    """Return the mark by which people tell one secret from another: the start of its hash."""
-    return f"#{key[:_SHOWN]}"
+def short_hash(hexadecimal: str) -> str:
+    """Return the start of a hash in hexadecimal: enough to tell one secret from another."""
+    return f"#{hexadecimal[:_SHORT_HASH_LENGTH]}"
 
 
-def _sent(request: Request) -> dict[str, str]:
+def _request_fields(request: Request) -> dict[str, str]:
     try:
         fields = request.fields()
-    except Refused:
+    except ErrorResponse:
         fields = {}
     query = ((name, value) for name, values in request.query.items() for value in values)
     return _masked((*query, *fields.items()))
 
 
-def _answered(answer: Answer) -> dict[str, str]:
-    headers = answer.headers
-    told = {name: headers[name] for name in ("retry-after",) if name in headers}
+def _response_fields(response: Response) -> dict[str, str]:
+    headers = response.headers
+    logged = {name: headers[name] for name in ("retry-after",) if name in headers}
     location = headers.get("location")
     if location is not None:
         url = urlsplit(location)
-        told["location"] = location.partition("?")[0]
-        told.update(_masked(parse_qsl(url.query)))
+        logged["location"] = location.partition("?")[0]
+        logged.update(_masked(parse_qsl(url.query)))
     if headers.get("content-type", "").startswith("application/json"):
-        told.update(_masked(_fields(answer.body).items()))
-    return told
+        logged.update(_masked(_fields(response.body).items()))
+    return logged
 
 
 def _fields(body: bytes) -> dict[str, object]:
     try:
         content: object = json.loads(body)
-    except ValueError:  # a fault cut it short
+    except ValueError:  # a fault truncated the body
         return {}
     return cast("dict[str, object]", content) if isinstance(content, dict) else {}
 
 
 def _masked(fields: Iterable[tuple[str, object]]) -> dict[str, str]:
-    return {name[:_LONGEST]: _mask(name, str(value)) for name, value in fields}
+    return {name[:_LONGEST_VALUE]: _mask(name, str(value)) for name, value in fields}
 
 
 def _mask(name: str, value: str) -> str:
-    if name in _HARMLESS:
-        return value[:_LONGEST]
-    # The hash of a secret that a person chose could be looked up in a list.
-    return "(hidden)" if name in {"client_secret", "csrf"} else shown(fingerprint(value))
+    if name in _NOT_SECRET:
+        return value[:_LONGEST_VALUE]
+    # The hash of a short secret could be reversed by trying.
+    return "(hidden)" if name in {"client_secret", "csrf"} else short_hash(fingerprint(value))

@@ -1,7 +1,7 @@
-"""What a handler gives back: an answer, and the exception that carries one early.
+"""The emulator's own response value, the usual kinds of it, and the exception that carries one.
 
-Plain JSON and OAuth error bodies; no routing, no state, no pages.
-Any file of the emulator may import this one.
+JSON bodies, OAuth error bodies, text and redirects; no routing, no state, no HTML pages.
+Imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import secrets
 from dataclasses import dataclass, field
 
 __all__ = [
-    "Answer",
-    "Refused",
-    "empty",
-    "json_answer",
+    "ErrorResponse",
+    "Response",
+    "empty_response",
+    "json_response",
     "oauth_error",
     "redirect",
-    "text_answer",
-    "traced",
+    "text_response",
     "unauthorized",
+    "with_trace_headers",
 ]
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
-    """A response on its way out; `outcome` is the word that the counters and the log use for it."""
+class Response:
+    """What a handler returns; `outcome` is the word for it in the counters and the request log."""
 
     status: int
     outcome: str
@@ -33,60 +33,62 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
-class Refused(Exception):
-    """Raised by a handler's helper to end the request with `answer`."""
+class ErrorResponse(Exception):
+    """Raised anywhere below a handler: the request ends at once with `response`."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.outcome)
-        self.answer = answer
-
-
-def empty(status: int, outcome: str) -> Answer:
-    """Return an answer without a body."""
-    return Answer(status=status, outcome=outcome)
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.outcome)
+        self.response = response
 
 
-def json_answer(content: object, *, status: int = 200, outcome: str = "ok") -> Answer:
-    """Return JSON that no cache may keep (RFC 6749 section 5.1)."""
+def empty_response(status: int, outcome: str) -> Response:
+    """Return a response without a body."""
+    return Response(status=status, outcome=outcome)
+
+
+def json_response(content: object, *, status: int = 200, outcome: str = "ok") -> Response:
+    """Return JSON that no cache may store (RFC 6749 section 5.1)."""
     headers = {
         "content-type": "application/json; charset=utf-8",
         "cache-control": "no-store",
         "pragma": "no-cache",
     }
     body = json.dumps(content, separators=(",", ":")).encode()
-    return Answer(status=status, outcome=outcome, body=body, headers=headers)
+    return Response(status=status, outcome=outcome, body=body, headers=headers)
 
 
-def oauth_error(error: str, description: str, *, status: int = 400) -> Answer:
+def oauth_error(error: str, description: str, *, status: int = 400) -> Response:
     """Return an OAuth error body (RFC 6749 section 5.2)."""
     content = {"error": error, "error_description": description}
-    return json_answer(content, status=status, outcome=error)
+    return json_response(content, status=status, outcome=error)
 
 
-def text_answer(text: str, *, status: int, outcome: str, media_type: str = "text/plain") -> Answer:
-    """Return text or HTML, as the edge in front of Trakt does (facts section 6)."""
+def text_response(
+    text: str, *, status: int, outcome: str, media_type: str = "text/plain"
+) -> Response:
+    """Return plain text, or text of another media type such as HTML, that no cache may store."""
     headers = {"content-type": f"{media_type}; charset=UTF-8", "cache-control": "no-store"}
-    return Answer(status=status, outcome=outcome, body=text.encode(), headers=headers)
+    return Response(status=status, outcome=outcome, body=text.encode(), headers=headers)
 
 
-def redirect(location: str, *, outcome: str, status: int = 303) -> Answer:
-    """Send the browser to `location`; 303 makes the next request a GET."""
+def redirect(location: str, *, outcome: str, status: int = 303) -> Response:
+    """Send the browser to `location`; after 303 it sends a GET, whatever it sent before."""
     headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
-    return Answer(status=status, outcome=outcome, headers=headers)
+    return Response(status=status, outcome=outcome, headers=headers)
 
 
-def traced(answer: Answer) -> Answer:
-    """Add the headers by which the API's own answers differ from the edge's (facts section 6)."""
-    answer.headers["x-request-id"] = secrets.token_hex(16)
-    answer.headers["x-runtime"] = "0.001"
-    return answer
+def with_trace_headers(response: Response) -> Response:
+    """Add the headers that only Trakt's API sends: responses made by Cloudflare lack them."""
+    response.headers["x-request-id"] = secrets.token_hex(16)
+    response.headers["x-runtime"] = "0.001"
+    return response
 
 
-def unauthorized() -> Answer:
-    """Return the 401 of the data API (facts section 2)."""
-    answer = traced(empty(401, "invalid_token"))
-    answer.headers["www-authenticate"] = (
+def unauthorized() -> Response:
+    """Return the data API's 401 for a token that it does not accept (RFC 6750 section 3)."""
+    response = with_trace_headers(empty_response(401, "invalid_token"))
+    response.headers["www-authenticate"] = (
         'Bearer realm="Trakt", error="invalid_token", '
         'error_description="The access token is invalid or has expired"'
     )
-    return answer
+    return response

@@ -1,4 +1,4 @@
-"""The pages that a person sees: sign in, authorize, activate.
+"""The pages that a user sees in a browser: sign in, authorize, activate.
 
-No JSON endpoint lives here.
+With their templates and their sessions; no endpoint for programs lives here.
 """

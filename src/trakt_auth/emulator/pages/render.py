@@ -1,7 +1,6 @@
-"""Jinja2: a template and its variables become HTML. Nothing else.
+"""Renders templates to HTML with Jinja2, for the pages and the dashboard.
 
-The only file that imports jinja2; every value is escaped.
-`pages.
+The only file that imports jinja2; every value is escaped. No page is chosen here.
 """
 
 from __future__ import annotations
@@ -9,16 +8,22 @@ from __future__ import annotations
 from pathlib import Path
 
 try:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-except ImportError as error:  # pragma: no cover - the tests have the extra
+    from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+except ImportError as _error:  # pragma: no cover - the tests have the extra
     raise ImportError(
         "the emulator's pages need jinja2: pip install 'trakt-auth[emulator]'"
-    ) from error
+    ) from _error
 
 __all__ = ["render"]
 
+_EMULATOR = Path(__file__).parents[1]
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    loader=PrefixLoader(
+        {
+            folder: FileSystemLoader(_EMULATOR / folder / "templates")
+            for folder in ("pages", "dashboard")
+        }
+    ),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -27,5 +32,5 @@ _TEMPLATES = Environment(
 
 
 def render(template: str, values: dict[str, object]) -> str:
-    """Fill a template."""
+    """Render `FOLDER/NAME.html`, which is `templates/NAME.html` in that folder of the emulator."""
     return _TEMPLATES.get_template(template).render(values)

@@ -1,6 +1,7 @@
-"""A browser's visit: its session cookie, its CSRF token, and the pages shown to it.
+"""Browser sessions: the cookie, the CSRF token, and the responses that are pages.
 
-Every page leaves through here, so that none is without its security headers.
+Every page is made here, so that each has its security headers. Which page is shown is decided
+elsewhere.
 """
 
 from __future__ import annotations
@@ -9,37 +10,37 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from trakt_auth.emulator.expiring_dict import digest, same
-from trakt_auth.emulator.http.response import Answer, Refused, redirect, text_answer
+from trakt_auth.emulator.hashing import digest, same_secret
+from trakt_auth.emulator.http.response import ErrorResponse, Response, redirect, text_response
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
     from trakt_auth.emulator.state.model import Account, Session
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
-Tone = Literal["yes", "no", "late"]
+Tone = Literal["yes", "no", "late"]  # the sign on a message page: a tick, a cross, or a warning
 
 __all__ = ["Tone", "Visit", "bare_page", "checked_form", "visit"]
 
 
 @dataclass(slots=True, kw_only=True)
 class Visit:
-    """One request of a browser; `cookie` is set when the answer must carry a new one."""
+    """One request of a browser; `cookie` is set if the response has to set a new one."""
 
-    site: Site
+    state: EmulatorState
     request: Request
     session: Session
     cookie: str | None = field(default=None, repr=False)
 
     @property
     def account(self) -> Account | None:
-        """Who is signed in."""
+        """The account that is signed in, or None."""
         return self.session.account
 
     def sign_in(self, account: Account | None) -> None:
-        """Start a new session, so that nobody who knew the old cookie is signed in with it."""
-        self.site.sessions.drop(digest(self.request.cookie(_cookie_name(self.request)) or ""))
-        self.cookie, self.session = self.site.open_session(account, now=self.request.now)
+        """Sign in, or out if None, in a new session: the old cookie becomes worthless."""
+        self.state.sessions.drop(digest(self.request.cookie(_cookie_name(self.request)) or ""))
+        self.cookie, self.session = self.state.open_session(account, now=self.request.now)
 
     def show(
         self,
@@ -50,13 +51,13 @@ class Visit:
         form_target: str = "",
         scripted: bool = False,
         **values: object,
-    ) -> Answer:
-        """Return a page; `form_target` is where its forms may end beside this origin.
+    ) -> Response:
+        """Return a page; its forms may lead to this origin and to `form_target`.
 
-        A `scripted` page may run the script that carries its nonce, and nothing else.
+        A `scripted` page may run the script that carries its nonce, and no other.
         """
         values.update(csrf=self.session.csrf, account=self.account)
-        answer = _page(
+        response = _page(
             template,
             values,
             status=status,
@@ -64,7 +65,7 @@ class Visit:
             form_target=form_target,
             scripted=scripted,
         )
-        return self._with_cookie(answer)
+        return self._with_cookie(response)
 
     def message(
         self,
@@ -74,61 +75,64 @@ class Visit:
         status: int = 200,
         outcome: str = "page",
         tone: Tone = "no",
-        onward: tuple[str, str] | None = None,
-    ) -> Answer:
-        """Return a page that only says something; `onward` is an address and a link's words."""
+        link: tuple[str, str] | None = None,
+    ) -> Response:
+        """Return a page with a title and a text; `link` is the URL and the text of a link."""
         return self.show(
-            "message.html",
+            "pages/message.html",
             status=status,
             outcome=outcome,
             title=title,
             text=text,
             tone=tone,
-            onward=onward,
+            link=link,
         )
 
-    def go(self, location: str, *, outcome: str) -> Answer:
-        """Send the browser elsewhere."""
+    def go(self, location: str, *, outcome: str) -> Response:
+        """Redirect the browser to `location`."""
         return self._with_cookie(redirect(location, outcome=outcome))
 
-    def _with_cookie(self, answer: Answer) -> Answer:
+    def _with_cookie(self, response: Response) -> Response:
         if self.cookie is not None:
             secure = "; Secure" if self.request.scheme == "https" else ""
             name = _cookie_name(self.request)
-            answer.headers["set-cookie"] = (
+            response.headers["set-cookie"] = (
                 f"{name}={self.cookie}; Path=/; HttpOnly; SameSite=Lax{secure}"
             )
-        return answer
+        return response
 
 
-def visit(site: Site, request: Request) -> Visit:
-    """Return the visit of a browser, with a new session if it brings none that is known."""
+def visit(state: EmulatorState, request: Request) -> Visit:
+    """Return the visit of a browser, with a new session if its cookie names none."""
     value = request.cookie(_cookie_name(request))
-    session = None if value is None else site.sessions.get(digest(value))
+    session = None if value is None else state.sessions.get(digest(value))
     if session is not None:
-        return Visit(site=site, request=request, session=session)
-    cookie, session = site.open_session(None, now=request.now)
-    return Visit(site=site, request=request, session=session, cookie=cookie)
+        return Visit(state=state, request=request, session=session)
+    cookie, session = state.open_session(None, now=request.now)
+    return Visit(state=state, request=request, session=session, cookie=cookie)
 
 
 def checked_form(browser: Visit) -> dict[str, str]:
-    """Return the fields of a form that this browser was given; refuse any other with 403."""
+    """Return the fields of a form whose CSRF token is that of this session.
+
+    Raises: ErrorResponse with 403 for another token, 400 for a form that is malformed.
+    """
     try:
         fields = browser.request.fields()
-    except Refused:
+    except ErrorResponse:
         text = "The form could not be read. Go back and try again."
         page = browser.message("Something went wrong", text, status=400, outcome="bad_form")
-        raise Refused(page) from None
-    if not same(fields.get("csrf", ""), browser.session.csrf):
+        raise ErrorResponse(page) from None
+    if not same_secret(fields.get("csrf", ""), browser.session.csrf):
         text = "This form is out of date or came from another site. Go back and try again."
-        raise Refused(browser.message("Form expired", text, status=403, outcome="csrf"))
+        raise ErrorResponse(browser.message("Form expired", text, status=403, outcome="csrf"))
     return fields
 
 
-def bare_page(title: str, text: str, *, status: int, outcome: str) -> Answer:
-    """Return a page for a browser of which nothing is known."""
-    values: dict[str, object] = {"title": title, "text": text, "tone": "no", "onward": None}
-    return _page("message.html", values, status=status, outcome=outcome)
+def bare_page(title: str, text: str, *, status: int, outcome: str) -> Response:
+    """Return a message page for a request without a session."""
+    values: dict[str, object] = {"title": title, "text": text, "tone": "no", "link": None}
+    return _page("pages/message.html", values, status=status, outcome=outcome)
 
 
 def _page(
@@ -139,15 +143,15 @@ def _page(
     outcome: str,
     form_target: str = "",
     scripted: bool = False,
-) -> Answer:
-    # Only a page needs jinja2, which is an extra: signing in by code alone goes without it.
+) -> Response:
+    # Imported here because only pages need jinja2, which is an extra.
     from trakt_auth.emulator.pages.render import render
 
     nonce = secrets.token_urlsafe(16)
     html = render(template, {**values, "nonce": nonce})
-    answer = text_answer(html, status=status, outcome=outcome, media_type="text/html")
+    response = text_response(html, status=status, outcome=outcome, media_type="text/html")
     script = f"script-src 'nonce-{nonce}'; connect-src 'self'; " if scripted else ""
-    answer.headers.update(
+    response.headers.update(
         {
             "content-security-policy": (
                 f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; {script}"
@@ -159,9 +163,9 @@ def _page(
             "referrer-policy": "no-referrer",
         }
     )
-    return answer
+    return response
 
 
 def _cookie_name(request: Request) -> str:
-    """Return a name with the port: cookies are shared by all servers on one host name."""
+    """Return a name with the port in it: browsers share cookies between the ports of a host."""
     return f"emulator_session_{request.port or request.scheme}"

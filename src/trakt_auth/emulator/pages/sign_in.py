@@ -1,7 +1,6 @@
 """The pages of the authorization code flow: sign in, sign up, allow or deny, the code to copy.
 
-Decides who sees which page; the HTML is in `templates/`, the checks are in `authorize.py`.
-Only `routes.py` and `activate.
+Decides which page is shown; the HTML is in `templates/`, the checks are in `authorization.py`.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ from urllib.parse import urlencode, urlsplit
 
 from trakt_auth.emulator.http.request import split_query
 from trakt_auth.emulator.pages.authorization import (
-    Ask,
-    BadAsk,
-    RefusedAsk,
-    denial,
+    AuthorizationError,
+    AuthorizationRequest,
+    InvalidAuthorizationRequest,
+    approval_redirect,
+    denial_redirect,
     form_target,
-    grant,
-    read_ask,
+    parse_authorization_request,
 )
 from trakt_auth.emulator.pages.sessions import checked_form, visit
 from trakt_auth.emulator.state.state import USERNAME_LIMIT
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
-    from trakt_auth.emulator.http.response import Answer
+    from trakt_auth.emulator.http.response import Response
     from trakt_auth.emulator.pages.sessions import Visit
-    from trakt_auth.emulator.state.state import Site
+    from trakt_auth.emulator.state.state import EmulatorState
 
 __all__ = [
     "authorize",
@@ -40,22 +39,22 @@ __all__ = [
     "sign_out",
 ]
 
-_NEXT = re.compile(r"/(oauth/authorize\?|activate(/|$))[!-\[\]-~]*")  # a path of ours, no backslash
+_NEXT = re.compile(r"/(oauth/authorize\?|activate(/|$))[!-\[\]-~]*")  # our own paths, no backslash
 _KNOWN_ACCOUNTS = 5
 
 
-def sign_in(site: Site, request: Request) -> Answer:
-    """Show the form that asks who you are: `GET /sign-in` and `GET /sign-up`."""
-    return _sign_in_form(visit(site, request), _next(request.query.get("next", [""])[0]))
+def sign_in(state: EmulatorState, request: Request) -> Response:
+    """Show the form that asks for a username: `GET /sign-in` and `GET /sign-up`."""
+    return _sign_in_form(visit(state, request), _next(request.query.get("next", [""])[0]))
 
 
-def do_sign_in(site: Site, request: Request) -> Answer:
-    """Sign in under any name, which makes the account: `POST /sign-in` and `POST /sign-up`."""
-    browser = visit(site, request)
+def do_sign_in(state: EmulatorState, request: Request) -> Response:
+    """Sign in; a new name creates an account: `POST /sign-in` and `POST /sign-up`."""
+    browser = visit(state, request)
     fields = checked_form(browser)
     following = _next(fields.get("next", ""))
     try:
-        account = site.account(fields.get("username", ""), now=request.now)
+        account = state.get_or_create_account(fields.get("username", ""), now=request.now)
     except ValueError as error:
         return _sign_in_form(browser, following, problem=f"{error}.".capitalize())
     browser.sign_in(account)
@@ -63,105 +62,114 @@ def do_sign_in(site: Site, request: Request) -> Answer:
     return browser.go(following, outcome="signed_in")
 
 
-def sign_out(site: Site, request: Request) -> Answer:
-    """Forget who you are and ask again: `POST /sign-out`."""
-    browser = visit(site, request)
+def sign_out(state: EmulatorState, request: Request) -> Response:
+    """Sign out and show the sign-in page: `POST /sign-out`."""
+    browser = visit(state, request)
     following = _next(checked_form(browser).get("next", ""))
     browser.sign_in(None)
     return browser.go(sign_in_url(following), outcome="signed_out")
 
 
-def authorize(site: Site, request: Request) -> Answer:
-    """Ask the person, or send them straight back (facts section 4): `GET /oauth/authorize`."""
-    browser = visit(site, request)
-    ask = _ask(browser)
-    if not isinstance(ask, Ask):
-        return ask
+def authorize(state: EmulatorState, request: Request) -> Response:
+    """Ask the user to allow the application: `GET /oauth/authorize`.
+
+    As at Trakt, an application that was allowed before gets its code without a question.
+    """
+    browser = visit(state, request)
+    authorization = _parse_or_respond(browser)
+    if not isinstance(authorization, AuthorizationRequest):
+        return authorization
     query = {name: values for name, values in request.query.items() if name != "prompt"}
     here = f"/oauth/authorize?{urlencode(query, doseq=True)}"
     account = browser.account
-    if account is None or ask.force_login:
-        # Without `prompt` in the address to come back to, the person is asked only once.
-        url = sign_in_url(here, signup=ask.signup and account is None)
+    if account is None or authorization.force_login:
+        # The URL that leads back here lacks `prompt`: the user has to sign in only once.
+        url = sign_in_url(here, signup=authorization.signup and account is None)
         return browser.go(url, outcome="sign_in")
     request.notes["account"] = account.username
-    if ask.application.client_id in account.approved:
-        return browser.go(grant(site, ask, account, now=request.now), outcome="already_approved")
+    if authorization.application.client_id in account.approved:
+        return browser.go(
+            approval_redirect(state, authorization, account, now=request.now),
+            outcome="already_approved",
+        )
     return browser.show(
-        "authorize.html",
-        form_target=form_target(site, request.query),
-        application=ask.application,
-        ask=ask,
+        "pages/authorize.html",
+        form_target=form_target(state, request.query),
+        application=authorization.application,
+        authorization=authorization,
         here=here,
     )
 
 
-def decide(site: Site, request: Request) -> Answer:
-    """Carry out what the person chose: `POST /oauth/authorize`."""
-    browser = visit(site, request)
+def decide(state: EmulatorState, request: Request) -> Response:
+    """Do what the user chose: `POST /oauth/authorize`."""
+    browser = visit(state, request)
     decision = checked_form(browser).get("decision")
-    ask = _ask(browser)
-    if not isinstance(ask, Ask):
-        return ask
+    authorization = _parse_or_respond(browser)
+    if not isinstance(authorization, AuthorizationRequest):
+        return authorization
     if browser.account is None:
         return browser.go("/sign-in", outcome="sign_in")
     request.notes["account"] = browser.account.username
     if decision == "allow":
-        return browser.go(grant(site, ask, browser.account, now=request.now), outcome="allowed")
+        return browser.go(
+            approval_redirect(state, authorization, browser.account, now=request.now),
+            outcome="allowed",
+        )
     if decision == "deny":
-        return browser.go(denial(ask), outcome="denied")
-    text = "The form said neither allow nor deny."
+        return browser.go(denial_redirect(authorization), outcome="denied")
+    text = "The form contains neither allow nor deny."
     return browser.message("Something went wrong", text, status=400, outcome="bad_form")
 
 
-def native(site: Site, request: Request) -> Answer:
+def native(state: EmulatorState, request: Request) -> Response:
     """Show the code of an out-of-band request: `GET /oauth/authorize/native`.
 
-    The path is one of Trakt's; whether today's server shows such a page is unknown (section 4).
+    Trakt has this path; whether it still shows such a page is not documented.
     """
-    browser = visit(site, request)
+    browser = visit(state, request)
     text = request.query.get("code", [""])[0]
-    code = site.codes.authorization(text)
+    code = state.codes.authorization(text)
     if code is None or code.grant is not None:
         text = "This code is unknown, was used, or has expired. Start again in the application."
         return browser.message("No such code", text, status=404, outcome="unknown", tone="late")
-    application = site.applications[code.client_id]
-    return browser.show("code.html", outcome="code_shown", code=text, application=application)
+    application = state.applications[code.client_id]
+    return browser.show("pages/code.html", outcome="code_shown", code=text, application=application)
 
 
-def authorize_denied(site: Site, request: Request) -> Answer:
-    """End a denied out-of-band request: `GET /oauth/authorize/denied`."""
-    text = "The application was given no access. You can close this page."
-    return visit(site, request).message("Access denied", text)
+def authorize_denied(state: EmulatorState, request: Request) -> Response:
+    """Say that the user denied an out-of-band request: `GET /oauth/authorize/denied`."""
+    text = "The application did not get access to your account. You can close this page."
+    return visit(state, request).message("Access denied", text)
 
 
 def sign_in_url(following: str, *, signup: bool = False) -> str:
-    """Return the address of the sign-in page that goes on to `following`."""
+    """Return the URL of the sign-in page that leads to `following`."""
     return f"/{'sign-up' if signup else 'sign-in'}?{urlencode({'next': following})}"
 
 
-def _ask(browser: Visit) -> Ask | Answer:
-    """Read the request, or return where a refused one ends: never at an unchecked address."""
+def _parse_or_respond(browser: Visit) -> AuthorizationRequest | Response:
+    """Parse the request, or return the response that rejects it: a page or a redirect."""
     request = browser.request
     try:
-        ask = read_ask(browser.site, request.query)
-    except BadAsk as bad:
+        authorization = parse_authorization_request(browser.state, request.query)
+    except InvalidAuthorizationRequest as error:
         title = "This sign-in request is not valid"
-        return browser.message(title, str(bad), status=400, outcome="bad_request")
-    except RefusedAsk as refused:
-        return browser.go(refused.url, outcome=refused.error)
-    request.notes["client_id"] = ask.application.client_id
-    return ask
+        return browser.message(title, str(error), status=400, outcome="bad_request")
+    except AuthorizationError as error:
+        return browser.go(error.url, outcome=error.error)
+    request.notes["client_id"] = authorization.application.client_id
+    return authorization
 
 
-def _sign_in_form(browser: Visit, following: str, *, problem: str = "") -> Answer:
-    site = browser.site
-    known = list(site.accounts.values())[-_KNOWN_ACCOUNTS:]
+def _sign_in_form(browser: Visit, following: str, *, problem: str = "") -> Response:
+    state = browser.state
+    known = list(state.accounts.values())[-_KNOWN_ACCOUNTS:]
     return browser.show(
-        "sign_in.html",
+        "pages/sign_in.html",
         status=400 if problem else 200,
         outcome="bad_form" if problem else "page",
-        form_target=form_target(site, split_query(urlsplit(following).query)),
+        form_target=form_target(state, split_query(urlsplit(following).query)),
         signup=browser.request.path == "/sign-up",
         following=following,
         other=sign_in_url(following, signup=browser.request.path != "/sign-up"),
@@ -172,5 +180,5 @@ def _sign_in_form(browser: Visit, following: str, *, problem: str = "") -> Answe
 
 
 def _next(given: str) -> str:
-    """Return where to go after signing in: a page of this server and nothing else."""
+    """Return where to go after signing in: one of the emulator's own pages, never another site."""
     return given if _NEXT.fullmatch(given) else "/activate"

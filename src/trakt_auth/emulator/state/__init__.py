@@ -1,4 +1,4 @@
-"""What the emulator remembers: accounts, codes, tokens.
+"""What the emulator stores: applications, accounts, sessions, codes, grants and tokens.
 
-No request and no response lives here.
+Data and its rules only: no request, no response and no page lives here.
 """

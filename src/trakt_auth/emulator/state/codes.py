@@ -1,7 +1,6 @@
-"""Codes that wait for a person: device codes and authorization codes.
+"""Device codes and authorization codes: making them, finding them, and when they expire.
 
-Holds the tables and their rules; knows no wire format, no status codes, no clock of its own.
-`site.py` owns the one instance; the handlers, the pages and the control room use it.
+Knows no wire format and no status codes, and reads no clock: the caller says what time it is.
 """
 
 from __future__ import annotations
@@ -9,41 +8,42 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator.expiring_dict import Table, digest
+from trakt_auth.emulator.expiring_dict import ExpiringDict
+from trakt_auth.emulator.hashing import digest
 from trakt_auth.emulator.state.model import OUT_OF_BAND, AuthorizationCode, DeviceCode
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.options import Options
     from trakt_auth.emulator.state.model import Account
 
-__all__ = ["AUTHORIZATION_CODE_LIFETIME", "Codes", "clean_user_code"]
+__all__ = ["AUTHORIZATION_CODE_LIFETIME", "Codes", "normalize_user_code"]
 
 AUTHORIZATION_CODE_LIFETIME = 600.0
-"""Seconds; RFC 6749 section 4.1.2 recommends at most ten minutes."""
+"""In seconds; RFC 6749 section 4.1.2 recommends at most ten minutes."""
 
-_REMEMBERED = 86_400.0  # seconds for which 409, 410 and 418 can still be told from 404
-_ALPHABET = "BCDFGHJKMNPQRSTVWXYZ23456789"  # no vowels, so no words, and no 0 1 I L O
+_KEPT_AFTER_EXPIRY = 86_400.0  # seconds in which a poll still gets 409, 410 or 418, and then 404
+_ALPHABET = "BCDFGHJKMNPQRSTVWXYZ23456789"  # no vowels, so no words; no 0 1 I L O
 _HEX = frozenset("0123456789ABCDEF")
 _LENGTH = 8
 
 
 class Codes:
-    """Every device code and authorization code, by hash; user codes as they are shown."""
+    """All device codes and authorization codes by hash, and all user codes as they are shown."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._devices: Table[bytes, DeviceCode] = Table()
-        self._user_codes: Table[str, DeviceCode] = Table()
-        self._authorizations: Table[bytes, AuthorizationCode] = Table()
+        self._devices: ExpiringDict[bytes, DeviceCode] = ExpiringDict()
+        self._user_codes: ExpiringDict[str, DeviceCode] = ExpiringDict()
+        self._authorizations: ExpiringDict[bytes, AuthorizationCode] = ExpiringDict()
 
     def expire(self, now: float) -> None:
-        """Drop the codes of which nothing more needs to be told by `now`."""
+        """Drop the codes that `now` have expired and are no longer kept."""
         self._devices.expire(now)
         self._user_codes.expire(now)
         self._authorizations.expire(now)
 
     def start_device(self, client_id: str, *, now: float) -> tuple[str, DeviceCode]:
-        """Make a device code; return it in the clear, with its record."""
+        """Create a device code; return it as text, and its record."""
         user_code = self._new_user_code()
         delay = self._options.auto_approve
         device = DeviceCode(
@@ -54,21 +54,21 @@ class Codes:
             approved_at=None if delay is None else now + delay,
         )
         text = secrets.token_hex(32) if self._options.legacy else secrets.token_urlsafe(33)
-        until = device.expires_at + _REMEMBERED
+        until = device.expires_at + _KEPT_AFTER_EXPIRY
         self._devices.put(digest(text), device, until=until)
         self._user_codes.put(user_code, device, until=until)
         return text, device
 
     def device(self, text: str) -> DeviceCode | None:
-        """Find a device code."""
+        """Return the record of a device code, or None."""
         return self._devices.get(digest(text))
 
     def by_user_code(self, typed: str) -> DeviceCode | None:
-        """Find a device code by what a person typed."""
-        return self._user_codes.get(clean_user_code(typed))
+        """Return the record of the device code whose user code was typed, or None."""
+        return self._user_codes.get(normalize_user_code(typed))
 
     def devices(self) -> list[DeviceCode]:
-        """Return the device codes that are remembered, oldest first."""
+        """Return the records of all device codes that are kept, oldest first."""
         return self._devices.values()
 
     def authorize(
@@ -80,7 +80,7 @@ class Codes:
         challenge: str | None,
         now: float,
     ) -> str:
-        """Make an authorization code; one that a person must copy by hand is short."""
+        """Create an authorization code; one that a user has to copy by hand is short."""
         text = _short_code() if redirect_uri == OUT_OF_BAND else secrets.token_urlsafe(24)
         code = AuthorizationCode(
             client_id=client_id, redirect_uri=redirect_uri, account=account, challenge=challenge
@@ -89,7 +89,7 @@ class Codes:
         return text
 
     def authorization(self, text: str) -> AuthorizationCode | None:
-        """Find an authorization code, used or not, until it expires."""
+        """Return the record of an authorization code that has not expired, used or not, or None."""
         return self._authorizations.get(digest(text))
 
     def outstanding(self) -> int:
@@ -103,13 +103,16 @@ class Codes:
                 return code
 
 
-def clean_user_code(typed: str) -> str:
-    """Return a user code without the case, spaces, dashes and invisible signs that typing adds."""
-    return "".join(sign for sign in typed.upper() if sign.isascii() and sign.isalnum())
+def normalize_user_code(typed: str) -> str:
+    """Return a user code in upper case, without spaces, dashes and invisible characters."""
+    return "".join(one for one in typed.upper() if one.isascii() and one.isalnum())
 
 
 def _short_code() -> str:
-    """Make 8 characters that are never all hexadecimal (facts section 3)."""
+    """Return 8 random characters that are not all hexadecimal digits.
+
+    User codes were hexadecimal before July 2026. A program that still checks for that fails here.
+    """
     while True:
         code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
         if not _HEX.issuperset(code):

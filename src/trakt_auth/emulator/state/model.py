@@ -1,7 +1,6 @@
-"""What the emulator remembers: applications, accounts, sessions, codes, grants and tokens.
+"""The values that the emulator stores: applications, accounts, sessions, codes, grants and tokens.
 
-Words only: no clock, no lookups, no wire format. Secrets are kept as hashes, never as text.
-Any file of the emulator may import this one.
+Data only: no clock, no lookups, no wire format. Secrets are stored as hashes, never as text.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import re
 from dataclasses import InitVar, dataclass, field
 from typing import Literal
 
-from trakt_auth.emulator.expiring_dict import digest
+from trakt_auth.emulator.hashing import digest
 
 __all__ = [
     "OUT_OF_BAND",
@@ -23,22 +22,24 @@ __all__ = [
     "Grant",
     "RefreshToken",
     "Session",
-    "Tokens",
+    "TokenPair",
 ]
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
-"""The redirect URI that ends on a page which shows the code."""
+"""The redirect URI of an application that cannot be redirected to: a page shows the code."""
 
 _REDIRECT_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!\"$-;=@-~]+", re.ASCII)  # no ? # < >
-_MOST_URIS = 25
-_MOST_CHARACTERS = 2048
+_MAX_URIS = 25
+_MAX_CHARACTERS = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A registered client; without a secret it is a public one (RFC 6749 section 2.1).
+    """A registered application; without a secret it is a public client (RFC 6749 section 2.1).
 
-    Of the secret only a hash is kept.
+    Only a hash of the secret is stored.
+
+    Raises: ValueError for a client id or redirect URI that Trakt would not accept.
     """
 
     client_id: str
@@ -48,26 +49,26 @@ class Application:
     secret_hash: bytes | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self, client_secret: str | None) -> None:
-        """Refuse what the application form refuses (facts section 4)."""
+        """Hash the secret, and check what Trakt's form for applications checks."""
         if client_secret is not None:
             object.__setattr__(self, "secret_hash", digest(client_secret))
         if not self.client_id or not self.client_id.isascii() or not self.client_id.isprintable():
-            raise ValueError("a client id is printable ASCII text")
-        if len(self.redirect_uris) > _MOST_URIS:
-            raise ValueError(f"an application has at most {_MOST_URIS} redirect URIs")
-        if sum(map(len, self.redirect_uris)) > _MOST_CHARACTERS:
-            raise ValueError(f"redirect URIs have at most {_MOST_CHARACTERS} characters together")
+            raise ValueError("a client id must be printable ASCII text")
+        if len(self.redirect_uris) > _MAX_URIS:
+            raise ValueError(f"an application can have at most {_MAX_URIS} redirect URIs")
+        if sum(map(len, self.redirect_uris)) > _MAX_CHARACTERS:
+            raise ValueError(f"redirect URIs can have at most {_MAX_CHARACTERS} characters in all")
         for uri in self.redirect_uris:
             if uri != OUT_OF_BAND and _REDIRECT_URI.fullmatch(uri) is None:
-                raise ValueError(f"{uri!r} is not `scheme://...` without query and fragment")
+                raise ValueError(f"{uri!r} is not `scheme://...` without a query and a fragment")
 
     @property
     def title(self) -> str:
-        """The name that the pages show."""
+        """The name that the pages show: the client id if there is no other."""
         return self.name or self.client_id
 
     def redirects_to(self, uri: str, *, exactly: bool) -> bool:
-        """Whether `uri` is registered: letter by letter, or as before July 2026 in any case."""
+        """Whether `uri` is registered; before July 2026 Trakt ignored case (`exactly=False`)."""
         if exactly:
             return uri in self.redirect_uris
         return uri.lower() in map(str.lower, self.redirect_uris)
@@ -75,7 +76,7 @@ class Application:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """A person; `approved` holds the client ids of the applications that may act for them."""
+    """A user; `approved` holds the client ids of the applications that the user has allowed."""
 
     username: str
     created_at: float
@@ -83,17 +84,17 @@ class Account:
     grants: dict[str, dict[int, Grant]] = field(
         default_factory=dict[str, dict[int, "Grant"]], repr=False
     )
-    """The logins of which a token is remembered, by client id and number."""
+    """The grants that still have tokens, by client id and by number."""
 
     @property
     def slug(self) -> str:
-        """The name as it stands in a URL."""
+        """The username in the form that Trakt's URLs use."""
         return re.sub(r"[^a-z0-9]+", "-", self.username.lower()).strip("-") or "user"
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """A browser; nobody is signed in while `account` is None."""
+    """A browser session; `account` is None until the user signs in."""
 
     csrf: str = field(repr=False)
     account: Account | None
@@ -101,7 +102,7 @@ class Session:
 
 @dataclass(slots=True, kw_only=True)
 class AuthorizationCode:
-    """What a redirect carries; `grant` is what it was exchanged for."""
+    """An authorization code; `grant` is None until it is exchanged."""
 
     client_id: str
     redirect_uri: str
@@ -115,7 +116,10 @@ DeviceStatus = Literal["pending", "approved", "denied", "used"]
 
 @dataclass(slots=True, kw_only=True)
 class DeviceCode:
-    """A device that waits for a person; `approved_at` is the moment at which it approves itself."""
+    """A device code; with `approved_at` it is approved automatically at that time.
+
+    All times are in seconds since the epoch. `polls` counts the polls of the device.
+    """
 
     user_code: str
     client_id: str
@@ -130,27 +134,29 @@ class DeviceCode:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Grant:
-    """One login: the line of refresh tokens that replaced each other, and their access tokens."""
+    """One login: a chain of refresh tokens, each replaced by the next, and their access tokens."""
 
     number: int
     client_id: str
     account: Account
     created_at: float
     alive: bool = True
-    access: dict[bytes, None] = field(default_factory=dict[bytes, None], repr=False)
-    """The hashes of the live access tokens, oldest first."""
-    line: dict[bytes, RefreshToken] = field(default_factory=dict[bytes, "RefreshToken"], repr=False)
-    """The refresh tokens that are remembered, by hash, oldest first."""
+    access_hashes: dict[bytes, None] = field(default_factory=dict[bytes, None], repr=False)
+    """The hashes of the valid access tokens, oldest first."""
+    refresh_by_hash: dict[bytes, RefreshToken] = field(
+        default_factory=dict[bytes, "RefreshToken"], repr=False
+    )
+    """The remembered refresh tokens, spent ones too, by hash, oldest first."""
 
     @property
-    def refresh(self) -> list[RefreshToken]:
-        """The refresh tokens that are remembered, oldest first."""
-        return list(self.line.values())
+    def refresh_tokens(self) -> list[RefreshToken]:
+        """The remembered refresh tokens, spent ones too, oldest first."""
+        return list(self.refresh_by_hash.values())
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RefreshToken:
-    """A refresh token by its hash; `arrivals` counts the requests that presented it."""
+    """A refresh token; `key` is its hash, `arrivals` counts the requests that sent it."""
 
     key: bytes = field(repr=False)
     grant: Grant
@@ -161,7 +167,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """An access token by its hash."""
+    """An access token; `key` is its hash."""
 
     key: bytes = field(repr=False)
     grant: Grant
@@ -170,16 +176,16 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncryptedTokens:
-    """A pair that only the refresh token which it was given for can open."""
+    """A pair of tokens, encrypted with the text of the refresh token that it replaced."""
 
-    text: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)
     created_at: float
     lifetime: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """A fresh pair in the clear, on its way to the client."""
+class TokenPair:
+    """A new pair of tokens as text, for the response; it is not stored."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""What a strict server does and a lenient one forgives, and what the facts add for each profile."""
+"""Malformed requests, the differences between the profiles, and what is stored and how long."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from support.emulator_client import (
     JSON,
     ORIGIN,
     VERIFIER,
-    Desk,
+    EmulatorClient,
     body,
     error,
 )
 from trakt_auth.emulator import Application, Emulator
-from trakt_auth.emulator.expiring_dict import Table, encrypt, same_hash
+from trakt_auth.emulator.expiring_dict import ExpiringDict
 from trakt_auth.emulator.faults.cloudflare import is_default_agent
+from trakt_auth.emulator.hashing import encrypt, matches_hash
 
 OAUTH = ["/oauth/token", "/oauth/revoke", "/oauth/device/code", "/oauth/device/token"]
 
 
-# -- bodies ---------------------------------------------------------------------------------------
+# -- bodies ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -51,14 +52,16 @@ OAUTH = ["/oauth/token", "/oauth/revoke", "/oauth/device/code", "/oauth/device/t
     ],
 )
 @pytest.mark.parametrize("path", OAUTH)
-def test_json_is_read_strictly(desk: Desk, path: str, content: bytes, description: str) -> None:
-    answer = desk.send("POST", path, body=content, headers=JSON)
+def test_json_is_read_strictly(
+    client: EmulatorClient, path: str, content: bytes, description: str
+) -> None:
+    answer = client.send("POST", path, body=content, headers=JSON)
     assert error(answer) == (400, "invalid_request", description)
 
 
-def test_unknown_parameters_are_ignored(desk: Desk) -> None:
+def test_unknown_parameters_are_ignored(client: EmulatorClient) -> None:
     assert (
-        desk.oauth("device/code", anything={"at": ["all", 1, None, True]}, more=1.5).status == 200
+        client.oauth("device/code", anything={"at": ["all", 1, None, True]}, more=1.5).status == 200
     )
 
 
@@ -92,11 +95,13 @@ def test_unknown_parameters_are_ignored(desk: Desk) -> None:
     ),
     profile=st.sampled_from(["current", "legacy"]),
 )
-def test_whatever_comes_is_refused_in_oauth_words(
+def test_any_malformed_request_gets_an_oauth_error(
     path: str, content: bytes, media_type: str, headers: dict[str, str], profile: str
 ) -> None:
-    desk = Desk(profile=profile)
-    answer = desk.send("POST", path, body=content, headers={**headers, "Content-Type": media_type})
+    client = EmulatorClient(profile=profile)
+    answer = client.send(
+        "POST", path, body=content, headers={**headers, "Content-Type": media_type}
+    )
     assert error(answer)[0] in {400, 401, 413}
 
 
@@ -112,16 +117,18 @@ def test_whatever_comes_is_refused_in_oauth_words(
     ),
     form=st.booleans(),
 )
-def test_no_text_is_too_odd_for_a_parameter(path: str, fields: dict[str, str], form: bool) -> None:
+def test_any_text_in_a_parameter_is_handled(path: str, fields: dict[str, str], form: bool) -> None:
     given = {"client_id": "emulator", **fields}
     encoded = urlencode(given) if form else json.dumps(given)
-    answer = Desk().send("POST", path, body=encoded.encode(), headers=FORM if form else JSON)
+    answer = EmulatorClient().send(
+        "POST", path, body=encoded.encode(), headers=FORM if form else JSON
+    )
     assert 200 <= answer.status < 500
     if answer.body and answer.status >= 400:
         assert error(answer)[0] == answer.status
 
 
-# -- bytes on a socket ----------------------------------------------------------------------------
+# -- bytes on a socket -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +138,7 @@ def url() -> Iterator[str]:
 
 
 def talk(url: str, sent: bytes) -> bytes:
-    """Send bytes and nothing more; return all that comes back before the connection ends."""
+    """Send bytes and close; return what comes back before the connection ends."""
     at = urlsplit(url)
     with socket.create_connection((at.hostname or "", at.port or 0), timeout=30) as connection:
         received = b""
@@ -140,7 +147,7 @@ def talk(url: str, sent: bytes) -> bytes:
             connection.shutdown(socket.SHUT_WR)
             while more := connection.recv(65536):
                 received += more
-        except ConnectionError:  # a server need not read nonsense to its end
+        except ConnectionError:  # a server may close before it has read malformed input to its end
             pass
         return received
 
@@ -169,7 +176,7 @@ POST = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         (b"POST /oauth/" + b"a" * 80_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", {404}),
     ],
 )
-def test_broken_http_is_no_error_of_the_server(
+def test_malformed_http_is_not_an_error_of_the_server(
     url: str, sent: bytes, expected: set[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert statuses(talk(url, sent)) == expected
@@ -190,57 +197,60 @@ def test_no_bytes_make_the_server_fail(
     assert all(status < 500 for status in statuses(talk(url, head + length + content)))
 
 
-# -- the profiles ---------------------------------------------------------------------------------
+# -- the profiles ----------------------------------------------------------------------------------
 
 
-def test_case_of_a_redirect_uri_counts_since_july_2026() -> None:
+def test_redirect_uris_are_case_sensitive_since_july_2026() -> None:
     for profile, expected in (("current", 400), ("legacy", 200)):
-        desk = Desk(profile=profile)
+        client = EmulatorClient(profile=profile)
         other = CALLBACK.replace("callback", "Callback")
-        assert desk.exchange(desk.code(), redirect_uri=other).status == expected
-        assert desk.refresh(desk.sign_in(), redirect_uri=other).status == expected
-        assert desk.refresh(desk.sign_in(), redirect_uri=CALLBACK + "/").status == 400
+        assert client.exchange(client.code(), redirect_uri=other).status == expected
+        assert client.refresh(client.sign_in(), redirect_uri=other).status == expected
+        assert client.refresh(client.sign_in(), redirect_uri=CALLBACK + "/").status == 400
 
 
-def test_the_old_server_takes_a_form_for_a_revocation_and_does_nothing() -> None:
+def test_the_legacy_profile_ignores_a_revocation_by_form() -> None:
     for profile in ("current", "legacy"):
-        desk = Desk(profile=profile)
-        token = desk.sign_in()
+        client = EmulatorClient(profile=profile)
+        token = client.sign_in()
         sent = urlencode({"client_id": "emulator", "token": token["access_token"]}).encode()
-        answer = desk.send("POST", "/oauth/revoke", body=sent, headers=FORM)
+        answer = client.send("POST", "/oauth/revoke", body=sent, headers=FORM)
         assert (answer.status, answer.body) == (200, b"")
-        assert desk.alive(token) == (profile == "legacy")
-        assert desk.oauth("revoke", token=token["access_token"]).status == 200
-        assert not desk.alive(token)
+        assert client.alive(token) == (profile == "legacy")
+        assert client.oauth("revoke", token=token["access_token"]).status == 200
+        assert not client.alive(token)
 
 
-def test_the_old_server_challenges_with_every_401() -> None:
-    answer = Desk(profile="legacy").oauth("device/code", client_secret="wrong")
+def test_the_legacy_profile_sends_a_challenge_with_every_401() -> None:
+    answer = EmulatorClient(profile="legacy").oauth("device/code", client_secret="wrong")
     assert answer.status == 401
     challenge = answer.headers["www-authenticate"]
     assert challenge.startswith('Bearer realm="Doorkeeper", error="invalid_client"')
-    assert "www-authenticate" not in Desk().oauth("device/code", client_secret="wrong").headers
+    assert (
+        "www-authenticate"
+        not in EmulatorClient().oauth("device/code", client_secret="wrong").headers
+    )
 
 
-def test_the_server_describes_itself(desk: Desk) -> None:
-    described = body(desk.send("GET", "/.well-known/openid-configuration"))
+def test_the_server_describes_itself(client: EmulatorClient) -> None:
+    described = body(client.send("GET", "/.well-known/openid-configuration"))
     assert described["issuer"] == ORIGIN
     assert described["code_challenge_methods_supported"] == ["S256"]
     assert described["token_endpoint_auth_methods_supported"] == ["none"]
-    assert "device_authorization_endpoint" not in described, "it would not be RFC 8628's"
-    old = Desk(profile="legacy").send("GET", "/.well-known/openid-configuration")
+    assert "device_authorization_endpoint" not in described, "it does not follow RFC 8628"
+    old = EmulatorClient(profile="legacy").send("GET", "/.well-known/openid-configuration")
     assert error(old)[0] == 404
 
 
 @pytest.mark.parametrize("cause", ["key", "unapproved"])
-def test_only_the_edge_leaves_no_trace(desk: Desk, cause: str) -> None:
-    desk.emulator.arm("forbidden", cause=cause)
-    assert "x-request-id" in desk.api(desk.sign_in()).headers
-    desk.emulator.arm("forbidden", cause="blocked")
-    blocked = desk.api(desk.sign_in())
+def test_responses_of_cloudflare_have_no_request_id(client: EmulatorClient, cause: str) -> None:
+    client.emulator.arm("forbidden", cause=cause)
+    assert "x-request-id" in client.api(client.sign_in()).headers
+    client.emulator.arm("forbidden", cause="blocked")
+    blocked = client.api(client.sign_in())
     assert (blocked.body, blocked.media_type) == (b"Forbidden", "text/plain")
-    desk.emulator.arm("cloudflare_403", every_agent=True)
-    assert "x-request-id" not in desk.api(desk.sign_in()).headers
+    client.emulator.arm("cloudflare_403", every_agent=True)
+    assert "x-request-id" not in client.api(client.sign_in()).headers
 
 
 @pytest.mark.parametrize(
@@ -262,15 +272,15 @@ def test_only_the_edge_leaves_no_trace(desk: Desk, cause: str) -> None:
         ("my-player/1.2", False),
     ],
 )
-def test_which_agents_name_no_application(agent: str, *, default: bool) -> None:
+def test_which_user_agents_are_defaults(agent: str, *, default: bool) -> None:
     assert is_default_agent(agent) is default
 
 
-# -- secrets --------------------------------------------------------------------------------------
+# -- secrets ---------------------------------------------------------------------------------------
 
 
 def held(root: object) -> str:
-    """Return the text of everything that an object holds, directly or not, code aside."""
+    """Return the text of everything that an object references, directly or not, except code."""
     seen: set[int] = set()
     texts: list[str] = []
     queue = [root]
@@ -285,140 +295,142 @@ def held(root: object) -> str:
     return "\n".join(texts)
 
 
-def test_nothing_secret_is_kept_in_the_clear() -> None:
-    desk = Desk(replay="grace")
-    desk.emulator.register_application("tv", "a-very-secret-secret")
-    device = desk.start_device()
-    code = desk.code(code_challenge=CHALLENGE, code_challenge_method="S256")
-    first = body(desk.exchange(code, code_verifier=VERIFIER))
-    second = body(desk.refresh(first))
-    desk.oauth("device/code", client_id="tv", client_secret="a-very-secret-secret")
-    desk.poll(device)
-    memory = held(desk.emulator._site)
-    assert "sean" in memory, "this looks where things are"
+def test_no_secret_is_stored_as_text() -> None:
+    client = EmulatorClient(replay="grace")
+    client.emulator.register_application("tv", "a-very-secret-secret")
+    device = client.start_device()
+    code = client.code(code_challenge=CHALLENGE, code_challenge_method="S256")
+    first = body(client.exchange(code, code_verifier=VERIFIER))
+    second = body(client.refresh(first))
+    client.oauth("device/code", client_id="tv", client_secret="a-very-secret-secret")
+    client.poll(device)
+    memory = held(client.emulator._state)
+    assert "sean" in memory, "the search finds what is stored"
     secrets = [device["device_code"], code, VERIFIER, "a-very-secret-secret", "emulator-secret"]
     for token in (first, second):
         secrets += [token["access_token"], token["refresh_token"]]
     for secret in secrets:
         assert secret not in memory
-    again = body(desk.refresh(first))
-    assert again["refresh_token"] == second["refresh_token"], "the token itself breaks the encrypt"
+    again = body(client.refresh(first))
+    assert again["refresh_token"] == second["refresh_token"], "the token itself decrypts it"
 
 
-def test_a_encrypt_is_opened_by_its_secret_only() -> None:
+def test_encrypt_is_undone_with_the_same_secret_only() -> None:
     encrypted = encrypt(b"pair of tokens", "spent")
     assert encrypted != b"pair of tokens"
     assert encrypt(encrypted, "spent") == b"pair of tokens"
     assert encrypt(encrypted, "other") != b"pair of tokens"
 
 
-def test_an_application_keeps_a_hash_of_its_secret() -> None:
+def test_an_application_stores_a_hash_of_its_secret() -> None:
     application = Application(client_id="tv", client_secret="hush")
     assert "hush" not in repr(application)
     assert application.secret_hash is not None
-    assert same_hash("hush", application.secret_hash)
+    assert matches_hash("hush", application.secret_hash)
     assert Application(client_id="tv").secret_hash is None
     assert application != Application(client_id="tv", client_secret="other")
 
 
-# -- nothing leaks, nothing is scanned ------------------------------------------------------------
+# -- memory, and the cost of a request -------------------------------------------------------------
 
 
 class Watched(dict[Any, Any]):
-    """A dictionary that must not be gone through from end to end."""
+    """A dictionary that must not be iterated over."""
 
     def __iter__(self) -> Any:
-        raise AssertionError("a request went through everything")
+        raise AssertionError("a request iterated over everything")
 
     values = items = keys = __iter__
 
 
-def test_no_request_goes_through_all_tokens_or_codes() -> None:
-    desk = Desk(replay="family")
-    everybody = [desk.sign_in() for _ in range(20)]
-    devices = [desk.start_device() for _ in range(20)]
-    site = desk.emulator._site
-    tables: list[Any] = [
-        site.grants._access,
-        site.grants._refresh,
-        site.codes._devices,
-        site.codes._user_codes,
-        site.codes._authorizations,
-        site.sessions,
+def test_no_request_iterates_over_all_tokens_or_codes() -> None:
+    client = EmulatorClient(replay="family")
+    logins = [client.sign_in() for _ in range(20)]
+    devices = [client.start_device() for _ in range(20)]
+    state = client.emulator._state
+    stored: list[Any] = [
+        state.grants._access,
+        state.grants._refresh,
+        state.codes._devices,
+        state.codes._user_codes,
+        state.codes._authorizations,
+        state.sessions,
     ]
-    for table in tables:
-        table._items = Watched(table._items)
-    account = site.accounts["sean"]
+    for expiring in stored:
+        expiring._items = Watched(expiring._items)
+    account = state.accounts["sean"]
     account.grants = {name: Watched(grants) for name, grants in account.grants.items()}
-    assert desk.alive(everybody[0])
-    newer = body(desk.refresh(everybody[1]))
-    assert desk.oauth("revoke", token=newer["access_token"]).status == 200
-    assert desk.exchange(desk.code()).status == 200
-    desk.emulator.approve_device(devices[0]["user_code"])
-    assert desk.poll(devices[0]).status == 200
-    assert desk.poll(devices[1]).status == 400
-    with pytest.raises(AssertionError, match="went through"):
-        site.grants._access.values()
+    assert client.alive(logins[0])
+    newer = body(client.refresh(logins[1]))
+    assert client.oauth("revoke", token=newer["access_token"]).status == 200
+    assert client.exchange(client.code()).status == 200
+    client.emulator.approve_device(devices[0]["user_code"])
+    assert client.poll(devices[0]).status == 200
+    assert client.poll(devices[1]).status == 400
+    with pytest.raises(AssertionError, match="iterated over"):
+        state.grants._access.values()
 
 
-def test_what_has_ended_is_forgotten() -> None:
-    desk = Desk(access_token_lifetime=100, refresh_token_lifetime=1000, remember_spent=1000)
+def test_what_has_expired_or_ended_is_dropped() -> None:
+    client = EmulatorClient(
+        access_token_lifetime=100, refresh_token_lifetime=1000, remember_spent=1000
+    )
     for turn in range(30):
-        token = desk.sign_in(f"user {turn % 3}")
+        token = client.sign_in(f"user {turn % 3}")
         for _ in range(4):
-            token = body(desk.refresh(token))
+            token = body(client.refresh(token))
         if turn % 2:
-            desk.oauth("revoke", token=token["access_token"])
-        desk.start_device()
-        desk.code()
-    desk.wait(1000 + 86_400)
-    desk.send("GET", "/oauth/token")
-    site = desk.emulator._site
-    grants, codes = site.grants, site.codes
-    tables: list[Any] = [grants._access, grants._refresh, grants._answers, grants._past]
-    tables += [codes._devices, codes._user_codes, codes._authorizations]
-    assert [len(table) for table in tables] == [0] * len(tables)
-    assert [account.grants for account in site.accounts.values()] == [{}] * len(site.accounts)
-    assert grants._access.listed == grants._refresh.listed == 0
+            client.oauth("revoke", token=token["access_token"])
+        client.start_device()
+        client.code()
+    client.wait(1000 + 86_400)
+    client.send("GET", "/oauth/token")
+    state = client.emulator._state
+    grants, codes = state.grants, state.codes
+    stored: list[Any] = [grants._access, grants._refresh, grants._responses, grants._retired]
+    stored += [codes._devices, codes._user_codes, codes._authorizations]
+    assert [len(expiring) for expiring in stored] == [0] * len(stored)
+    assert [account.grants for account in state.accounts.values()] == [{}] * len(state.accounts)
+    assert grants._access.deadline_count == grants._refresh.deadline_count == 0
 
 
-def test_an_endless_login_needs_no_more_room() -> None:
-    desk = Desk(rotation_ends_access=True, remember_spent=50)
-    token = desk.sign_in()
+def test_the_memory_of_a_long_login_is_bounded() -> None:
+    client = EmulatorClient(rotation_ends_access=True, remember_spent=50)
+    token = client.sign_in()
     for _ in range(600):
-        token = body(desk.refresh(token))
-    grants = desk.emulator._site.grants
-    (grant,) = desk.emulator._site.accounts["sean"].grants["emulator"].values()
-    assert len(grants._past) == 50
-    assert (len(grant.access), len(grant.line)) == (1, 51)
-    assert grants._access.listed < 200, "the moments of dropped tokens are dropped, too"
+        token = body(client.refresh(token))
+    grants = client.emulator._state.grants
+    (grant,) = client.emulator._state.accounts["sean"].grants["emulator"].values()
+    assert len(grants._retired) == 50
+    assert (len(grant.access_hashes), len(grant.refresh_by_hash)) == (1, 51)
+    assert grants._access.deadline_count < 200, "the deadlines of dropped tokens are dropped, too"
 
 
-def test_ending_a_login_may_forget_its_own_oldest_tokens() -> None:
-    desk = Desk(remember_spent=1)
-    token = desk.sign_in()
+def test_ending_a_login_may_drop_its_oldest_tokens() -> None:
+    client = EmulatorClient(remember_spent=1)
+    token = client.sign_in()
     for _ in range(3):
-        token = body(desk.refresh(token))
-    assert desk.oauth("revoke", token=token["refresh_token"]).status == 200
-    assert not desk.alive(token)
-    assert error(desk.refresh(token))[1] == "invalid_grant"
+        token = body(client.refresh(token))
+    assert client.oauth("revoke", token=token["refresh_token"]).status == 200
+    assert not client.alive(token)
+    assert error(client.refresh(token))[1] == "invalid_grant"
 
 
-def test_a_table_drops_stale_moments() -> None:
-    table: Table[str, int] = Table()
+def test_an_expiring_dict_drops_stale_deadlines() -> None:
+    expiring: ExpiringDict[str, int] = ExpiringDict()
     for number in range(1000):
-        table.put(str(number), number, until=10)
-        table.drop(str(number - 5))
-    assert (len(table), table.listed < 100) == (5, True)
-    assert table.expire(10) == [995, 996, 997, 998, 999]
-    assert table.listed == 0
+        expiring.put(str(number), number, until=10)
+        expiring.drop(str(number - 5))
+    assert (len(expiring), expiring.deadline_count < 100) == (5, True)
+    assert expiring.expire(10) == [995, 996, 997, 998, 999]
+    assert expiring.deadline_count == 0
 
 
-def test_a_table_drops_thousands_at_once() -> None:
-    table: Table[str, int] = Table()
+def test_an_expiring_dict_drops_thousands_at_once() -> None:
+    expiring: ExpiringDict[str, int] = ExpiringDict()
     for number in range(5000):
-        table.put(str(number), number, until=number)
-    assert sorted(table.expire(3999)) == list(range(4000))
-    assert (len(table), table.listed) == (1000, 1000)
-    assert table.expire(4000) == [4000]
-    assert table.get("4001") == 4001
+        expiring.put(str(number), number, until=number)
+    assert sorted(expiring.expire(3999)) == list(range(4000))
+    assert (len(expiring), expiring.deadline_count) == (1000, 1000)
+    assert expiring.expire(4000) == [4000]
+    assert expiring.get("4001") == 4001

@@ -1,17 +1,17 @@
-// Keeps the control room up to date, and presses its buttons without leaving the page.
-// The emulator renders everything; without this script the page works by reloading.
+// Keeps the dashboard up to date, and sends its forms without leaving the page.
+// The emulator renders all HTML; without this script the page works by reloading.
 "use strict";
 
-const PACE = 1000; // milliseconds between two looks
+const INTERVAL = 1000; // milliseconds between two updates
 const notice = document.getElementById("notice");
-const said = document.getElementById("said");
+const done = document.getElementById("done");
 const pause = document.getElementById("pause");
 let paused = false;
 let lost = false;
-let queue = Promise.resolve(); // one request at a time, so that cookie and form token stay a pair
+let queue = Promise.resolve(); // one request at a time: the form token belongs to the cookie
 
-// Makes `now` look like `wanted` while what stays the same stays the same element,
-// with its focus, its selection, and whatever was typed or opened.
+// Changes `now` into `wanted`. An element that is in both stays the same element, so that it keeps
+// its focus, its selection, and what the user has typed or opened.
 function morph(now, wanted) {
   if (now.nodeType !== Node.ELEMENT_NODE) {
     if (now.data !== wanted.data) now.data = wanted.data;
@@ -31,8 +31,8 @@ function morph(now, wanted) {
   let place = now.firstChild;
   for (const next of [...wanted.childNodes]) {
     const kept = next.id && [...now.children].find((child) => child.id === next.id);
-    while (kept && place && place !== kept) place = dropped(place);
-    if (place && alike(place, next)) {
+    while (kept && place && place !== kept) place = removed(place);
+    if (place && sameElement(place, next)) {
       const known = place;
       place = place.nextSibling;
       morph(known, next);
@@ -40,16 +40,17 @@ function morph(now, wanted) {
       now.insertBefore(document.importNode(next, true), place);
     }
   }
-  while (place) place = dropped(place);
+  while (place) place = removed(place);
 }
 
-function dropped(node) {
+// Removes a node and returns the one after it.
+function removed(node) {
   const rest = node.nextSibling;
   node.remove();
   return rest;
 }
 
-function alike(one, other) {
+function sameElement(one, other) {
   return one.nodeName === other.nodeName && (one.id ?? "") === (other.id ?? "");
 }
 
@@ -64,48 +65,48 @@ function show(html) {
   if (focused && !focused.isConnected) around?.querySelector("h2")?.focus();
 }
 
-async function look() {
-  const answer = await fetch("/emulator/room");
-  if (answer.ok) show(await answer.text());
+async function update() {
+  const response = await fetch("/emulator/room");
+  if (response.ok) show(await response.text());
   if (lost) notice.textContent = "";
   lost = false;
 }
 
 async function press(fields, button) {
-  // A reset, or a day that has passed, ends the session: the newest form token counts.
+  // A reset or a day on the clock ends the session: use the token of the latest update.
   fields.set("csrf", document.getElementById("clock").dataset.csrf);
-  said.textContent = notice.textContent = "";
+  done.textContent = notice.textContent = "";
   const headers = { accept: "application/json" };
-  const answer = await fetch("/", { method: "POST", body: fields, redirect: "manual", headers });
-  if (answer.type === "opaqueredirect") {
-    await look();
-    said.textContent = button.dataset.said ?? "";
+  const response = await fetch("/", { method: "POST", body: fields, redirect: "manual", headers });
+  if (response.type === "opaqueredirect") {
+    await update();
+    done.textContent = button.dataset.done ?? "";
     return;
   }
-  const { error } = await answer.json().catch(() => ({}));
-  await look();
-  notice.textContent = `Nothing was done. ${error ?? "Press again, or reload this page."}`;
+  const { error } = await response.json().catch(() => ({}));
+  await update();
+  notice.textContent = `Nothing was changed. ${error ?? "Press again, or reload this page."}`;
 }
 
 function enqueue(work) {
   queue = queue.then(work).catch(() => {
-    if (!lost) notice.textContent = "The emulator does not answer. Trying again.";
+    if (!lost) notice.textContent = "The emulator does not respond. Trying again.";
     lost = true;
   });
   return queue;
 }
 
-function keepLooking() {
+function keepUpdating() {
   setTimeout(async () => {
-    if (!paused && !document.hidden) await enqueue(look);
-    keepLooking();
-  }, PACE);
+    if (!paused && !document.hidden) await enqueue(update);
+    keepUpdating();
+  }, INTERVAL);
 }
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const button = event.submitter;
-  if (!form.matches("[data-press]") || !button) return;
+  if (!form.matches("[data-button]") || !button) return;
   event.preventDefault();
   if (button.getAttribute("aria-disabled") === "true") return; // pressed twice
   button.setAttribute("aria-disabled", "true");
@@ -114,14 +115,14 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && !paused) enqueue(look);
+  if (!document.hidden && !paused) enqueue(update);
 });
 
 pause.hidden = false;
 pause.addEventListener("click", () => {
   paused = !paused;
   pause.setAttribute("aria-pressed", String(paused));
-  if (!paused) enqueue(look);
+  if (!paused) enqueue(update);
 });
 
-keepLooking();
+keepUpdating();
