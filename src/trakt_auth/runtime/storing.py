@@ -18,7 +18,7 @@ from trakt_auth.errors import (
 )
 from trakt_auth.flows.steps import PutAside, Save
 from trakt_auth.stores.interface import TokenStore
-from trakt_auth.stores.record import NOTHING, AccountKey, Stored, encrypted_by, no_key
+from trakt_auth.stores.record import NOTHING, AccountKey, Stored, encrypted_by, missing_key
 
 __all__ = ["accounts", "guard_store_errors", "put_aside", "recall", "save"]
 
@@ -83,7 +83,7 @@ def _to_overwrite(store: TokenStore, key: AccountKey) -> int | None:
     if there is None:
         return NOTHING
     if encrypted_by(there) is not None:
-        raise no_key(there, f"account {key.account!r}")
+        raise missing_key(there, f"account {key.account!r}")
     return there.version
 
 
