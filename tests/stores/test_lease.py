@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import queue
+import signal
 import threading
 import time
 
@@ -479,6 +480,7 @@ def test_a_forked_child_has_a_timer_of_its_own(timer: Timer) -> None:
     with timer._guard:  # another thread of the parent's is in the middle of it
         child = os.fork()
         if not child:
+            signal.alarm(30)  # instead of waiting for ever
             lease = Renewed().lease("a", 0.03)
             os._exit(0 if lease.acquire() and timer._thread is not None else 1)
         assert os.waitpid(child, 0)[1] == 0

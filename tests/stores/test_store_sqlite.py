@@ -6,6 +6,7 @@ import errno
 import gc
 import logging
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -546,10 +547,7 @@ assert store.load(KEY).payload == "y"
 
 def test_ctrl_c_leaves_nothing_locked(path: Path) -> None:
     with start(INTERRUPTS, path) as child:
-        try:
-            child.communicate(timeout=60)
-        finally:
-            child.kill()
+        child.communicate(timeout=60)
     assert child.returncode == 0
 
 
@@ -599,14 +597,24 @@ def threads(count, work):
 """
 
 
-def start(script: str, path: Path) -> subprocess.Popen[str]:
+class Program(subprocess.Popen[str]):
+    """A program that is killed with all its children when its block ends."""
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        super().__exit__(*error)
+
+
+def start(script: str, path: Path) -> Program:
     source = str(Path(connections.__file__).parents[3])
-    return subprocess.Popen(
+    return Program(
         [sys.executable, "-c", PREPARED + script, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": source},
+        start_new_session=True,
     )
 
 
