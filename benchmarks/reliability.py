@@ -374,7 +374,7 @@ class RawSqlite:
 
         from filelock import FileLock
 
-        import trakt_auth.stores.engines.sqlite_connection as ours
+        import trakt_auth.stores.engines.sqlite_schema as ours
 
         path = here.store.removeprefix("sqlite:") + ".raw"
         self.db = sqlite3.connect(path, isolation_level=None)

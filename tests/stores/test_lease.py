@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import queue
+import signal
 import threading
 import time
 
@@ -69,11 +70,11 @@ class Plans(Timer):
         super().__init__()
         self.made: dict[str, tuple[Lease, float]] = {}
 
-    def plan(self, owner: str, lease: Lease, pause: float) -> None:
+    def schedule(self, owner: str, lease: Lease, pause: float) -> None:
         assert owner not in self.made
         self.made[owner] = lease, pause
 
-    def forget(self, owner: str) -> None:
+    def cancel(self, owner: str) -> None:
         self.made.pop(owner, None)
 
     @property
@@ -479,6 +480,7 @@ def test_a_forked_child_has_a_timer_of_its_own(timer: Timer) -> None:
     with timer._guard:  # another thread of the parent's is in the middle of it
         child = os.fork()
         if not child:
+            signal.alarm(30)  # instead of waiting for ever
             lease = Renewed().lease("a", 0.03)
-            os._exit(0 if lease.acquire() and leases._timer is not timer else 1)
+            os._exit(0 if lease.acquire() and timer._thread is not None else 1)
         assert os.waitpid(child, 0)[1] == 0

@@ -365,7 +365,7 @@ def test_a_keychain_that_keeps_nothing_or_half(store, chain, monkeypatch, cut):
 def test_a_keychain_that_forgets_nothing(store, chain, monkeypatch):
     put(store, "x")
     monkeypatch.setattr(chain, "delete_password", lambda *_: None)
-    with pytest.raises(StoreUnavailable, match="did not forget"):
+    with pytest.raises(StoreUnavailable, match="did not delete"):
         store.delete(KEY)
     assert store.load(KEY) is None
 

@@ -29,8 +29,7 @@ from support.threads import in_threads
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreError, StoreUnavailable, UsageError
 from trakt_auth.stores import open_store
 from trakt_auth.stores import postgres as postgres_store
-from trakt_auth.stores.engines import idempotency as doubts
-from trakt_auth.stores.engines import postgres_pool, postgres_schema
+from trakt_auth.stores.engines import idempotency, postgres_pool, postgres_schema
 from trakt_auth.stores.postgres import PostgresStore
 from trakt_auth.stores.record import AccountKey, Stored
 
@@ -509,7 +508,7 @@ def test_a_save_whose_answer_was_lost_knows_its_own_record(
 ) -> None:
     first = put(behind, "one")
     cut.at(b"UPDATE trakt_auth_records", answered=True)
-    with pytest.raises(StoreUnavailable, match="cannot be reached: it hung up"):
+    with pytest.raises(StoreUnavailable, match="cannot be reached: it closed the connection"):
         put(behind, "two", replacing=first)
     there = store.load(KEY)
     assert there is not None
@@ -528,7 +527,7 @@ def test_a_connection_that_breaks_at_work_is_a_sign_for_all(
     cut.at(b"DELETE", answered=False)
     cut.listener.shutdown(socket.SHUT_RDWR)
     cut.listener.close()
-    with pytest.raises(StoreUnavailable, match="it hung up"):
+    with pytest.raises(StoreUnavailable, match="it closed the connection"):
         behind.delete(KEY)
     with pytest.raises(StoreUnavailable, match="refused"):  # and no wait for the pool
         behind.delete(KEY)
@@ -622,13 +621,13 @@ def test_somebody_elses_record_is_not_taken_for_ones_own(
 def test_lost_answers_are_not_remembered_for_ever(
     behind: PostgresStore, cut: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubts, "MOST", 2)
+    monkeypatch.setattr(idempotency, "MOST", 2)
     first = put(behind, "one")
     for number in range(4):
         cut.at(b"UPDATE trakt_auth_records", answered=False)
         with pytest.raises(StoreUnavailable):
             put(behind, str(number), replacing=first)
-    assert len(behind._doubts._names) == 2
+    assert len(behind._idempotency._keys) == 2
 
 
 # -- servers that go away ------------------------------------------------------------------------
@@ -718,7 +717,7 @@ def test_a_server_that_hangs_up_in_the_middle(
         ]
         (error,) = in_threads(works)
     assert isinstance(error, StoreUnavailable)
-    assert "it hung up" in str(error)
+    assert "it closed the connection" in str(error)
     assert payload(store) == "x"
 
 
@@ -734,7 +733,7 @@ def test_a_connection_that_is_gone_has_no_answers(
 
     with monkeypatch.context() as patch:
         patch.setattr(postgres_pool, "fetch_many", none)
-        with pytest.raises(StoreUnavailable, match="it hung up"):
+        with pytest.raises(StoreUnavailable, match="it closed the connection"):
             put(store, "y")
     assert payload(store) in ("x", "y")
 
@@ -817,7 +816,7 @@ def test_a_server_that_is_frozen(
     with own.schema() as url:
         store = again(f"{url}&connect_timeout=1")
         put(store, "x")
-        monkeypatch.setattr(postgres_pool.Connection, "patience", 0.2)
+        monkeypatch.setattr(postgres_pool.Connection, "longest_wait", 0.2)
         with store._pool.use() as connection:
             backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)
@@ -854,7 +853,7 @@ def test_a_server_that_hangs_up_at_once(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool.Connection, "alive", False)
-    with pytest.raises(StoreUnavailable, match="hangs up on every connection"):
+    with pytest.raises(StoreUnavailable, match="closes every connection"):
         store.load(KEY)
 
 

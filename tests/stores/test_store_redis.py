@@ -261,7 +261,7 @@ def test_what_is_no_store(url: str) -> None:
     ],
 )
 def test_a_url_that_nobody_understands(url: str) -> None:
-    with pytest.raises(UsageError, match="not one that is understood") as caught:
+    with pytest.raises(UsageError, match="The redis:// URL is not valid") as caught:
         open_store(url)
     shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
     assert "heim" not in shown

@@ -6,6 +6,7 @@ import errno
 import gc
 import logging
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -28,6 +29,7 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.stores import open_store
+from trakt_auth.stores.engines import forks, sqlite_errors, sqlite_schema
 from trakt_auth.stores.engines import sqlite_connection as connections
 from trakt_auth.stores.record import AccountKey
 from trakt_auth.stores.sqlite import SqliteStore
@@ -266,7 +268,7 @@ def test_corrupt_content_is_left_byte_for_byte(
 def test_a_row_that_is_not_ours(path: Path, change: str) -> None:
     store = made(path)
     run_sql(path, f"UPDATE records SET {change}")
-    with pytest.raises(StoreCorrupt, match="not readable"):
+    with pytest.raises(StoreCorrupt, match="not a readable"):
         store.load(KEY)
 
 
@@ -357,14 +359,16 @@ def test_a_reader_looks_at_the_file_ten_times_a_second(
     other.close()
     path.with_name("other.db").rename(path)
     assert payload(store) == "old"
-    clock.now += connections.LOOK
+    clock.now += connections.CHECK_EVERY
     assert payload(store) == "restored"
     # What was saved is read at once, though it stands in another file.
     path.unlink()
     assert payload(store) == "restored"
     put(store, "new")
     assert payload(store) == "new"
-    assert connections.LOOK <= 0.1  # seconds; less than anybody needs to change a file by hand
+    assert (
+        connections.CHECK_EVERY <= 0.1
+    )  # seconds; less than anybody needs to change a file by hand
 
 
 def test_a_deleted_database_does_not_come_back_by_its_log(path: Path) -> None:
@@ -431,9 +435,9 @@ def test_read_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_full_disk_leaves_the_old_content(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = made(path, "old")
-    full = connections.SETTINGS + "PRAGMA max_page_count=1;"  # no more than there are
+    full = sqlite_schema.SETTINGS + "PRAGMA max_page_count=1;"  # no more than there are
     with monkeypatch.context() as patch:
-        patch.setattr(connections, "SETTINGS", full)
+        patch.setattr(sqlite_schema, "SETTINGS", full)
         with pytest.raises(StoreUnavailable, match="full"):
             put(store, "x" * 100_000)
         assert payload(store) == "old"
@@ -482,7 +486,7 @@ def test_a_birth_that_fails_at_the_last_step(path: Path, monkeypatch: pytest.Mon
 
 
 def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "WAIT", 0.01)
+    monkeypatch.setattr(sqlite_errors, "WAIT", 0.01)
     store = made(path, "old")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -490,7 +494,7 @@ def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             put(store, "x")
         assert "Another program" in caught.value.hint
         assert payload(store) == "old"  # reading goes on
-    times = iter((0.0, connections.WAIT * 2))
+    times = iter((0.0, sqlite_errors.WAIT * 2))
     with monkeypatch.context() as patch:
         patch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: next(times)))
         with pytest.raises(LockTimeout):  # behind other threads that had to wait
@@ -501,8 +505,8 @@ def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         put(SqliteStore(f"{path}2"), "x")
     # Our own kind of lock on a database that is being made.
-    monkeypatch.setattr(connections, "_failure", lambda *_: StoreError("seen"))
-    monkeypatch.setattr(connections, "SCHEMA", "nonsense")
+    monkeypatch.setattr(sqlite_schema, "failure", lambda *_: StoreError("seen"))
+    monkeypatch.setattr(sqlite_schema, "SCHEMA", "nonsense")
     with pytest.raises(StoreError, match="seen"):
         put(SqliteStore(f"{path}3"), "x")
 
@@ -543,26 +547,23 @@ assert store.load(KEY).payload == "y"
 
 def test_ctrl_c_leaves_nothing_locked(path: Path) -> None:
     with start(INTERRUPTS, path) as child:
-        try:
-            child.communicate(timeout=60)
-        finally:
-            child.kill()
+        child.communicate(timeout=60)
     assert child.returncode == 0
 
 
 def test_whoever_was_faster_is_believed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, really = SqliteStore(str(path)), connections.Line.use
+    store, really = SqliteStore(str(path)), connections.SqliteConnection.use
     first = [True]
 
-    def use(line: connections.Line, work: Callable[..., object]) -> object:
-        found = really(line, work)
-        if line is store._writer and first:
+    def use(connection: connections.SqliteConnection, work: Callable[..., object]) -> object:
+        found = really(connection, work)
+        if connection is store._writer and first:
             first.clear()
             assert found is None
             made(path, "faster")
         return found
 
-    monkeypatch.setattr(connections.Line, "use", use)
+    monkeypatch.setattr(connections.SqliteConnection, "use", use)
     put(store, "second")
     assert payload(store) == "second"
     assert not list(path.parent.glob("*.corrupt-*"))
@@ -596,14 +597,24 @@ def threads(count, work):
 """
 
 
-def start(script: str, path: Path) -> subprocess.Popen[str]:
+class Program(subprocess.Popen[str]):
+    """A program that is killed with all its children when its block ends."""
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        super().__exit__(*error)
+
+
+def start(script: str, path: Path) -> Program:
     source = str(Path(connections.__file__).parents[3])
-    return subprocess.Popen(
+    return Program(
         [sys.executable, "-c", PREPARED + script, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": source},
+        start_new_session=True,
     )
 
 
@@ -725,18 +736,18 @@ def test_forks_between_threads_that_write(path: Path) -> None:
 
 
 def test_a_fork_does_not_wait_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "WAIT", 0.01)
+    monkeypatch.setattr(sqlite_errors, "WAIT", 0.01)
     monkeypatch.setattr(connections, "_abandoned", [])
     store = made(path, "old")
     assert payload(store) == "old"
     with store._reader.guard:
-        connections._before_fork()
+        forks._run_before()
         assert store._reader._database is not None
-        connections._after_fork()
+        forks._run_in_parent()
         inherited = store._reader._database
         guard = store._reader.guard
-        connections._before_fork()
-        connections._after_fork_in_child()
+        forks._run_before()
+        forks._run_in_child()
         assert connections._abandoned == [inherited]
         assert store._reader.guard is not guard
         assert payload(store) == "old"  # by a connection and a guard of its own

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +28,7 @@ from trakt_auth.runtime.interfaces import Clock
 from trakt_auth.runtime.transport import HttpTransport, usage_error_if_not_buildable
 from trakt_auth.runtime.workers import Workers
 from trakt_auth.stores import open_store
+from trakt_auth.stores.engines.forks import on_fork
 from trakt_auth.stores.interface import TokenStore
 from trakt_auth.stores.wrappers.fallback import FallbackStore
 
@@ -95,6 +95,7 @@ class BaseClient:
         self._guard = threading.Lock()
         self._apis: dict[str, Any] = {}
         _clients.add(self)
+        on_fork(self, after_in_child=type(self)._start_anew)  # noqa: SLF001
 
     def _start_anew(self) -> None:
         """Forget the parent's threads, locks and connections in a forked child.
@@ -250,20 +251,11 @@ def validate_account(account: str) -> str:
     return account
 
 
-# -- forks, and the end of the program ------------------------------------------------------------
+# -- the end of the program ------------------------------------------------------------------------
 _clients: WeakSet[BaseClient] = WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for client in list(_clients):
-        client._start_anew()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 @atexit.register
 def _at_the_end() -> None:
     for client in list(_clients):
         client._finish_work()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,7 +1,7 @@
-"""Where tokens are kept: one file for each engine, all behind `open_store`.
+"""Where tokens are kept: one file for each kind of store, all behind `open_store`.
 
-No flow, no OAuth: a store sees opaque payloads. The client and the command line import
-this file; a store's own libraries are imported only when it is opened.
+No flow and no OAuth: a store sees opaque payloads. A store's own libraries are imported only when
+it is opened.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 
 __all__ = ["identity", "open_store", "shown"]
 
-HERE = ("memory", "file", "sqlite", "keyring")  # schemes of what has no server and no secret
-KNOWN = "memory:  file:PATH  keyring:  sqlite:PATH  postgresql://...  redis://..."
+LOCAL = ("memory", "file", "sqlite", "keyring")  # no server, and no secret in the URL
+EXAMPLES = "memory:  file:PATH  keyring:  sqlite:PATH  postgresql://...  redis://..."
 
 
 def open_store(url: str, *, keys: Sequence[str] = ()) -> TokenStore:
     """Open the store that a URL names: `memory:`, `file:PATH`, `postgresql://...`, `sqlite:PATH`.
 
-    `~` is the home directory; `sqlite:///a/b` is `sqlite:/a/b`. Nothing is read or written
-    yet. With `keys`, as `generate_key` of `stores.wrappers.encrypted` makes them, tokens are
-    encrypted with the first and can be read with all of them.
+    `~` is the home directory; `sqlite:///a/b` is `sqlite:/a/b`. Nothing is read or written yet.
+    With `keys`, which `generate_key` of `stores.wrappers.encrypted` makes, tokens are encrypted
+    with the first key and can be decrypted with each of them.
 
-    Raises: UsageError for a URL that names no store, for what is no key, for a missing extra.
+    Raises: UsageError for a URL that names no store, for an invalid key, for a missing extra.
     """
-    store = _opened(url)
+    store = _open(url)
     if not keys:
         return store
-    with _needing("Encryption", "cryptography", "encryption"):
+    with _requires("Encryption", "cryptography", "encryption"):
         from trakt_auth.stores.wrappers.encrypted import EncryptedStore
 
         return EncryptedStore(store, keys)
 
 
-def _opened(url: str) -> TokenStore:
+def _open(url: str) -> TokenStore:
     scheme, colon, rest = url.partition(":")
     path = rest.removeprefix("//")
     match scheme.lower():
@@ -55,34 +55,35 @@ def _opened(url: str) -> TokenStore:
 
             return FileStore(path)
         case "keyring" if colon and rest.isprintable():
-            with _needing("A keyring store", "keyring", "keyring"):
+            with _requires("A keyring store", "keyring", "keyring"):
                 from trakt_auth.stores.keyring import SERVICE, KeyringStore
 
                 return KeyringStore(rest or SERVICE)
-        # ":memory:" is SQLite's word for no file at all; it would become a file of that name.
+        # For SQLite ":memory:" means no file; here it would become a file of that name.
         case "sqlite" if path not in ("", ":memory:") and "\0" not in path:
             from trakt_auth.stores.sqlite import SqliteStore
 
             return SqliteStore(path)
         case "postgresql" | "postgres" if rest.startswith("//"):
-            with _needing("A PostgreSQL store", "psycopg", "postgres"):
+            with _requires("A PostgreSQL store", "psycopg", "postgres"):
                 from trakt_auth.stores.postgres import PostgresStore
 
                 return PostgresStore(f"postgresql:{rest}")
         case "redis" | "rediss" if rest.startswith("//"):
-            with _needing("A Redis store", "redis", "redis"):
+            with _requires("A Redis store", "redis", "redis"):
                 from trakt_auth.stores.redis import RedisStore
 
                 return RedisStore(f"{scheme.lower()}:{rest}")
         case _:
-            raise UsageError(f"{shown(url)!r} names no store", hint=f"Write one of:  {KNOWN}")
+            raise UsageError(f"{shown(url)!r} names no store", hint=f"Write one of:  {EXAMPLES}")
 
 
 @contextmanager
-def _needing(what: str, library: str, extra: str) -> Generator[None]:
+def _requires(what: str, library: str, extra: str) -> Generator[None]:
     from importlib.util import find_spec
 
-    missing = find_spec(library) is None  # some are imported late
+    # Some libraries are imported only when they are used, and must be missed now.
+    missing = find_spec(library) is None
     with suppress(ImportError):
         if not missing:
             yield
@@ -94,12 +95,12 @@ def _needing(what: str, library: str, extra: str) -> Generator[None]:
 
 
 def shown(url: str) -> str:
-    """Return a store's URL without what may be a secret in it: user, password, options."""
+    """Return a store's URL without its user, password and options, which may be secrets."""
     scheme, colon, _ = url.partition(":")
-    if scheme.lower() in HERE:
+    if scheme.lower() in LOCAL:
         return url
     plain, options, tail = url.partition("?")
-    if "@" in tail:  # a "?" in the password, or an "@" in an option: nobody can tell
+    if "@" in tail:  # either a "?" in the password or an "@" in an option, which look the same
         return f"{scheme}{colon}//..."
     head, at, place = plain.rpartition("@")
     if at:
@@ -108,15 +109,15 @@ def shown(url: str) -> str:
 
 
 def identity(url: str) -> str:
-    """Return what tells a store from all others, however its URL is written and whoever asks.
+    """Return a text that is the same for all spellings of a store's URL, and for no other store.
 
-    Without the password, since the store is the same with another one.
+    It does not contain the password: a store stays the same when its password is changed.
     """
     scheme, _, rest = url.partition(":")
     scheme = scheme.lower()
     if scheme in ("file", "sqlite"):
         return f"{scheme}:{os.path.realpath(os.path.expanduser(rest.removeprefix('//')))}"
-    if scheme in HERE:
+    if scheme in LOCAL:
         return f"{scheme}:{rest}"
     from urllib.parse import urlsplit
 

@@ -1,6 +1,7 @@
 """What a store offers: records with versions, and a lock for each account.
 
-Protocols only, so that a store of your own has nothing to inherit from. No engine is known here.
+Protocols only: a store of your own needs these methods, and no base class. No engine is known
+here.
 """
 
 from __future__ import annotations
@@ -15,29 +16,32 @@ __all__ = ["Lock", "TokenStore"]
 
 
 class Lock(Protocol):
-    """One account's lock: one holder over threads, processes and hosts that share the store."""
+    """One account's lock: one holder among all threads, processes and hosts that use the store."""
 
     def acquire(self) -> bool:
-        """Take it if it is free, without waiting. Raises StoreUnavailable, never guesses."""
+        """Acquire the lock if it is free, without waiting; return whether it was.
+
+        Raises: StoreUnavailable if that cannot be found out.
+        """
         ...
 
     def remaining(self) -> float:
-        """Return for how many seconds it is surely ours; infinite for a lock that cannot lapse."""
+        """Return for how many seconds the lock is certainly held; infinite if it never expires."""
         ...
 
     def release(self) -> None:
-        """Give it back; harmless when it has lapsed."""
+        """Release the lock; harmless when it is not held, or has expired."""
         ...
 
 
 class TokenStore(Protocol):
-    """Keeps opaque payloads with a version that grows. Used by many threads and processes.
+    """Keeps opaque payloads, each with a version that grows. Safe for threads and processes.
 
     Every method raises StoreError and nothing else.
     """
 
     def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is."""
+        """Return the record of an account, None when there is none."""
         ...
 
     def save(
@@ -48,22 +52,25 @@ class TokenStore(Protocol):
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload durably, return its version.
+        """Save a payload durably, return its version.
 
-        `replacing` is the version that must still be there, else StoreConflict; 0 is that of
-        nothing. With None whatever is there is overwritten, even when it cannot be read.
+        `replacing` is the version that the stored record must have; 0 means that there must be no
+        record. None overwrites any record, even one that cannot be read.
+
+        Raises: StoreConflict if the stored record has another version.
         """
         ...
 
     def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing."""
+        """Delete a record; harmless when there is none."""
         ...
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lock:
-        """Return a lock that has not been taken yet.
+        """Return a lock that has not been acquired yet.
 
-        Where a dead holder cannot be told from a slow one, it lapses `lease` seconds after its
-        holder was last heard of; elsewhere it ends with its holder, and `lease` says nothing.
+        In a store that cannot tell a dead holder from a slow one, the lock expires `lease` seconds
+        after its holder last renewed it. In other stores it ends when its holder ends, and `lease`
+        is ignored.
         """
         ...
 
@@ -72,12 +79,12 @@ class TokenStore(Protocol):
         ...
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:
-        """Return at most `limit` accounts whose token ends before a moment, the first to end first.
+        """Return at most `limit` accounts whose token expires before a moment, the earliest first.
 
-        Records without an end are left out; those that end together come by name.
+        Records without an expiry are left out. Accounts of the same expiry are sorted by name.
         """
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         ...

@@ -1,11 +1,13 @@
 """Tokens in the keychain of the operating system: for desktops.
 
-No token is looked into, and no library of a desktop is used here: see `keychain`.
+The texts of records and of the index are here. The library keyring is not used here, and no token
+is interpreted.
 
-A keychain can neither compare and swap nor list. So every write happens under a kernel lock, and
-an entry of its own lists the names. It is written before a record, and after a deletion: a crash
-leaves at worst a name without a record, which nobody is told of. The records themselves hold
-their versions and ends.
+A keychain has no compare-and-swap, and cannot list its entries. So every write happens under a
+kernel lock, and an entry of its own, the index, lists the accounts. An account is added to the
+index before its record is written, and removed after its record is deleted: a crash can leave a
+name without a record, which is ignored, but no record without a name. Each record has its own
+version and expiry.
 """
 
 from __future__ import annotations
@@ -16,23 +18,25 @@ from datetime import UTC, datetime
 from typing import cast
 
 from trakt_auth.errors import StoreCorrupt
-from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.document import accounts_of, due_first
+from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import PRIVATE, first_version, unavailable
-from trakt_auth.stores.engines.keychain import Keychain, Place, corrupt
-from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed, due_first
+from trakt_auth.stores.engines.keychain import Keychain, Slot, corrupt
+from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored
+from trakt_auth.stores.versions import check_version, conflict
 
 __all__ = ["SERVICE", "KeyringStore", "marker"]
 
 SERVICE = "trakt-auth"
 WHAT = "OS keychain's lock"
-WAIT = 60.0  # seconds; who holds the lock may be waiting for a person to unlock the keychain
+WAIT = 60.0  # seconds; the holder of the lock may be waiting for a user to unlock the keychain
 LONGEST = 200  # characters of a name; Windows allows a few hundred
 INDEX = "index"
 PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def marker(service: str = SERVICE) -> str:
-    """Return the path of the file that is there once tokens were kept; its locks lie beside it."""
+    """Return the path of a file that exists once tokens were saved; the locks are beside it."""
     from hashlib import sha256
 
     from platformdirs import user_data_dir
@@ -48,11 +52,11 @@ class KeyringStore:
 
     def __init__(self, service: str = SERVICE, *, path: str | None = None) -> None:
         self.service = service
-        self.path = path or marker(service)
+        self.path: str = path or marker(service)
         self._keychain = Keychain(service)
 
     def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is.
+        """Return the record of an account, None when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -67,45 +71,43 @@ class KeyringStore:
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload durably, return its version.
+        """Save a payload durably, return its version.
 
-        With `replacing` None an unreadable entry is first moved aside; a warning names it.
+        With `replacing` None an unreadable entry is first moved aside; a logged warning names it.
 
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         name = _name(key)
-        with only_writer(self.path, WHAT, WAIT):
+        with write_lock(self.path, WHAT, WAIT):
             try:
-                there = self._read(name, aside=replacing is None)
+                found = self._read(name, aside=replacing is None)
             except StoreCorrupt:
                 if replacing != NOTHING:
                     raise
-                raise changed(key) from None  # unreadable, but surely not nothing
-            version = there.version if there and there.text else NOTHING
-            if replacing is not None and replacing != version:
-                raise changed(key)
-            # The list first: a name without a record is harmless, a record without a name is not.
-            version = self._count(key, there, aside=replacing is None)
-            self._keychain.write(name, version, _dump(payload, expires_at), after=there)
+                raise conflict(key) from None  # unreadable, but it exists
+            version = found.version if found and found.text else NOTHING
+            check_version(key, version, replacing=replacing)
+            version = self._add_to_index(key, found, aside=replacing is None)
+            self._keychain.write(name, version, _dump(payload, expires_at), after=found)
             self._mark()
             return version
 
     def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing.
+        """Delete a record; harmless when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        with only_writer(self.path, WHAT, WAIT):
-            there = self._keychain.read(_name(key))
-            if there is not None:
+        with write_lock(self.path, WHAT, WAIT):
+            found = self._keychain.read(_name(key))
+            if found is not None:
                 index = self._keychain.read(INDEX)
-                version = max(there.version, index.version if index else first_version()) + 1
-                self._keychain.bury(_name(key), version, after=there)
+                version = max(found.version, index.version if index else first_version()) + 1
+                self._keychain.delete(_name(key), version, after=found)
                 names = _parse_names(index) - {key}
                 self._keychain.write(INDEX, version, _dump_names(names), after=index)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         return account_lock(self.path, key)
 
     def accounts(self, client_id: str) -> list[str]:
@@ -113,10 +115,10 @@ class KeyringStore:
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
-        return sorted(key.account for key in self._records(client_id) if key.account)
+        return accounts_of(self._records(client_id), client_id)
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
-        """Return the accounts whose token ends before a moment, the first to end first.
+        """Return the accounts whose token expires before a moment, the earliest first.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -130,7 +132,7 @@ class KeyringStore:
         found = {key: self.load(key) for key in names if key.client_id == client_id}
         return {key: stored for key, stored in found.items() if stored is not None}
 
-    def _read(self, name: str, *, aside: bool) -> Place | None:
+    def _read(self, name: str, *, aside: bool) -> Slot | None:
         try:
             found = self._keychain.read(name)
             if name == INDEX:
@@ -142,12 +144,12 @@ class KeyringStore:
             return None
         return found
 
-    def _count(self, key: AccountKey, there: Place | None, *, aside: bool) -> int:
-        """Return the next version, after noting it and the name in the list."""
-        before = there.version if there else 0
+    def _add_to_index(self, key: AccountKey, found: Slot | None, *, aside: bool) -> int:
+        """Add an account to the index, and return the version of its next record."""
+        before = found.version if found else 0
         try:
             index = self._read(INDEX, aside=aside)
-        except StoreCorrupt:  # a refreshed token is worth more than the list of names
+        except StoreCorrupt:  # saving a refreshed token is more important than the index
             return max(before, first_version()) + 1
         version = max(before, index.version if index else first_version()) + 1
         names = _parse_names(index) | {key}
@@ -177,7 +179,7 @@ def _name(key: AccountKey) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Capitals too: on Windows the case of a name makes no difference.
+    # Capitals are quoted too: on Windows names are not case-sensitive.
     return "".join(
         chr(byte) if byte in PLAIN else f"%{byte:02x}"
         for byte in text.encode(errors="surrogatepass")
@@ -195,12 +197,12 @@ def _dump(payload: str, expires_at: datetime | None) -> str:
     try:
         payload.encode()
         content["payload"] = payload
-    except UnicodeEncodeError:  # halves of characters; JSON would join two of them
+    except UnicodeEncodeError:  # lone surrogates; reading JSON would join two of them into one
         content["hex"] = payload.encode(errors="surrogatepass").hex()
     return json.dumps(content)
 
 
-def _stored(found: Place) -> Stored:
+def _stored(found: Slot) -> Stored:
     try:
         content = json.loads(found.text)
         end, raw = content["end"], content.get("hex")
@@ -230,7 +232,7 @@ def _dump_names(names: set[AccountKey]) -> str:
     return json.dumps(clients)
 
 
-def _parse_names(index: Place | None) -> set[AccountKey]:
+def _parse_names(index: Slot | None) -> set[AccountKey]:
     try:
         clients = cast("dict[str, list[str]]", json.loads(index.text)) if index else {}
         return {

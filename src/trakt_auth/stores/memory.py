@@ -1,100 +1,65 @@
-"""Tokens in memory: for tests, and for programs that keep tokens themselves.
+"""Tokens in memory: for tests, and for programs that keep tokens in a place of their own.
 
-One process, many threads.
+One process with any number of threads. Nothing is written to a disk.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from datetime import datetime
+from contextlib import AbstractContextManager
 
-from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed, due_first
+from trakt_auth.stores.document import Document, DocumentStore
+from trakt_auth.stores.record import LEASE, AccountKey
 
 __all__ = ["MemoryStore"]
 
 
-class MemoryStore:
+class MemoryStore(DocumentStore):
     """Keeps records until the process ends."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._records: dict[AccountKey, Stored] = {}
+        self._document = Document(0, {})
         self._locks: dict[AccountKey, threading.Lock] = {}
-        # Never goes back, so that a record saved after a deletion cannot pass for the old one.
-        self._version = 0
-
-    def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is."""
-        return self._records.get(key)
-
-    def save(
-        self,
-        key: AccountKey,
-        payload: str,
-        *,
-        expires_at: datetime | None,
-        replacing: int | None,
-    ) -> int:
-        """Keep a payload, return its version.
-
-        Raises: StoreConflict.
-        """
-        with self._guard:
-            there = self._records.get(key)
-            if replacing is not None and replacing != (there.version if there else NOTHING):
-                raise changed(key)
-            self._version += 1
-            self._records[key] = Stored(
-                payload=payload, version=self._version, expires_at=expires_at
-            )
-            return self._version
-
-    def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing."""
-        with self._guard:
-            self._records.pop(key, None)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> MemoryLock:  # noqa: ARG002
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         with self._guard:
             return MemoryLock(self._locks.setdefault(key, threading.Lock()))
-
-    def accounts(self, client_id: str) -> list[str]:
-        """Return the names of an application's accounts, sorted."""
-        with self._guard:
-            return sorted(
-                key.account for key in self._records if key.client_id == client_id and key.account
-            )
-
-    def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
-        """Return the accounts whose token ends before a moment, the first to end first."""
-        with self._guard:
-            return due_first(self._records, client_id, before=before, limit=limit)
 
     def close(self) -> None:
         """Do nothing: another client may share the store."""
 
+    def _read(self) -> Document:
+        return self._document
+
+    def _write(self, document: Document) -> None:
+        self._document = document
+
+    def _only_writer(self) -> AbstractContextManager[object]:
+        return self._guard
+
 
 class MemoryLock:
-    """A lock over the threads of this process."""
+    """A lock among the threads of this process."""
 
     def __init__(self, inner: threading.Lock) -> None:
         self._inner = inner
-        self._ours = False
+        self._held = False
 
     def acquire(self) -> bool:
-        """Take it if it is free."""
-        taken = self._inner.acquire(blocking=False)
-        self._ours = self._ours or taken
-        return taken
+        """Acquire the lock if it is free; return whether it was."""
+        acquired = self._inner.acquire(blocking=False)
+        self._held = self._held or acquired
+        return acquired
 
     def remaining(self) -> float:
-        """Return infinity: it cannot lapse."""
+        """Return infinity: the lock does not expire."""
         return math.inf
 
     def release(self) -> None:
-        """Give it back."""
-        if self._ours:
-            self._ours = False
+        """Release the lock; harmless when it is not held."""
+        if self._held:
+            self._held = False
             self._inner.release()

@@ -1,6 +1,6 @@
 """Tokens in PostgreSQL: many machines, many processes, many accounts.
 
-And the SQL of records and leases. No token is looked into, no connection opened here.
+The SQL of records and leases is here. No token is interpreted and no connection is opened here.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from weakref import finalize
 import trakt_auth.stores.engines.postgres_schema as schema
 from trakt_auth.errors import StoreCorrupt
 from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, to_micros, to_text
-from trakt_auth.stores.engines.idempotency import Doubts
+from trakt_auth.stores.engines.idempotency import IdempotencyKeys
 from trakt_auth.stores.engines.lease import Lease
 from trakt_auth.stores.engines.postgres_pool import Pool, Value
-from trakt_auth.stores.record import LEASE, AccountKey, Stored, changed
+from trakt_auth.stores.record import LEASE, AccountKey, Stored
+from trakt_auth.stores.versions import conflict
 
 __all__ = ["PostgresStore"]
 
 
-# Sent before a statement, for its transaction alone: a pooler may stand between us and the server.
-# A server that is set to answer before a commit is on the disk could lose a rotated token.
+# Sent before a statement, and set for its transaction only: a connection pooler may share the
+# connection. A server that is set to answer before a commit is on the disk could lose a new token.
 LIMIT: LiteralString = """
 SELECT set_config('statement_timeout', '5s', true),
   CASE current_setting('synchronous_commit')
@@ -31,7 +32,7 @@ LOAD: LiteralString = (
     "SELECT payload, version, expires_at FROM trakt_auth_records"
     " WHERE client_id = %b AND account = %b"
 )
-# The version is taken behind the row's lock; what EXCLUDED has may be older than what is there.
+# The version is taken while the row is locked; EXCLUDED.version may be lower than the stored one.
 PUT: LiteralString = """
 INSERT INTO trakt_auth_records AS r (client_id, account, expires_at, payload, written, version)
 VALUES (%s, %s, %s, %s, %s, nextval('trakt_auth_versions'))
@@ -46,7 +47,7 @@ SWAP: LiteralString = """
 UPDATE trakt_auth_records SET expires_at = %s, payload = %s, written = %s,
   version = nextval('trakt_auth_versions')
 WHERE client_id = %s AND account = %s AND version = %s RETURNING version"""
-OURS: LiteralString = (
+WRITTEN: LiteralString = (
     "SELECT version FROM trakt_auth_records WHERE client_id = %s AND account = %s AND written = %s"
 )
 DELETE: LiteralString = "DELETE FROM trakt_auth_records WHERE client_id = %s AND account = %s"
@@ -58,8 +59,8 @@ DUE: LiteralString = (
     " WHERE client_id = %b AND expires_at < %s AND account <> ''"
     " ORDER BY expires_at, account LIMIT %s"
 )
-# Only the server's clock counts. Who finds the account taken has written nothing; who asks again,
-# because the answer was lost, has it already.
+# All times are the server's. Nothing is written if another owner has the account. An owner that
+# repeats the statement because the answer was lost gets the lease that it already has.
 TAKE: LiteralString = """
 INSERT INTO trakt_auth_leases AS l (client_id, account, owner, ends_at)
 SELECT %s, %s, %s, clock_timestamp() + make_interval(secs => %s)
@@ -80,17 +81,17 @@ END: LiteralString = (
 class PostgresStore:
     """Keeps records in tables named `trakt_auth_...`; an account's lock is a row with a lease.
 
-    No advisory lock: it would take a connection for as long as Trakt takes to answer.
+    Not an advisory lock, which would occupy a connection for as long as Trakt takes to answer.
     """
 
     def __init__(self, url: str) -> None:
         self._pool = Pool(url, schema.prepare)
-        self._doubts = Doubts()
-        # At the end of the program too, while the pool's threads can still be joined.
+        self._idempotency = IdempotencyKeys()
+        # Also at the end of the program, while the pool's threads can still be joined.
         self._finalizer = finalize(self, Pool.close, self._pool)
 
     def migrate(self) -> None:
-        """Make or upgrade the tables now; without this, the first call does it.
+        """Create or upgrade the tables now; without this, the first call does it.
 
         Raises: StoreUnavailable.
         """
@@ -98,7 +99,7 @@ class PostgresStore:
             schema.upgrade(connection)
 
     def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is.
+        """Return the record of an account, None when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -113,34 +114,34 @@ class PostgresStore:
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload durably, return its version.
+        """Save a payload durably, return its version.
 
-        When the answer is lost, StoreUnavailable is raised and nobody knows whether it was kept:
-        the same call again finds out, and finds its own record if it was.
+        If the answer is lost, StoreUnavailable is raised and the outcome is unknown. The same call
+        again finds out: it returns the version if the payload was saved.
 
         Raises: StoreConflict, StoreUnavailable.
         """
         names, values = key_bytes(key), (_end(expires_at), to_bytes(payload))
-        with self._doubts.name(names, values, replacing) as (written, doubtful):
+        with self._idempotency.key_for(names, values, replacing) as (written, is_repeated):
             if replacing:
                 version = self._write(SWAP, *values, written, *names, replacing)
             else:
                 version = self._write(PUT if replacing is None else ADD, *names, *values, written)
-            if version is None and doubtful:
-                version = self._write(OURS, *names, written)
+            if version is None and is_repeated:
+                version = self._write(WRITTEN, *names, written)
         if version is None:
-            raise changed(key)
+            raise conflict(key)
         return int(version)
 
     def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing.
+        """Delete a record; harmless when there is none.
 
         Raises: StoreUnavailable.
         """
         self._write(DELETE, *key_bytes(key))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         return Lease(self, key, lease)
 
     def accounts(self, client_id: str) -> list[str]:
@@ -151,7 +152,7 @@ class PostgresStore:
         return [_name(row[0]) for row in self._read(ACCOUNTS, to_bytes(client_id))]
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
-        """Return the accounts whose token ends before a moment, the first to end first.
+        """Return the accounts whose token expires before a moment, the earliest first.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -159,7 +160,7 @@ class PostgresStore:
         return [_name(row[0]) for row in rows]
 
     def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
-        """Give the account to `owner` unless somebody else has it.
+        """Give the account to `owner`, unless another owner has it.
 
         Raises: StoreUnavailable.
         """
@@ -167,14 +168,14 @@ class PostgresStore:
         return self._write(TAKE, *names, owner, seconds, *names, owner, seconds) is not None
 
     def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
-        """Count `seconds` anew if nobody else has had the account since.
+        """Let the lease end in `seconds` from now, if no other owner has had it since.
 
         Raises: StoreUnavailable.
         """
         return self._write(RENEW, seconds, *key_bytes(key), owner) is not None
 
     def end_lease(self, key: AccountKey, owner: str) -> None:
-        """Free the account if it is still the owner's.
+        """End the lease if it is still the owner's.
 
         Raises: StoreUnavailable.
         """
@@ -195,7 +196,7 @@ class PostgresStore:
 
 @cache
 def _numbered(sql: str) -> bytes:
-    """Return the statement as the server reads it, with $1, $2 and so on in place of each %s."""
+    """Return a statement with the server's placeholders: $1, $2 and so on instead of each %s."""
     first, *others = sql.split("%s")
     return "".join((first, *(f"${n}{text}" for n, text in enumerate(others, 1)))).encode()
 

@@ -1,24 +1,17 @@
-"""What a store keeps for an account: the token, and what is known of the last refresh.
+"""What a store keeps for an account: the token, and what is known about its last refresh.
 
-Pure: values, their text form, and the reading of it. No clock, no I/O.
+Values, the text that stores keep of them, and the reading of that text. No clock, no I/O.
 """
 
 from __future__ import annotations
 
 import enum
-import json  # our own text, read at every start: the validating decoder loads too slowly for that
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import (
-    StoreConflict,
-    StoreCorrupt,
-    StoreEncrypted,
-    StoreError,
-    StoreUnavailable,
-)
+from trakt_auth.errors import StoreCorrupt, StoreEncrypted, StoreError, StoreUnavailable
 from trakt_auth.protocol.token import Token
 
 __all__ = [
@@ -33,28 +26,26 @@ __all__ = [
     "Record",
     "Stored",
     "answer_lost_at",
-    "changed",
-    "due_first",
     "encrypted_by",
     "fingerprint",
-    "no_key",
+    "missing_key",
     "pause_from",
     "pause_to",
     "same_pair",
 ]
 
 FORMAT = 1
-ENCRYPTED = "trakt-auth-encrypted:"  # how a payload begins that only the holder of a key can read
-NOTHING = 0  # the version of what is not there
+ENCRYPTED = "trakt-auth-encrypted:"  # how every encrypted payload begins
+NOTHING = 0  # the version of a record that does not exist
 PENDING = -1  # the version of a record that only a fallback store has
-LEASE = 60.0  # seconds that a lock of a dead holder lives where nobody says otherwise
+LEASE = 60.0  # seconds until the lock of a dead holder expires, unless the caller says otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
-    """Where a store keeps a record: accounts of two applications never meet.
+    """The key of a record: two applications may have accounts of the same name.
 
-    The empty account is the application itself: what concerns all its accounts is kept there.
+    The empty account is the application itself. Its record holds what concerns all accounts.
     """
 
     client_id: str
@@ -63,46 +54,28 @@ class AccountKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A record as a store sees it: opaque text, a version that grows, and the token's end."""
+    """A record as a store sees it: opaque text, a version that grows, and the token's expiry."""
 
     payload: str = field(repr=False)
     version: int
     expires_at: datetime | None = None
 
 
-def changed(key: AccountKey) -> StoreConflict:
-    """Return the error for a save that was to replace another version than there is."""
-    return StoreConflict(f"Account {key.account!r} was changed by somebody else")
-
-
-def due_first(
-    records: Mapping[AccountKey, Stored], client_id: str, *, before: datetime, limit: int
-) -> list[str]:
-    """Return at most `limit` accounts that end before a moment, for stores without an index."""
-    ends = sorted(
-        (stored.expires_at, key.account)
-        for key, stored in records.items()
-        if key.client_id == client_id and key.account
-        if stored.expires_at is not None and stored.expires_at < before
-    )
-    return [account for _, account in ends[:limit]]
-
-
 class Outcome(enum.Enum):
-    """What is known of the last refresh of a token."""
+    """What is known about the last refresh of a token."""
 
-    BEGUN = "begun"  # noted before sending; unknown when nobody holds the account any more
-    FAILED = "failed"  # not processed: the refresh token is unspent
-    UNKNOWN = "unknown"  # sent, no answer: the refresh token may be spent
-    REFUSED = "refused"  # invalid_grant: a person has to sign in
+    BEGUN = "begun"  # written before the request is sent; once the lock is free: outcome unknown
+    FAILED = "failed"  # not processed: the refresh token still works
+    UNKNOWN = "unknown"  # sent, but no answer arrived: the refresh token may be spent
+    REFUSED = "refused"  # invalid_grant: the user has to sign in again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The journal of the last refresh: written before it is sent, settled after.
+    """The journal of the last refresh: written before the request, completed after the answer.
 
-    `failures` counts in a row; `retry_at` is the earliest moment for the next try; `lost_at` is
-    when an answer for this refresh token was lost, so that it may be spent.
+    `failures` counts failures in a row. `retry_at` is the earliest moment for the next try.
+    `lost_at` is when an answer for this refresh token was lost, after which it may be spent.
     """
 
     outcome: Outcome
@@ -117,7 +90,7 @@ class Attempt:
 class Record:
     """A token, its journal, and the version under which a store keeps both.
 
-    `after_401` says that it replaced one which the API had refused before its time.
+    `after_401` says that the token replaced one that the API refused before its expiry.
 
     `spent` is the fingerprint of the refresh token that the pair cost, None after a sign-in.
     `pending_since` is set while the pair waits in a fallback store: when it was put there.
@@ -131,7 +104,7 @@ class Record:
     after_401: bool = False
 
     def to_payload(self) -> str:
-        """Write everything but the version, which is the store's."""
+        """Return the text of everything but the version, which the store assigns."""
         token, attempt = self.token, self.attempt
         content: dict[str, Any] = {
             "format": FORMAT,
@@ -163,7 +136,7 @@ class Record:
 
     @classmethod
     def from_stored(cls, stored: Stored) -> Record:
-        """Read what `to_payload` wrote.
+        """Read a record that `to_payload` wrote.
 
         Raises: StoreCorrupt; StoreEncrypted; StoreUnavailable when a newer version of this
         library wrote it.
@@ -220,19 +193,19 @@ def same_pair(one: Token, other: Token) -> bool:
 
 
 def fingerprint(secret: str | None) -> str:
-    """Return what tells a secret from others, and cannot be turned back into it."""
+    """Return a hash that identifies a secret, and from which it cannot be recovered."""
     from hashlib import sha256
 
     return sha256((secret or "").encode(errors="surrogatepass")).hexdigest()
 
 
 def pause_to(until: datetime) -> str:
-    """Write down until when nobody may ask for tokens (a 429's Retry-After)."""
+    """Return the text that forbids token requests until a moment (the Retry-After of a 429)."""
     return json.dumps({"format": FORMAT, "paused_until": _to_text(until)})
 
 
 def pause_from(stored: Stored) -> datetime:
-    """Read what `pause_to` wrote.
+    """Read the moment that `pause_to` wrote.
 
     Raises: StoreCorrupt; StoreUnavailable when a newer version of this library wrote it.
     """
@@ -244,20 +217,20 @@ def pause_from(stored: Stored) -> datetime:
 
 
 def encrypted_by(stored: Stored) -> str | None:
-    """Return the id of the key that encrypted a payload, None for one that is not encrypted."""
+    """Return the id of the key that encrypted a payload, None if it is not encrypted."""
     if not stored.payload.startswith(ENCRYPTED):
         return None
     words = stored.payload.split(":", 3)
     return words[2] if len(words) > 2 and words[2].isalnum() else ""  # noqa: PLR2004
 
 
-def no_key(stored: Stored, what: str) -> StoreEncrypted:
-    """Return the error for an encrypted payload whose key is not configured; `what` names it."""
+def missing_key(stored: Stored, what: str) -> StoreEncrypted:
+    """Return the error for an encrypted record whose key is not configured; `what` names it."""
     key = encrypted_by(stored)
     return StoreEncrypted(
         f"The record of {what} is encrypted, and its key{f' ({key})' if key else ''} "
         "is not configured",
-        hint="Add that key to TRAKT_AUTH_KEY, or to `keys` of open_store; nothing was overwritten.",
+        hint="Add the key to TRAKT_AUTH_KEY, or to `keys` of open_store. Nothing was overwritten.",
     )
 
 
@@ -267,7 +240,7 @@ def _to_text(moment: datetime | None) -> str | None:
 
 def _read(stored: Stored) -> dict[str, Any]:
     if stored.payload.startswith(ENCRYPTED):
-        raise no_key(stored, "this account")
+        raise missing_key(stored, "this account")
     try:
         content = json.loads(stored.payload)
         format_ = content["format"]
@@ -293,7 +266,7 @@ def _read_attempt(fields: _Fields) -> Attempt:
 
 
 def _corrupt(error: Exception) -> StoreCorrupt:
-    # The error's own text may quote the payload, so only its kind and the field's name are told.
+    # Without the error's text, which may quote the payload; a KeyError's is the name of a field.
     named = f" ({error})" if isinstance(error, KeyError) else ""
     return StoreCorrupt(f"The record is not readable: {type(error).__name__}{named}")
 

@@ -1,10 +1,11 @@
-"""Tokens in Redis: many machines that have it already.
+"""Tokens in Redis: for programs on many machines that already use it.
 
-And the keys and scripts of records and leases. No token is looked into.
+The keys and scripts of records and leases are here. No token is interpreted and no connection is
+opened here.
 
-All keys of an application share a hash tag, so that they lie in one slot of a cluster and one
-script can use them. A version is the server's time in microseconds, or one more than the last: it
-grows even when a replica that lagged behind takes over.
+All keys of an application share a hash tag, so that they are in one slot of a cluster and one
+script can use them. A version is the server's time in microseconds, or one more than the last
+version: it grows even when a replica takes over that has not received the last writes.
 """
 
 from __future__ import annotations
@@ -17,18 +18,20 @@ from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
 from trakt_auth.stores.engines.columns import from_micros, to_bytes, to_micros, to_text
-from trakt_auth.stores.engines.idempotency import Doubts
+from trakt_auth.stores.engines.idempotency import IdempotencyKeys
 from trakt_auth.stores.engines.lease import Lease
 from trakt_auth.stores.engines.redis_connection import Server
-from trakt_auth.stores.record import LEASE, AccountKey, Stored, changed
+from trakt_auth.stores.record import LEASE, AccountKey, Stored
+from trakt_auth.stores.versions import conflict
 
 __all__ = ["RedisStore"]
 
 FORMAT = "1"
 
-# KEYS: format, names, ends, record, last version. Numbers are doubles in these scripts, which
-# hold microseconds until the year 2255; versions and ends pass through them as text. The lists
-# come first: a script that fails half way takes nothing back.
+# KEYS: format, names, ends, record, last version. ARGV: format, account, payload, end, version to
+# replace, idempotency key. Numbers are doubles in Lua, which are exact for microseconds until the
+# year 2255; versions and ends are passed as text. The record is written last: what a script did
+# before it failed is not undone.
 SAVE = """
 local format = redis.call('GET', KEYS[1])
 if format and format ~= ARGV[1] then return 'newer' end
@@ -54,7 +57,7 @@ redis.call('HSET', KEYS[4], 'payload', ARGV[3], 'end', ARGV[4],
   'version', version, 'written', ARGV[6])
 return version
 """
-# KEYS: format, names, ends, record.
+# KEYS: format, names, ends, record. ARGV: format, account.
 DELETE = """
 local format = redis.call('GET', KEYS[1])
 if format and format ~= ARGV[1] then return 'newer' end
@@ -62,7 +65,8 @@ redis.call('SREM', KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[4])
 """
-# Who asks again, because the answer was lost, has it already.
+# KEYS: lock. ARGV: owner, milliseconds. An owner that repeats the call because the answer was lost
+# gets the lease that it already has.
 TAKE = """
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
@@ -80,15 +84,15 @@ class RedisStore:
     """Keeps records as hashes under `trakt-auth:{...}`; an account's lock is a key that expires."""
 
     def __init__(self, url: str) -> None:
-        """Take a URL as redis-py knows it; nothing is sent yet.
+        """Take a URL of redis-py; nothing is sent yet.
 
         Raises: UsageError.
         """
         self._server = Server(url)
-        self._doubts = Doubts()
+        self._idempotency = IdempotencyKeys()
 
     def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is.
+        """Return the record of an account, None when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -103,10 +107,10 @@ class RedisStore:
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload, return its version.
+        """Save a payload, return its version.
 
-        When the answer is lost, StoreUnavailable is raised and nobody knows whether it was kept:
-        the same call again finds out, and finds its own record if it was.
+        If the answer is lost, StoreUnavailable is raised and the outcome is unknown. The same call
+        again finds out: it returns the version if the payload was saved.
 
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt.
         """
@@ -118,23 +122,23 @@ class RedisStore:
             "" if replacing is None else replacing,
         ]
         keys = [*_lists(key), _record(key), _key(key.client_id, "version")]
-        with self._doubts.name(key.client_id, *values) as (written, _):
+        with self._idempotency.key_for(key.client_id, *values) as (written, _):
             version = self._server.run(SAVE, keys, *values, written)
         if version is None:
-            raise changed(key)
-        _check(version != b"newer")
+            raise conflict(key)
+        _check_format(version != b"newer")
         return int(version)
 
     def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing.
+        """Delete a record; harmless when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
         keys = [*_lists(key), _record(key)]
-        _check(self._server.run(DELETE, keys, FORMAT, to_bytes(key.account)) is None)
+        _check_format(self._server.run(DELETE, keys, FORMAT, to_bytes(key.account)) is None)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         return Lease(self, key, lease)
 
     def accounts(self, client_id: str) -> list[str]:
@@ -146,7 +150,7 @@ class RedisStore:
         return sorted(_text(name) for name in names)
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
-        """Return the accounts whose token ends before a moment, the first to end first.
+        """Return the accounts whose token expires before a moment, the earliest first.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -155,21 +159,21 @@ class RedisStore:
         return [_text(name) for name in names]
 
     def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
-        """Give the account to `owner` unless somebody else has it.
+        """Give the account to `owner`, unless another owner has it.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
         return bool(self._server.run(TAKE, [_lock(key)], owner, _millis(seconds)))
 
     def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
-        """Count `seconds` anew if the account is still the owner's.
+        """Let the lease end in `seconds` from now, if it is still the owner's.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
         return bool(self._server.run(RENEW, [_lock(key)], owner, _millis(seconds)))
 
     def end_lease(self, key: AccountKey, owner: str) -> None:
-        """Free the account if it is still the owner's.
+        """End the lease if it is still the owner's.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -181,13 +185,13 @@ class RedisStore:
 
     def _read(self, client_id: str, *command: object) -> Any:  # noqa: ANN401
         format_, answer = self._server.read(("GET", _key(client_id, "format")), command)
-        _check(format_ in (None, FORMAT.encode()))
+        _check_format(format_ in (None, FORMAT.encode()))
         return answer
 
 
 @lru_cache
 def _key(client_id: str, what: str) -> bytes:
-    # The braces are the hash tag; the application's own name could hold some as well.
+    # The braces mark the hash tag. A digest, because a client id could contain braces itself.
     tag = sha256(to_bytes(client_id)).hexdigest()[:32]
     return f"trakt-auth:{{{tag}}}:{what}".encode()
 
@@ -219,8 +223,8 @@ def _stored(key: AccountKey, payload: bytes, version: bytes, end: bytes) -> Stor
         ) from None
 
 
-def _check(readable: bool) -> None:  # noqa: FBT001
-    if not readable:
+def _check_format(known: bool) -> None:  # noqa: FBT001
+    if not known:
         raise StoreUnavailable(
             "The records in Redis were written by a newer version of trakt-auth",
             hint="Upgrade trakt-auth, or name another store.",

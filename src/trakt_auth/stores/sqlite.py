@@ -1,6 +1,6 @@
 """Tokens in one private SQLite database: one machine, many processes, many accounts.
 
-And the records' SQL. No token is looked into, no connection opened here.
+The SQL of records is here. No token is interpreted and no connection is opened here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 from weakref import finalize
 
-import trakt_auth.stores.engines.sqlite_connection as connections
+import trakt_auth.stores.engines.sqlite_errors as errors
+import trakt_auth.stores.engines.sqlite_schema as schema
 from trakt_auth.errors import StoreCorrupt
 from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, to_micros, to_text
-from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, only_writer
+from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import move_aside
-from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored, changed
+from trakt_auth.stores.engines.sqlite_connection import CHECK_EVERY, SqliteConnection, close_all
+from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored
+from trakt_auth.stores.versions import check_version, conflict
 
 __all__ = ["SqliteStore"]
 
@@ -29,20 +32,20 @@ LOAD = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND
 class SqliteStore:
     """Keeps records in a database that only its owner can read.
 
-    An account's lock is the kernel's, on a file beside the database, and no row with a lease: it
-    ends with its holder at once, and a holder that the machine suspended still has it.
+    An account's lock is a kernel lock on a file beside the database, not a row with a lease: it
+    ends at once when its holder ends, and a holder that was suspended still has it.
     """
 
     def __init__(self, path: str) -> None:
-        # Resolved once, so that the two names of a linked database share its locks.
-        self.path = os.path.realpath(os.path.expanduser(path))
-        # Two connections: whoever reads need not wait for a thread that waits to write.
-        self._reader = connections.Line(self.path, look_every=connections.LOOK)
-        self._writer = connections.Line(self.path)
-        self._finalizer = finalize(self, connections.close_all, self._reader, self._writer)
+        # Symbolic links are resolved, so that all names of a database lead to the same locks.
+        self.path: str = os.path.realpath(os.path.expanduser(path))
+        # Two connections: reading does not wait for a thread that waits to write.
+        self._reader = SqliteConnection(self.path, check_every=CHECK_EVERY)
+        self._writer = SqliteConnection(self.path)
+        self._finalizer = finalize(self, close_all, self._reader, self._writer)
 
     def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is.
+        """Return the record of an account, None when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
@@ -57,9 +60,10 @@ class SqliteStore:
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload durably, return its version.
+        """Save a payload durably, return its version.
 
-        With `replacing` None an unreadable database is first moved aside; a warning names it.
+        With `replacing` None an unreadable database is first moved aside; a logged warning names
+        it.
 
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
@@ -72,13 +76,13 @@ class SqliteStore:
                 raise
             version = None
         if version is None and not replacing:
-            version = self._put_anew(key, values, replacing)
+            version = self._put_in_new(key, values, replacing)
         if version is None:
-            raise changed(key)
+            raise conflict(key)
         return version
 
     def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing.
+        """Delete a record; harmless when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
@@ -86,7 +90,7 @@ class SqliteStore:
         self._change(lambda database: database.execute(sql, key_bytes(key)))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         return account_lock(self.path, key)
 
     def accounts(self, client_id: str) -> list[str]:
@@ -98,7 +102,7 @@ class SqliteStore:
         return sorted(self._accounts(sql, to_bytes(client_id)))
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
-        """Return the accounts whose token ends before a moment, the first to end first.
+        """Return the accounts whose token expires before a moment, the earliest first.
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
@@ -113,13 +117,13 @@ class SqliteStore:
         try:
             return [to_text(account) for (account,) in rows or ()]
         except (AttributeError, ValueError):
-            raise connections.corrupt(self.path) from None
+            raise errors.corrupt(self.path) from None
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
-        for line in (self._reader, self._writer):
-            with line.guard:
-                line.close()
+        for connection in (self._reader, self._writer):
+            with connection.guard:
+                connection.close()
 
     def _stored(self, payload: bytes, version: int, end: int | None) -> Stored:
         try:
@@ -127,7 +131,7 @@ class SqliteStore:
             return Stored(payload=to_text(payload), version=int(version), expires_at=expires_at)
         except (AttributeError, TypeError, ValueError, OverflowError):
             # Not chained: the cause would carry the payload.
-            raise connections.corrupt(self.path) from None
+            raise errors.corrupt(self.path) from None
 
     def _put(self, key: AccountKey, values: tuple[Any, ...], replacing: int | None) -> int | None:
         """Write a record; None when there is no database."""
@@ -135,13 +139,12 @@ class SqliteStore:
         def put(database: sqlite3.Connection) -> int:
             sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
             row = database.execute(sql, key_bytes(key)).fetchone()
-            if replacing is not None and replacing != (row[0] if row else NOTHING):
-                raise changed(key)
-            # A counter of its own never goes back, whatever is deleted.
+            check_version(key, row[0] if row else NOTHING, replacing=replacing)
+            # The counter never goes back, even when records are deleted.
             database.execute("UPDATE counter SET version = version + 1")
             (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
             if not isinstance(version, int):
-                raise connections.corrupt(self.path)
+                raise errors.corrupt(self.path)
             database.execute(
                 "REPLACE INTO records (client_id, account, expires_at, payload, version)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -152,25 +155,26 @@ class SqliteStore:
         return self._change(put)
 
     def _change(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        # Whoever saved reads what was saved: the writer may have found, or made, another file.
         try:
             return self._writer.change(work)
         finally:
-            self._reader.look()
+            # The writer may have found, or created, another file: read what was saved there.
+            self._reader.check_next_time()
 
-    def _put_anew(
+    def _put_in_new(
         self, key: AccountKey, values: tuple[Any, ...], replacing: int | None
     ) -> int | None:
-        with only_writer(self.path, connections.WHAT, connections.WAIT):
+        """Write a record, creating the database, or first moving an unreadable one aside."""
+        with write_lock(self.path, errors.WHAT, errors.WAIT):
             try:
-                # Once more: somebody else may have done all this before we had the lock.
+                # Once more: another process may have created it before this one had the lock.
                 version = self._put(key, values, replacing)
             except StoreCorrupt:
                 if replacing is not None:
                     raise
-                move_aside(self.path, connections.WHAT, beside=connections.BESIDE)
+                move_aside(self.path, errors.WHAT, beside=schema.BESIDE)
                 version = None
             if version is None:
-                connections.create(self.path)
+                schema.create(self.path)
                 version = self._put(key, values, replacing)
             return version

@@ -1,4 +1,4 @@
-"""How each engine is reached, locked and written: files, SQLite, PostgreSQL, Redis, the keychain.
+"""How each engine is reached and locked: files, SQLite, PostgreSQL, Redis, the system's keychain.
 
 No record is interpreted here and no flow is known here.
 """

@@ -1,6 +1,7 @@
-"""Texts and moments as the engines keep them, so that any Python value comes back as it was.
+"""Text and moments as columns of a database, so that any Python value can be stored and read back.
 
-Pure. No engine is known here; whoever reads decides what a value that is wrong means.
+Conversions only. No engine is known here, and no error of ours is raised: the caller decides what
+a value means that cannot be read.
 """
 
 from __future__ import annotations
@@ -16,25 +17,31 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def to_bytes(text: str) -> bytes:
-    """Return any text as bytes, halves of characters included; they sort as the text does."""
+    """Return any text as bytes, lone surrogates included; the bytes sort as the text does."""
     return text.encode(errors="surrogatepass")
 
 
 def to_text(blob: bytes) -> str:
-    """Return the text. Raises: ValueError; AttributeError for what is not bytes."""
+    """Return the text that `to_bytes` converted.
+
+    Raises: ValueError; AttributeError if the value is not bytes.
+    """
     return blob.decode(errors="surrogatepass")
 
 
 def key_bytes(key: AccountKey) -> tuple[bytes, bytes]:
-    """Return where a record is kept: client id and account."""
+    """Return client id and account, which together are the primary key of a record."""
     return to_bytes(key.client_id), to_bytes(key.account)
 
 
 def to_micros(moment: datetime) -> int:
-    """Return the microseconds since 1970, which hold every moment."""
+    """Return the microseconds since 1970; exact for every datetime."""
     return (moment - EPOCH) // MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """Return the moment. Raises: OverflowError; TypeError for what is no number."""
+    """Return the moment that `to_micros` converted.
+
+    Raises: OverflowError; TypeError if the value is not a number.
+    """
     return EPOCH + micros * MICROSECOND

@@ -1,6 +1,7 @@
-"""Kernel locks on files of their own: one for each account, one for writing a store's file.
+"""Kernel locks on files: one file for each account, one for writing to a store.
 
-And the only file that uses filelock. They end with their holder, however it ends.
+The only file that uses filelock. The kernel releases a lock when its holder ends, for whatever
+reason. What is written under a lock is not known here.
 """
 # (pathlib would slow down every `trakt-auth token`)
 
@@ -20,17 +21,17 @@ from trakt_auth.stores.record import AccountKey
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["FileStoreLock", "account_lock", "only_writer"]
+__all__ = ["FileStoreLock", "account_lock", "write_lock"]
 
-NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
-ELSEWHERE = (
-    "Its file system has no real locks: put the store on a local disk, or use one that needs none,"
-    " e.g. postgresql://..."
+UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+USE_LOCAL_DISK = (
+    "Its file system has no kernel locks: put the store on a local disk, or use a store that needs"
+    " none, e.g. postgresql://..."
 )
 
 
 def account_lock(path: str, key: AccountKey) -> FileStoreLock:
-    """Return the lock of an account of the store at `path`, not taken yet."""
+    """Return the lock of an account of the store at `path`, not acquired yet."""
     from hashlib import sha256
 
     name = f"{key.client_id}\0{key.account}".encode(errors="surrogatepass")
@@ -38,8 +39,10 @@ def account_lock(path: str, key: AccountKey) -> FileStoreLock:
 
 
 @contextmanager
-def only_writer(path: str, what: str, wait: float) -> Generator[None, None, None]:
-    """Be the only one who writes the file; make its folder if it is missing.
+def write_lock(path: str, what: str, wait: float) -> Generator[None, None, None]:
+    """Be the only writer of the file at `path`; make its folder if it is missing.
+
+    `what` names the file in errors; `wait` is the longest time to wait, in seconds.
 
     Raises: LockTimeout, StoreUnavailable.
     """
@@ -52,7 +55,7 @@ def only_writer(path: str, what: str, wait: float) -> Generator[None, None, None
     except Timeout:
         raise LockTimeout(f"The {what} {path} has been locked for {wait:.0f} seconds") from None
     except OSError as error:
-        if error.errno in NO_LOCKS:
+        if error.errno in UNSUPPORTED:
             raise _unusable(f"{path}.lock", error) from None
         raise unavailable(what, path, "written", error) from None
     try:
@@ -62,14 +65,14 @@ def only_writer(path: str, what: str, wait: float) -> Generator[None, None, None
 
 
 class FileStoreLock:
-    """One account's lock: a kernel lock on a file of its own, which ends with its holder."""
+    """One account's lock: a kernel lock on a file of its own."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock: BaseFileLock | None = None
 
     def acquire(self) -> bool:
-        """Take it if it is free.
+        """Acquire the lock if it is free; return whether it was.
 
         Raises: StoreUnavailable.
         """
@@ -87,11 +90,11 @@ class FileStoreLock:
         return True
 
     def remaining(self) -> float:
-        """Return infinity: it cannot lapse."""
+        """Return infinity: the lock does not expire."""
         return math.inf
 
     def release(self) -> None:
-        """Give it back."""
+        """Release the lock; harmless when it is not held."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -100,13 +103,14 @@ class FileStoreLock:
 def _unusable(path: str, error: OSError) -> StoreUnavailable:
     return StoreUnavailable(
         f"The lock file {path} cannot be used: {error.strerror or error}",
-        hint=ELSEWHERE if error.errno in NO_LOCKS else None,
+        hint=USE_LOCAL_DISK if error.errno in UNSUPPORTED else None,
     )
 
 
 def _file_lock(path: str) -> BaseFileLock:
     from filelock import FileLock
 
-    # Not shared over threads: two threads of one process exclude each other as well. A lock that is
-    # only a file, for file systems without the real one, would outlive a holder that dies.
+    # Not thread-local: two threads of one process exclude each other too, and any thread may
+    # release. No soft lock, which is filelock's replacement where the kernel has none: the file
+    # would stay locked after its holder has died.
     return FileLock(path, thread_local=False, mode=PRIVATE, fallback_to_soft=False)

@@ -1,6 +1,6 @@
-"""What stores that keep files have in common: modes, first versions, moving aside what is corrupt.
+"""What stores that keep files have in common: modes, first versions, moving corrupt files aside.
 
-No format and no lock lives here.
+No format and no lock is known here.
 """
 # (pathlib would slow down every `trakt-auth token`)
 
@@ -15,17 +15,19 @@ from trakt_auth.errors import StoreUnavailable
 
 __all__ = ["PRIVATE", "first_version", "move_aside", "sync_folder", "unavailable"]
 
-PRIVATE = 0o600
+PRIVATE = 0o600  # the mode of every file that holds tokens
 
 
 def first_version() -> int:
-    """Return where a new file starts to count."""
-    # Not 0: a file that was lost or moved aside must not give out its old versions again.
+    """Return the version from which a new store counts: the milliseconds since 1970."""
+    # Not 0: after a file was lost or moved aside, its old versions must not be assigned again.
     return time.time_ns() // 1_000_000
 
 
 def move_aside(path: str, what: str, *, beside: tuple[str, ...] = ()) -> None:
-    """Rename a corrupt file, and those that belong to it by their ending; a warning names it.
+    """Rename a corrupt file, and the files whose names are its name with one of the endings.
+
+    A logged warning says how it is called now; `what` names it there.
 
     Raises: StoreUnavailable.
     """
@@ -45,8 +47,8 @@ def move_aside(path: str, what: str, *, beside: tuple[str, ...] = ()) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Make a renaming durable."""
-    if os.name == "nt":  # pragma: no cover - there a folder cannot be opened, nor needs to be
+    """Make the renaming of a file in this folder durable."""
+    if os.name == "nt":  # pragma: no cover - a folder cannot be opened there, nor need it be
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -56,7 +58,7 @@ def sync_folder(folder: str) -> None:
 
 
 def unavailable(what: str, path: str, done: str, error: OSError) -> StoreUnavailable:
-    """Return the error for a file that cannot be read or written."""
+    """Return the error for a file that cannot be `done` ("read", "written", "used")."""
     return StoreUnavailable(
         f"The {what} {path} cannot be {done}: {error.strerror or error}",
         hint="Check its folder, its owner and the free space, or name another with --store.",

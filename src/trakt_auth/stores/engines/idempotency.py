@@ -1,10 +1,8 @@
-"""Saves whose answer was lost: the same save, tried again, has to know its own record.
+"""Idempotency keys for saves: a save that is repeated after a lost answer recognises its record.
 
-No engine is known here.
-
-A connection that breaks while a save is being done leaves everybody in doubt. So each save has a
-name that is kept with the record; trying the same save again uses the same name, and a record
-that bears it is not somebody else's change.
+No engine is known here. A connection may break while the server is saving, and then the program
+does not know whether the record was saved. So each save has a random key that is stored with the
+record. Repeating the same save uses the same key, and a record with that key is not a conflict.
 """
 
 from __future__ import annotations
@@ -14,30 +12,30 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["Doubts"]
+__all__ = ["IdempotencyKeys"]
 
-MOST = 1000  # lost answers to remember; each is forgotten as soon as its save is tried again
+MOST = 1000  # keys to remember; each is forgotten when its save is repeated
 
 
-class Doubts:
-    """The names of saves that may have been done."""
+class IdempotencyKeys:
+    """The keys of saves whose outcome is unknown."""
 
     def __init__(self) -> None:
-        self._names: dict[bytes, bytes] = {}
+        self._keys: dict[bytes, bytes] = {}
 
     @contextmanager
-    def name(self, *save: object) -> Generator[tuple[bytes, bool], None, None]:
-        """Name a save, told by its arguments; and tell whether it is in doubt.
+    def key_for(self, *save: object) -> Generator[tuple[bytes, bool], None, None]:
+        """Yield the key of a save, and whether the save is a repetition.
 
-        It is from now on, if the block raises.
+        The arguments identify the save. If the block raises, its key is remembered.
         """
-        this = hashlib.sha256(repr(save).encode(errors="surrogatepass")).digest()
-        doubtful = self._names.pop(this, None)
-        name = doubtful or os.urandom(16)
+        digest = hashlib.sha256(repr(save).encode(errors="surrogatepass")).digest()
+        known = self._keys.pop(digest, None)
+        key = known or os.urandom(16)
         try:
-            yield name, doubtful is not None
+            yield key, known is not None
         except BaseException:
-            self._names[this] = name
-            for oldest in list(self._names)[:-MOST]:
-                self._names.pop(oldest, None)
+            self._keys[digest] = key
+            for oldest in list(self._keys)[:-MOST]:
+                self._keys.pop(oldest, None)
             raise

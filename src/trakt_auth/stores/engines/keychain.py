@@ -1,7 +1,7 @@
-"""The keychain of the operating system: texts with versions, whatever interrupts their writing.
+"""The keychain of the operating system: texts with versions, written so that no crash loses one.
 
-And the only file that uses the library keyring. No record and no lock is known here.
-`stores/keyring.
+The only file that uses the library keyring. What the texts contain, and who may write them, is not
+known here.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
 
-__all__ = ["Keychain", "Place", "available", "corrupt"]
+__all__ = ["Keychain", "Slot", "available", "corrupt"]
 
 FORMAT = "1"
-PIECE = 1200  # characters; Windows keeps 2560 bytes of UTF-16, and our own words need a few
-TRIES = 10  # times that a reader may be overtaken by writers
+PIECE = 1200  # characters; Windows stores 2560 bytes of UTF-16, and the header needs some of them
+TRIES = 10  # reads that may fail because another process was writing
 ELSEWHERE = "Keep tokens elsewhere: --store file:PATH, or TRAKT_AUTH_STORE."
 UNLOCK = "Unlock your keychain and allow the access, or keep tokens elsewhere: --store file:PATH."
 
 
 def available() -> tuple[bool, str]:
-    """Tell whether a real keychain answers, and its name; or else, in words, why none does.
+    """Return whether a real keychain is available, and its name; if not, the reason why not.
 
-    What only files pretend to be does not count. Nothing is read, so nobody is asked to unlock.
+    A file that only imitates a keychain does not count. No entry is read, so the system does not
+    ask the user to unlock anything.
     """
     try:
         from keyring import get_keyring
@@ -39,7 +40,7 @@ def available() -> tuple[bool, str]:
         chained = getattr(backend, "backends", None)
         backend = chained[0] if chained else backend
         kind, name, priority = type(backend).__module__, str(backend.name), float(backend.priority)
-    except Exception as error:  # noqa: BLE001 - the libraries of a desktop raise anything
+    except Exception as error:  # noqa: BLE001 - desktop libraries raise exceptions of any kind
         return False, f"the library keyring fails ({type(error).__name__})"
     if kind.endswith((".fail", ".null", ".chainer")):
         return False, _why_none(kind)
@@ -57,32 +58,32 @@ def _why_none(kind: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place and what it holds; no text stands for a record that was deleted."""
+class Slot:
+    """One of the two entries of a text, and its content; an empty text is a deleted one."""
 
-    place: str
+    entry: str
     version: int
     pieces: int
     text: str = field(repr=False)
 
 
 class _OvertakenError(Exception):
-    """A place was written to while it was read."""
+    """An entry was written while it was read."""
 
 
 class Keychain:
     """Texts of any length, each with a version, under names of ASCII letters.
 
-    A text has two places, and the newer one counts: the library may delete an entry before it
-    writes it anew (on macOS), so the place that counts is never written to. The caller is the
-    only writer; readers need no lock.
+    A text has two slots, and the one with the higher version is valid. Only the other one is
+    written to, because the library may delete an entry before it writes it again (on macOS). The
+    caller makes sure that there is one writer; readers need no lock.
     """
 
     def __init__(self, service: str) -> None:
         self._service = service
 
-    def read(self, name: str) -> Place | None:
-        """Return the newest, None when there is nothing.
+    def read(self, name: str) -> Slot | None:
+        """Return the valid slot, None when there is none.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
@@ -91,108 +92,109 @@ class Keychain:
                 return self._newest(name)
         raise corrupt()
 
-    def write(self, name: str, version: int, text: str, *, after: Place | None) -> Place:
-        """Write into the place that does not count, which counts from then on; return it.
+    def write(self, name: str, version: int, text: str, *, after: Slot | None) -> Slot:
+        """Write to the slot that is not valid, which makes it the valid one; return it.
 
-        `after` is what `read` returned. Raises: StoreUnavailable.
-        """
-        first, second = _both(name)
-        place = second if after and after.place == first else first
-        pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)] or [""]
-        for number, piece in enumerate(pieces[1:], 1):
-            self._put(f"{place}{number}", f"{version} {piece}")
-        self._put(place, f"trakt-auth/{FORMAT} {version} {len(pieces)} {pieces[0]}")
-        number = len(pieces)
-        while self._remove(f"{place}{number}"):
-            number += 1
-        return Place(place, version, len(pieces), text)
-
-    def bury(self, name: str, version: int, *, after: Place) -> None:
-        """Forget; whatever interrupts it, from the first write on there is nothing.
+        `after` is what `read` returned.
 
         Raises: StoreUnavailable.
         """
-        # Each place twice: on Windows the library keeps a copy of what it overwrites.
+        first, second = _entries(name)
+        entry = second if after and after.entry == first else first
+        pieces = [text[start : start + PIECE] for start in range(0, len(text), PIECE)] or [""]
+        for number, piece in enumerate(pieces[1:], 1):
+            self._put(f"{entry}{number}", f"{version} {piece}")
+        self._put(entry, f"trakt-auth/{FORMAT} {version} {len(pieces)} {pieces[0]}")
+        number = len(pieces)
+        while self._remove(f"{entry}{number}"):
+            number += 1
+        return Slot(entry, version, len(pieces), text)
+
+    def delete(self, name: str, version: int, *, after: Slot) -> None:
+        """Delete a text; from the first write on it is gone, even if this is interrupted.
+
+        Raises: StoreUnavailable.
+        """
+        # Each slot is overwritten twice: on Windows the library copies what it overwrites.
         for _ in range(4):
             after = self.write(name, version, "", after=after)
             version += 1
-        for place in _both(name):
-            self._remove(place)
+        for entry in _entries(name):
+            self._remove(entry)
 
     def move_aside(self, name: str) -> None:
-        """Rename what is not readable; a warning tells where to.
+        """Rename unreadable entries, and log a warning with their new names.
 
         Raises: StoreUnavailable.
         """
-        for place in _both(name):
-            text = self._get(place)
+        for entry in _entries(name):
+            text = self._get(entry)
             if text is not None:
-                self._put(f"{place}/corrupt", text)
-                self._remove(place)
+                self._put(f"{entry}/corrupt", text)
+                self._remove(entry)
         import logging
 
         logging.getLogger("trakt_auth").warning(
             "An unreadable entry of the OS keychain was kept as %s/*/corrupt",
-            self._entry(name),
+            self._service_of(name),
         )
 
-    def _newest(self, name: str) -> Place | None:
-        first, second = _both(name)
+    def _newest(self, name: str) -> Slot | None:
+        first, second = _entries(name)
         texts = {first: self._get(first), second: self._get(second)}
         if texts[second] is None and self._get(first) != texts[first]:
-            raise _OvertakenError  # each was looked at while it was being replaced
-        heads = [_head(place, text) for place, text in texts.items() if text is not None]
-        if not heads:
+            raise _OvertakenError  # each was read in the moment in which it was being replaced
+        slots = [_parse(entry, text) for entry, text in texts.items() if text is not None]
+        if not slots:
             return None
-        newest = max(heads, key=lambda head: head.version)
+        newest = max(slots, key=lambda slot: slot.version)
         text = newest.text
         for number in range(1, newest.pieces):
-            piece = self._get(f"{newest.place}{number}") or ""
+            piece = self._get(f"{newest.entry}{number}") or ""
             version, _, more = piece.partition(" ")
             if version != str(newest.version):
                 raise _OvertakenError
             text += more
         return replace(newest, text=text)
 
-    def _entry(self, name: str) -> str:
-        # A service of its own for each: on Windows names of one service push each other around.
-        return f"{self._service}:{name}"
+    def _service_of(self, entry: str) -> str:
+        # Each entry has a service of its own: on Windows two names of one service displace each
+        # other.
+        return f"{self._service}:{entry}"
 
-    def _get(self, name: str) -> str | None:
+    def _get(self, entry: str) -> str | None:
         import keyring
 
         with _failures():
-            return keyring.get_password(self._entry(name), self._service)
+            return keyring.get_password(self._service_of(entry), self._service)
 
-    def _put(self, name: str, text: str) -> None:
+    def _put(self, entry: str, text: str) -> None:
         import keyring
 
         with _failures():
-            keyring.set_password(self._entry(name), self._service, text)
-        if self._get(name) != text:  # some backends cut, and `null` keeps nothing
+            keyring.set_password(self._service_of(entry), self._service, text)
+        if self._get(entry) != text:  # some backends shorten texts, and `null` keeps none
             raise StoreUnavailable("The OS keychain did not keep what was written", hint=ELSEWHERE)
 
-    def _remove(self, name: str) -> bool:
-        """Forget an entry; return whether there was one."""
+    def _remove(self, entry: str) -> bool:
+        """Delete an entry; return whether there was one."""
         import keyring
 
-        if self._get(name) is None:
+        if self._get(entry) is None:
             return False
         with _failures():
-            keyring.delete_password(self._entry(name), self._service)
-        if self._get(name) is not None:
-            raise StoreUnavailable(
-                "The OS keychain did not forget what was deleted", hint=ELSEWHERE
-            )
+            keyring.delete_password(self._service_of(entry), self._service)
+        if self._get(entry) is not None:
+            raise StoreUnavailable("The OS keychain did not delete an entry", hint=ELSEWHERE)
         return True
 
 
 @contextmanager
 def _failures() -> Generator[None, None, None]:
-    """Turn what the libraries of a desktop raise into ours; their words may quote a secret."""
+    """Turn exceptions of desktop libraries into ours, without their text: it may quote a secret."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - desktop libraries raise exceptions of any kind
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if kinds & {"NoKeyringError", "InitError"}:
             failure = StoreUnavailable(
@@ -209,11 +211,12 @@ def _failures() -> Generator[None, None, None]:
         raise failure from None
 
 
-def _both(name: str) -> tuple[str, str]:
+def _entries(name: str) -> tuple[str, str]:
     return f"{name}/a", f"{name}/b"
 
 
-def _head(place: str, text: str) -> Place:
+def _parse(entry: str, text: str) -> Slot:
+    """Return a slot with the first piece of its text."""
     found = re.fullmatch(
         r"trakt-auth/([0-9]+) (?:([0-9]{1,18}) ([0-9]{1,4}) )?(.*)", text, re.DOTALL
     )
@@ -221,12 +224,12 @@ def _head(place: str, text: str) -> Place:
         raise corrupt()
     if found[1] != FORMAT:
         raise StoreUnavailable(
-            "The OS keychain was written to by a newer version of trakt-auth",
+            "The entries in the OS keychain were written by a newer version of trakt-auth",
             hint="Upgrade trakt-auth, or name another store.",
         )
-    return Place(place, int(found[2]), int(found[3]), found[4])
+    return Slot(entry, int(found[2]), int(found[3]), found[4])
 
 
 def corrupt() -> StoreCorrupt:
-    """Return the error for an entry that is not what was written."""
-    return StoreCorrupt("An entry of the OS keychain is not readable as a token's")
+    """Return the error for an entry that cannot be read, or that another program has changed."""
+    return StoreCorrupt("An entry of the OS keychain is not a readable record of trakt-auth")

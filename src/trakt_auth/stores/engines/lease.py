@@ -1,14 +1,14 @@
 """A lock as a lease: for engines that cannot tell a dead holder from a slow one.
 
-No SQL and no Redis command: an engine says how a lease is taken, renewed and given back.
+No SQL and no Redis command is known here: an engine says how it takes, renews and ends a lease.
 
-The holder renews at a third of the lease's life, counting from before the request on a clock that
-goes on while the machine sleeps; so what it believes is never more than what the engine grants.
-Most leases are given back long before that: one thread for all of them waits for those that are
-not, and starts a thread for each renewal, so that an engine that hangs delays no other.
+The holder renews the lease three times in its life. It counts from before the request, on a clock
+that goes on while the machine sleeps, so it never believes in more time than the engine grants.
+Most leases end long before their first renewal. So one thread waits for all of them, and starts a
+thread for each renewal that is due, because an engine that hangs must not delay the others.
 
-Who has lost the lease all the same cannot overwrite its successor: that is the job of the version,
-which each note and each save takes from the engine.
+A holder whose lease has expired cannot overwrite the record of the next holder: every save checks
+the version that it replaces.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Protocol
 from weakref import ref
 
 from trakt_auth.errors import StoreError
+from trakt_auth.stores.engines.forks import on_fork
 from trakt_auth.stores.record import AccountKey
 
 __all__ = ["Lease", "LeaseEngine", "Timer"]
@@ -33,142 +34,150 @@ RETRIES = 10  # in the time between two renewals, after one that failed
 
 
 class LeaseEngine(Protocol):
-    """What an engine offers, each in one step that nobody can come between."""
+    """What an engine offers. Each method is atomic."""
 
     def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
-        """Give the account to `owner` unless somebody else has it."""
+        """Give the account to `owner`, unless another owner has it."""
         ...
 
     def renew_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:
-        """Count `seconds` anew if the account is still the owner's."""
+        """Let the lease end in `seconds` from now, if it is still the owner's."""
         ...
 
     def end_lease(self, key: AccountKey, owner: str) -> None:
-        """Free the account if it is still the owner's."""
+        """End the lease if it is still the owner's."""
         ...
 
 
 class Lease:
-    """One account's lock. `seconds` after the last word from its holder it lapses.
+    """One account's lock, which expires `seconds` after it was last renewed.
 
-    A lease that nobody refers to any more is not renewed: nobody could give it back.
+    It is renewed until it is released, or until the program has no reference to it any more.
     """
 
     def __init__(self, engine: LeaseEngine, key: AccountKey, seconds: float) -> None:
         self._engine, self._key, self._seconds = engine, key, seconds
-        self.pause = seconds / RENEWALS
-        self._guard, self._asking = Lock(), Lock()
-        self._name = secrets.token_hex(16)
+        self.pause: float = seconds / RENEWALS
+        self._guard, self._acquiring = Lock(), Lock()
+        self._next_owner = secrets.token_hex(16)
         self._owner: str | None = None
-        self._until = -math.inf
+        self._expires = -math.inf
         self._process = os.getpid()
 
     def acquire(self) -> bool:
-        """Take it if it is free.
+        """Acquire the lock if it is free; return whether it was.
 
         Raises: StoreUnavailable.
         """
-        # The engine would grant it to both of two threads, since they have one name. Ctrl-C can
-        # come between any two calls, but never between `with` and a plain lock.
-        if self._asking.locked():
+        # The engine would grant the lease to two threads of this object, which are one owner to
+        # it. Not `acquire(blocking=False)`: Ctrl-C may arrive after it and before a `try`, but
+        # never between `with` and a plain lock.
+        if self._acquiring.locked():
             return False
-        with self._asking:
+        with self._acquiring:
             return self._owner is None and self._take()
 
     def _take(self) -> bool:
-        # The same until it is taken: an answer that was lost may have granted it already.
-        owner, asked = self._name, uptime()
+        # The same owner until it succeeds: a request whose answer was lost may have been granted.
+        owner, asked = self._next_owner, uptime()
         if not self._engine.take_lease(self._key, owner, self._seconds):
             return False
-        self._name, self._process = secrets.token_hex(16), os.getpid()
-        self._owner, self._until = owner, asked + self._seconds
-        _timer.plan(owner, self, self.pause)
+        self._next_owner, self._process = secrets.token_hex(16), os.getpid()
+        self._owner, self._expires = owner, asked + self._seconds
+        _timer.schedule(owner, self, self.pause)
         return True
 
     def remaining(self) -> float:
-        """Return for how many seconds it is surely ours; below 0 when it has lapsed."""
-        return self._until - uptime() if self._process == os.getpid() else -math.inf
+        """Return for how many seconds the lock is certainly held; negative once it has expired."""
+        return self._expires - uptime() if self._process == os.getpid() else -math.inf
 
     def release(self) -> None:
-        """Give it back; what cannot be given back lapses by itself."""
+        """Release the lock; if the engine cannot be reached, the lease expires by itself."""
         if self._process != os.getpid():
-            return  # the parent's; and in this copy a thread that is not here may hold the guard
+            return  # the parent holds it; and in this copy the guard may be locked for ever
         with self._guard:
-            owner, self._owner, self._until = self._owner, None, -math.inf
+            owner, self._owner, self._expires = self._owner, None, -math.inf
         if owner is not None:
-            _timer.forget(owner)
+            _timer.cancel(owner)
             with suppress(StoreError):
                 self._engine.end_lease(self._key, owner)
 
     def keep(self, owner: str) -> None:
-        """Renew it, and plan the next renewal, unless it is not ours any more."""
+        """Renew the lease and schedule the next renewal, unless it was lost or released."""
         pause = self.pause
         try:
             if not self.renew(owner):
                 return
-        except StoreError:  # neither ours nor theirs, and it goes on to lapse: ask again soon
+        except StoreError:  # neither renewed nor lost, and its time goes on: try again soon
             pause /= RETRIES
         with self._guard:
             if self._owner == owner:
-                _timer.plan(owner, self, pause)
+                _timer.schedule(owner, self, pause)
 
     def renew(self, owner: str) -> bool:
-        """Make it last anew; False when it is not ours any more, or given back.
+        """Renew the lease; return False if it was lost or released.
 
         Raises: StoreUnavailable.
         """
         asked = uptime()
-        ours = self._engine.renew_lease(self._key, owner, self._seconds)
+        renewed = self._engine.renew_lease(self._key, owner, self._seconds)
         with self._guard:
             if self._owner != owner:
                 return False
-            self._until = asked + self._seconds if ours else -math.inf
-        return ours
+            self._expires = asked + self._seconds if renewed else -math.inf
+        return renewed
 
 
 class Timer:
-    """One thread that starts each renewal when it is due; it ends when none is planned."""
+    """One thread that starts each renewal when it is due; it ends when none is scheduled."""
 
     def __init__(self) -> None:
+        self._start_anew()
+        on_fork(self, after_in_child=Timer._start_anew)
+
+    def _start_anew(self) -> None:
+        # In a forked child too: the parent's thread is not there, and may have held the guard.
         self._guard = Lock()
-        self._planned: dict[str, tuple[float, ref[Lease]]] = {}
+        self._scheduled: dict[str, tuple[float, ref[Lease]]] = {}
         self._thread: Thread | None = None
-        self._until = math.inf  # when the thread looks again by itself
+        self._wakes = math.inf  # when the thread looks again, unless it is told to look sooner
         self._sooner: SimpleQueue[None] = SimpleQueue()
 
-    def plan(self, owner: str, lease: Lease, pause: float) -> None:
+    def schedule(self, owner: str, lease: Lease, pause: float) -> None:
         """Have the lease renewed after `pause` seconds."""
         when = time.monotonic() + pause
         with self._guard:
-            self._planned[owner] = when, ref(lease)
+            self._scheduled[owner] = when, ref(lease)
             if self._thread is None:
-                self._until = when
+                self._wakes = when
                 thread = Thread(target=self._run, name="trakt-auth-leases", daemon=True)
-                with suppress(RuntimeError):  # none to be had: it lapses, and its holder knows when
+                with suppress(RuntimeError):  # no more threads: the lease expires as announced
                     thread.start()
                     self._thread = thread
-            elif when < self._until:
+            elif when < self._wakes:
                 self._sooner.put(None)
 
-    def forget(self, owner: str) -> None:
-        """Renew it no more."""
+    def cancel(self, owner: str) -> None:
+        """Do not renew this owner's lease any more."""
         with self._guard:
-            self._planned.pop(owner, None)
+            self._scheduled.pop(owner, None)
 
     def _run(self) -> None:
         while True:
             with suppress(Empty):
-                self._sooner.get(timeout=max(self._until - time.monotonic(), 0))
+                self._sooner.get(timeout=max(self._wakes - time.monotonic(), 0))
             with self._guard:
                 now = time.monotonic()
-                due = {name: lease for name, (when, lease) in self._planned.items() if when <= now}
+                due = {
+                    owner: lease for owner, (when, lease) in self._scheduled.items() if when <= now
+                }
                 for owner in due:
-                    del self._planned[owner]
-                # Not when the last lease is given back: the next one would need a new thread.
-                if not self._planned and not due:
+                    del self._scheduled[owner]
+                # Not as soon as the last lease is released: the next one would need a new thread.
+                if not self._scheduled and not due:
                     self._thread = None
                     return
-                self._until = min((when for when, _ in self._planned.values()), default=now)
+                self._wakes = min((when for when, _ in self._scheduled.values()), default=now)
             for owner, lease in due.items():
                 self._start(owner, lease())
 
@@ -177,25 +186,15 @@ class Timer:
             return
         try:
             Thread(target=lease.keep, args=(owner,), name="trakt-auth-lease", daemon=True).start()
-        except RuntimeError:  # no thread to be had just now
-            self.plan(owner, lease, lease.pause / RETRIES)
+        except RuntimeError:  # no more threads at this moment
+            self.schedule(owner, lease, lease.pause / RETRIES)
 
 
 def uptime() -> float:
-    """Return seconds on a clock that nobody sets, and that counts while the machine sleeps."""
+    """Return seconds on a clock that is never set, and that counts while the machine sleeps."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()  # pragma: no cover - the best there is elsewhere
 
 
-# -- forks ---------------------------------------------------------------------------------------
 _timer = Timer()
-
-
-def _after_fork_in_child() -> None:
-    global _timer  # noqa: PLW0603 - the thread of the old one is not here, and may hold its guard
-    _timer = Timer()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,7 +1,6 @@
-"""What went wrong at a PostgreSQL server, in our words: the server's own could hold a secret.
+"""What failed at a PostgreSQL server, in words of ours: the server's own could hold a secret.
 
-Pure. No connection and no table is known here, and no library.
-`stores/postgres_pool.py` uses this file; it imports layer 0.
+Text only. No connection, no table and no library is known here.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from trakt_auth.errors import StoreUnavailable
 
 __all__ = ["WAIT", "failure"]
 
-WAIT = 5.0  # seconds: to connect, for a free connection, and for the server to do a statement
-# The server's words can quote statements and the URL, so only these are passed on.
+WAIT = 5.0  # seconds: to connect, for a free connection, and for the server to run a statement
+# The server's messages may quote statements and the URL, so none is passed on. On the right, what
+# follows "The PostgreSQL database ...".
 STATES = {
     "25006": "takes no writes (it is a standby, or set to read only)",
     "42501": "does not allow this to the role",
@@ -22,6 +22,7 @@ STATES = {
     "55P03": "did not get a lock in time",
     "57014": f"did not do its work within {WAIT:.0f} seconds",
 }
+# Words in the library's message, and what follows "cannot be reached: ".
 REASONS = {
     "connection refused": "the connection was refused",
     "timeout expired": "it does not answer",
@@ -30,7 +31,7 @@ REASONS = {
     "could not translate host name": "its name is unknown",
     "no such file or directory": "there is no such socket",
     "password": "the password is wrong or missing",
-    "pg_hba.conf": "its pg_hba.conf does not let us in",
+    "pg_hba.conf": "its pg_hba.conf does not allow this connection",
     "too many": "it has no connection left",
     "remaining connection slots": "it has no connection left",
     "starting up": "it is starting",
@@ -39,7 +40,7 @@ REASONS = {
     '" does not exist': "it does not know the role or the database",
     "ssl": "TLS failed",
     "certificate": "TLS failed",
-    "closed the connection": "it hung up",
+    "closed the connection": "it closed the connection",
     "pipelinemode": "psycopg's libpq is older than 14",
 }
 REACH = "Check that the server runs and that the URL is right, then try again."
@@ -47,10 +48,13 @@ SERVER = "Check the role's rights, and the server's settings and log; then try a
 
 
 def failure(name: str, state: str | None, kind: str, text: str) -> StoreUnavailable:
-    """Return our error for a server's SQLSTATE, or for what the library says without one."""
+    """Return the error for a server's SQLSTATE, or for a message of the library without one.
+
+    `name` is the server, `kind` the class of the exception, `text` its message.
+    """
     if state:
-        said = STATES.get(state, f"failed with {kind}")
-        return StoreUnavailable(f"{name} {said} (SQLSTATE {state})", hint=SERVER)
+        problem = STATES.get(state, f"failed with {kind}")
+        return StoreUnavailable(f"{name} {problem} (SQLSTATE {state})", hint=SERVER)
     text = text.lower()
     reason = next((f": {said}" for word, said in REASONS.items() if word in text), "")
     return StoreUnavailable(f"{name} cannot be reached{reason}", hint=REACH)

@@ -1,8 +1,6 @@
 """Connections to a PostgreSQL server: bounded waits, forks, restarts, and errors without secrets.
 
-And all that opens one. No table is known here.
-`stores/postgres.py` and `stores/postgres_schema.py` use this file; it imports `postgres_words`
-and layer 0.
+The only file that uses psycopg and opens connections. No table is known here.
 """
 
 from __future__ import annotations
@@ -25,9 +23,11 @@ from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from trakt_auth.errors import StoreUnavailable, UsageError
+from trakt_auth.stores.engines.forks import on_fork
 from trakt_auth.stores.engines.postgres_errors import WAIT, failure
 
-# Our errors say what the pool finds out in the background; it would go to stderr as well.
+# The pool logs what fails in the background, and our errors say the same. Without a handler,
+# Python would print the log to stderr.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 __all__ = ["WAIT", "Connection", "Pool", "Value"]
@@ -35,21 +35,22 @@ __all__ = ["WAIT", "Connection", "Pool", "Value"]
 T = TypeVar("T")
 Value = bytes | str | float | None
 
-SILENCE = 10.0  # seconds; longer than the server's own limit, so that its word comes first
-BYTEA = 17  # as the server numbers its types; the types of texts and numbers it finds out
+SILENCE = 10.0  # seconds; longer than the server's own limit, so that its error comes first
+BYTEA = 17  # the server's number of this type; it infers the types of texts and numbers
 SIZE = 10  # connections
-# No tables, no schema: the next call makes them, or says why it cannot. Read only: behind this name
-# may be another server by now.
-ANEW = ("42P01", "3F000", "25006")
+# Errors after which the pool is replaced. No tables, no schema: the next call makes them, or says
+# why it cannot. Read only: the server's name may lead to another server by now.
+RECONNECT = ("42P01", "3F000", "25006")
 IDLE = (TransactionStatus.IDLE, PipelineStatus.OFF)
-TRIES = 5  # to get a connection that lives
-TURN = 0.25  # seconds in the pool's queue: it never tells those in it that it finds no server
+TRIES = 5  # to get a connection that is alive
+TURN = 0.25  # seconds in the pool's queue; the pool does not tell waiters that no server answers
 SETTINGS: dict[str, Any] = {
     "autocommit": True,
-    # A proxy that hands each transaction to another connection (PgBouncer) loses prepared ones.
+    # A proxy that sends each transaction over another connection (PgBouncer) loses prepared
+    # statements.
     "prepare_threshold": None,
 }
-# What somebody may write into the URL, unless they did.
+# Options that a URL may set to other values.
 DEFAULTS = {
     "connect_timeout": f"{WAIT:.0f}",
     "fallback_application_name": "trakt-auth",
@@ -58,23 +59,23 @@ DEFAULTS = {
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that waits for no answer longer than `patience` seconds."""
+    """A connection that waits at most `longest_wait` seconds for an answer."""
 
-    patience = SILENCE
+    longest_wait: float = SILENCE
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
         """Wait as psycopg does, but not for ever: the server may be frozen."""
-        return super().wait(_bounded(gen, time.monotonic() + self.patience), *args, **kwargs)
+        return super().wait(_bounded(gen, time.monotonic() + self.longest_wait), *args, **kwargs)
 
     def write(self, first: bytes, second: bytes, values: Sequence[Value]) -> bytes | None:
-        """Do two statements in one transaction and one round trip; return the last one's value.
+        """Run two statements in one transaction and one round trip; return the second's value.
 
-        The values never become part of a statement's text: the server writes that into its log,
-        and shows it to those who may look. It logs values only if it is set to.
+        The values never become part of a statement's text, which the server logs and shows in
+        pg_stat_activity. It logs values only if it is told to.
 
-        Raises: psycopg's errors.
+        Raises: psycopg.Error.
         """
-        # psycopg's own pipeline does the same; its pieces take half the time.
+        # The same as psycopg's `pipeline()`, from its parts, in half the time.
         self.pgconn.enter_pipeline_mode()
         self.pgconn.send_query_params(first, None)
         blobs = [v if v is None or isinstance(v, bytes) else str(v).encode() for v in values]
@@ -92,17 +93,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     @property
     def alive(self) -> bool:
-        """Tell, without asking the server, whether it has hung up meanwhile."""
+        """Return False if the server has closed the connection; sends nothing."""
         try:
             self.pgconn.consume_input()
-            self.pgconn.consume_input()  # behind the server's last words comes the end
+            self.pgconn.consume_input()  # the end of the stream, after the server's last message
         except psycopg.Error:
             return False
         return not self.closed
 
 
-class _OwnPool(psycopg_pool.ConnectionPool[Connection]):
-    """A pool that a forked child neither closes nor waits for."""
+class _ProcessPool(psycopg_pool.ConnectionPool[Connection]):
+    """The pool of one process; a forked child neither closes it nor waits for its threads."""
 
     def __init__(self, url: str, settings: dict[str, Any]) -> None:
         self._process = os.getpid()
@@ -117,24 +118,25 @@ class _OwnPool(psycopg_pool.ConnectionPool[Connection]):
 
 
 class Pool:
-    """Lends connections. All are given up as soon as one is found dead: so was the server."""
+    """Lends connections. When one is found dead, all are replaced: the server was restarted."""
 
     def __init__(self, url: str, prepare: Callable[[Connection], None]) -> None:
         parts = _parts(url)
-        host, base = (parts.get(word, "(default)") for word in ("host", "dbname"))
-        # An @ that is not written as %40 cuts a password in two.
-        self.name = "The PostgreSQL database"
-        if "@" not in host + base:
-            self.name += f" {base} on {host}"
+        host, database = (parts.get(part, "(default)") for part in ("host", "dbname"))
+        # With an @ in it, one of them may be the rest of a password (an @ not written as %40).
+        secret = "@" in host + database
+        self.name: str = "The PostgreSQL database"
+        if not secret:
+            self.name += f" {database} on {host}"
         self._url, self._prepare = url, prepare
         self._settings: dict[str, Any] = SETTINGS | {
             name: value for name, value in DEFAULTS.items() if name not in parts
         }
         self._guard, self._dropping = threading.Lock(), threading.Lock()
-        self._pool: _OwnPool | None = None
+        self._pool: _ProcessPool | None = None
         self._lent: WeakSet[Connection] = WeakSet()
         self._failed: tuple[float, str, str] = (0.0, "", "")
-        _pools.add(self)
+        on_fork(self, after_in_child=Pool._abandon)
 
     @contextmanager
     def use(self) -> Generator[Connection, None, None]:
@@ -144,20 +146,20 @@ class Pool:
             self._lent.add(connection)
             yield connection
         except psycopg.Error as error:
-            if error.sqlstate in ANEW:
+            if error.sqlstate in RECONNECT:
                 self._drop(pool)
             raise self.failure(error) from None
         finally:
             status = connection.pgconn.transaction_status, connection.pgconn.pipeline_status
             if status != IDLE:
-                connection.close()  # in the middle of something, or broken
+                connection.close()  # in the middle of a transaction, or broken
                 self._drop(pool)
             self._lent.discard(connection)
             pool.putconn(connection)
 
     @contextmanager
     def direct(self) -> Generator[Connection, None, None]:
-        """Lend a connection of its own, made for this and closed after it."""
+        """Open a connection outside of the pool, and close it after the block."""
         try:
             connection = Connection.connect(self._url, **self._settings)
             try:
@@ -168,23 +170,16 @@ class Pool:
             raise self.failure(error) from None
 
     def close(self) -> None:
-        """Close all connections; those in use follow when they come back."""
-        pool = self._pool  # once: another thread may drop it meanwhile
+        """Close all connections; those in use are closed when they are returned."""
+        pool = self._pool  # read once: another thread may replace it meanwhile
         if pool is not None:
             self._drop(pool)
 
-    def abandon(self) -> None:
-        """Let go, in a forked child, of what only the parent may use or even close."""
-        self._guard, self._dropping = threading.Lock(), threading.Lock()
-        if self._pool is not None:
-            _abandoned.append(self._pool)
-            self._pool = None
-
     def failure(self, error: psycopg.Error) -> StoreUnavailable:
-        """Return our error for one of psycopg's, without a word that could hold a secret."""
+        """Return the StoreUnavailable for an error of psycopg, without text from the server."""
         return failure(self.name, error.sqlstate, type(error).__name__, str(error))
 
-    def _take(self) -> tuple[_OwnPool, Connection]:
+    def _take(self) -> tuple[_ProcessPool, Connection]:
         asked = time.monotonic()
         tries, until = TRIES, asked + WAIT
         while tries:
@@ -192,9 +187,9 @@ class Pool:
             try:
                 connection = pool.getconn(TURN)
             except psycopg_pool.PoolClosed:
-                pass  # another thread found a dead connection in it, or called `close`
+                pass  # another thread found a dead connection in the pool, or called `close`
             except psycopg_pool.PoolTimeout:
-                if not self._hopeless(pool, late=time.monotonic() > until):
+                if not self._is_stuck(pool, late=time.monotonic() > until):
                     continue
             else:
                 if connection.alive:
@@ -202,40 +197,56 @@ class Pool:
                 connection.close()
             self._drop(pool)
             tries -= 1
-        raise StoreUnavailable(f"{self.name} hangs up on every connection")
+        raise StoreUnavailable(f"{self.name} closes every connection")
 
-    def _hopeless(self, pool: _OwnPool, *, late: bool) -> bool:
-        """Tell whether it finds no server, or lost connections to Ctrl-C: our own try says more."""
+    def _is_stuck(self, pool: _ProcessPool, *, late: bool) -> bool:
+        """Return whether the pool finds no server, or has lost connections because of Ctrl-C.
+
+        Then it is replaced: connecting without it says what is wrong.
+
+        Raises: StoreUnavailable if all connections are in use.
+        """
         if late and len(self._lent) >= SIZE:
             raise StoreUnavailable(f"{self.name} had no free connection for {WAIT:.0f} seconds")
-        found = pool.get_stats()
-        return late or ("connections_errors" in found and found.get("pool_size", 0) <= 1)
+        stats = pool.get_stats()
+        return late or ("connections_errors" in stats and stats.get("pool_size", 0) <= 1)
 
-    def _opened(self, asked: float) -> _OwnPool:
+    def _opened(self, asked: float) -> _ProcessPool:
         pool = self._pool
         if pool is not None:
             return pool
         with self._guard:
             if self._pool is None:
                 since, why, hint = self._failed
-                if since > asked:  # since our call began: the answer is ours as well
+                if since > asked:  # another thread failed to connect after this call began
                     raise StoreUnavailable(why, hint=hint)
                 try:
-                    # The pool would try in the background and never tell what is wrong.
+                    # The pool would try in the background and never report what is wrong.
                     with self.direct() as connection:
                         self._prepare(connection)
                 except StoreUnavailable as error:
                     self._failed = (time.monotonic(), str(error), error.hint)
                     raise
-                self._pool = _OwnPool(self._url, self._settings)
+                self._pool = _ProcessPool(self._url, self._settings)
             return self._pool
 
-    def _drop(self, pool: _OwnPool) -> None:
-        # Not the guard: whoever has it may be finding out just now that there is no server.
+    def _drop(self, pool: _ProcessPool) -> None:
+        # Not the guard: a thread that is connecting holds it, perhaps until a timeout.
         with self._dropping:
             if self._pool is pool:
                 self._pool = None
         pool.close(timeout=WAIT)
+
+    def _abandon(self) -> None:
+        # In a forked child. Two processes that used one connection would get each other's answers,
+        # and closing it would end the parent's; so the child only keeps it from being collected.
+        self._guard, self._dropping = threading.Lock(), threading.Lock()
+        if self._pool is not None:
+            _abandoned.append(self._pool)
+            self._pool = None
+
+
+_abandoned: list[_ProcessPool] = []
 
 
 def _parts(url: str) -> dict[str, str]:
@@ -243,7 +254,8 @@ def _parts(url: str) -> dict[str, str]:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except (psycopg.Error, ValueError):
         parts = {"port": "not readable"}
-    if not parts.get("port", "0").replace(",", "").isdigit():  # it would be told as it is
+    # psycopg would quote the port in its error, and it may be part of a password.
+    if not parts.get("port", "0").replace(",", "").isdigit():
         raise UsageError(
             "The postgresql:// URL is not one that PostgreSQL understands",
             hint="Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE;"
@@ -255,7 +267,7 @@ def _parts(url: str) -> dict[str, str]:
 def _results(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:
     yield from send(pgconn)
     found: list[PGresult] = []
-    # One of each statement, and one of the end; or none, for ever, when the server has hung up.
+    # One for each statement and one for the end; none ever, if the server closed the connection.
     while len(found) < 3 and pgconn.status == ConnStatus.OK:  # noqa: PLR2004 - see above
         found += yield from fetch_many(pgconn)
     return found
@@ -272,18 +284,3 @@ def _bounded(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any
     except StopIteration as end:
         result: T = end.value
         return result
-
-
-# -- forks ---------------------------------------------------------------------------------------
-# Two processes that spoke on one connection would get each other's answers.
-_pools: WeakSet[Pool] = WeakSet()
-_abandoned: list[_OwnPool] = []
-
-
-def _after_fork_in_child() -> None:
-    for pool in list(_pools):
-        pool.abandon()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,7 +1,7 @@
-"""The tables in PostgreSQL: their SQL, their birth, and their upgrade in numbered steps.
+"""The tables in PostgreSQL: their SQL, their creation, and their upgrade in numbered steps.
 
-A step that was released is never changed: a new one is added behind it.
-`stores/postgres.py` uses this file; it imports `postgres_pool` and layer 0.
+A step that was released is never changed: a new one is added after it. No record is read or
+written here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from trakt_auth.stores.engines.postgres_pool import SILENCE, Connection
 
 __all__ = ["STEPS", "prepare", "upgrade"]
 
-PATIENCE = 600.0  # seconds that the steps may take together
-ADVISORY = 0x74724175  # "trAu": a number for the lock; any two users of it just take turns
+LONGEST_UPGRADE = 600.0  # seconds for each statement of an upgrade
+# The advisory lock's number, "trAu". If another program uses the same one, the two take turns.
+ADVISORY = 0x74724175
 
-# Names and payloads are bytea because text holds neither NUL nor lone surrogates; bytes also sort
-# as Python sorts. Ends are microseconds since 1970, which holds every datetime. `written` names
-# the call that wrote the row.
+# Names and payloads are bytea because text can hold neither NUL nor lone surrogates; bytes also
+# sort as Python sorts. `expires_at` is microseconds since 1970, which is exact for every datetime.
+# `written` is the idempotency key of the save that wrote the row.
 STEPS: Final[tuple[LiteralString, ...]] = (
     """
 CREATE TABLE trakt_auth_records (
@@ -46,20 +47,20 @@ SELECT setval('trakt_auth_versions', (extract(epoch FROM clock_timestamp()) * 10
 
 
 def prepare(connection: Connection) -> None:
-    """Make or upgrade the tables if need be; whoever finds them as they should be may do less.
+    """Create or upgrade the tables, unless they are up to date; then reading is enough.
 
-    Raises: StoreUnavailable, psycopg's errors.
+    Raises: StoreUnavailable, psycopg.Error.
     """
     if _version(connection) != len(STEPS):
         upgrade(connection)
 
 
 def upgrade(connection: Connection) -> None:
-    """Take the steps that are missing, all or none; of many at once one does it.
+    """Run the steps that are missing, all or none; of several processes at once one does it.
 
-    Raises: StoreUnavailable, psycopg's errors.
+    Raises: StoreUnavailable, psycopg.Error.
     """
-    connection.patience = PATIENCE
+    connection.longest_wait = LONGEST_UPGRADE
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY])
@@ -76,12 +77,12 @@ def upgrade(connection: Connection) -> None:
             connection.execute(step)
         if version < len(STEPS):
             connection.execute("UPDATE trakt_auth_schema SET version = %s", [len(STEPS)])
-    connection.patience = SILENCE
+    connection.longest_wait = SILENCE
 
 
 def _version(connection: Connection) -> int:
-    """Return how many steps were taken, 0 when there are no tables."""
-    # Reading pg_class is what makes the server forget that there was no table a moment ago.
+    """Return how many steps have run, 0 when there are no tables."""
+    # Reading pg_class makes the server notice a table that another process has just created.
     look = "SELECT 1 FROM pg_class WHERE oid = to_regclass('trakt_auth_schema')"
     if connection.execute(look).fetchone() is None:
         return 0

@@ -1,4 +1,4 @@
-"""Stores around other stores: encrypted payloads, `await`, and a second store for what fails.
+"""Stores around other stores: encrypted payloads, `await`, a fallback for what cannot be saved.
 
 No engine is known here.
 """

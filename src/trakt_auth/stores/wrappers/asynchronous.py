@@ -1,6 +1,6 @@
-"""Any store with `await`, for programs that look into a store from an event loop.
+"""Any store with `await`, for programs that use a store from an event loop.
 
-No engine is known here: each call runs on a thread of its own.
+No engine is known here: each call runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ __all__ = ["AsyncLock", "AsyncStore"]
 
 T = TypeVar("T")
 
-PAUSE = 0.005  # seconds between two looks at a call whose task was cancelled
+PAUSE = 0.005  # seconds between two checks of a call whose task was cancelled
 
 
 class AsyncStore:
-    """A TokenStore for asyncio and trio; the same methods, arguments and errors.
+    """A TokenStore for asyncio and trio, with the same methods, arguments and errors.
 
-    A call that has begun is finished, also when its task is cancelled: no lock is left behind.
+    A call that has begun is finished even when its task is cancelled, so no lock stays held.
     """
 
     def __init__(self, store: TokenStore) -> None:
         self._store = store
 
     async def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, None when nothing is."""
+        """Return the record of an account, None when there is none."""
         return await _in_thread(partial(self._store.load, key))
 
     async def save(
@@ -43,16 +43,16 @@ class AsyncStore:
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload durably, return its version."""
+        """Save a payload durably, return its version."""
         work = partial(self._store.save, key, payload, expires_at=expires_at, replacing=replacing)
         return await _in_thread(work)
 
     async def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing."""
+        """Delete a record; harmless when there is none."""
         await _in_thread(partial(self._store.delete, key))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> AsyncLock:
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         return AsyncLock(self._store.lock(key, lease=lease))
 
     async def accounts(self, client_id: str) -> Sequence[str]:
@@ -60,11 +60,11 @@ class AsyncStore:
         return await _in_thread(partial(self._store.accounts, client_id))
 
     async def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:
-        """Return at most `limit` accounts whose token ends before a moment."""
+        """Return at most `limit` accounts whose token expires before a moment."""
         return await _in_thread(partial(self._store.due, client_id, before=before, limit=limit))
 
     async def aclose(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         await _in_thread(self._store.close)
 
 
@@ -75,26 +75,26 @@ class AsyncLock:
         self._lock = lock
 
     async def acquire(self) -> bool:
-        """Take it if it is free, without waiting."""
-        taken: list[bool] = []
+        """Acquire the lock if it is free, without waiting; return whether it was."""
+        acquired: list[bool] = []
 
-        def take() -> bool:
-            taken.append(self._lock.acquire())
-            return taken[0]
+        def acquire() -> bool:
+            acquired.append(self._lock.acquire())
+            return acquired[0]
 
         try:
-            return await _in_thread(take)
+            return await _in_thread(acquire)
         except BaseException:
-            if True in taken:  # and nobody will ever hear of it
-                await _landed(ThreadPoolExecutor(1).submit(self._lock.release))
+            if True in acquired:  # the caller was cancelled, so it does not know and cannot release
+                await _wait_for(ThreadPoolExecutor(1).submit(self._lock.release))
             raise
 
     def remaining(self) -> float:
-        """Return for how many seconds it is surely ours."""
+        """Return for how many seconds the lock is certainly held."""
         return self._lock.remaining()
 
     async def release(self) -> None:
-        """Give it back; harmless when it has lapsed."""
+        """Release the lock; harmless when it is not held, or has expired."""
         await _in_thread(self._lock.release)
 
 
@@ -108,23 +108,23 @@ async def _in_thread(work: Callable[[], T]) -> T:
         if done.set_running_or_notify_cancel():
             try:
                 done.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller's task
                 done.set_exception(error)
 
     try:
-        # A limiter of its own: the shared one may be used up by threads that wait for a lock.
+        # A limiter of its own: threads that wait for a lock may occupy all of the shared one.
         await run_sync(thread, limiter=CapacityLimiter(1))
     except BaseException:
-        if not done.cancel():  # asyncio's own way of cancelling does not wait for the thread
-            await _landed(done)
+        if not done.cancel():  # asyncio's Task.cancel() does not wait for the thread
+            await _wait_for(done)
         raise
     return done.result()
 
 
-async def _landed(done: Future[T]) -> None:
+async def _wait_for(done: Future[T]) -> None:
     from anyio import CancelScope, get_cancelled_exc_class, sleep
 
     with CancelScope(shield=True):
         while not done.done():
-            with suppress(get_cancelled_exc_class()):  # again; the first one is on its way
+            with suppress(get_cancelled_exc_class()):  # repeated; the first one is being raised
                 await sleep(PAUSE)

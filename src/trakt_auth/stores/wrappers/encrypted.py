@@ -1,11 +1,11 @@
-"""Encrypts payloads: reading a store or its backup shows no token.
+"""Encrypts the payloads of any store, so that reading the store or its backup shows no token.
 
-The only file that uses cryptography. No engine is known here: it wraps any store.
+The only file that uses cryptography. No engine is known here.
 
 An encrypted payload is `trakt-auth-encrypted:1:KEY:TEXT`: the id of its key, then nonce and
-AES-256-GCM ciphertext in base64. Client id and account are authenticated with it, so that it can
-be decrypted in its own place alone. The id is derived from the key: it tells a wrong key from
-damage, and nothing else.
+AES-256-GCM ciphertext in base64. Client id and account are its associated data, so it cannot be
+decrypted as the record of another account. The id is derived from the key, and only tells a wrong
+key from damage.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hashlib import sha256
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable, UsageError
 from trakt_auth.stores.interface import Lock, TokenStore
+from trakt_auth.stores.overwrite import overwrite
 from trakt_auth.stores.record import (
     ENCRYPTED,
     LEASE,
-    NOTHING,
     AccountKey,
     Stored,
     encrypted_by,
-    no_key,
+    missing_key,
 )
 
 __all__ = ["EncryptedStore", "generate_key", "key_id"]
@@ -40,49 +40,50 @@ HOW_TO_MAKE = "Make one with `trakt-auth rekey --generate`; it is 32 bytes in ba
 
 
 def generate_key() -> str:
-    """Return a new key, as text."""
+    """Return a new random key, in base64."""
     import secrets
 
     return _base64(secrets.token_bytes(KEY_BYTES))
 
 
 def key_id(key: str) -> str:
-    """Return the name of a key: it may be shown, the key cannot be found by it.
+    """Return the id of a key, which may be shown: the key cannot be computed from it.
 
-    Raises: UsageError for what is no key.
+    Raises: UsageError if the text is not a key.
     """
     return _id(_key(key))
 
 
 class EncryptedStore:
-    """Any store, with payloads that only the holder of a key can read.
+    """Any store, with encrypted payloads.
 
-    The first key encrypts, all of them decrypt. What is not encrypted yet can be read, and is
-    encrypted when it is saved; what another key encrypted is never overwritten. Names, versions,
-    ends and the application's own notes (the empty account) stay as they are.
+    The first key encrypts, and each key decrypts. A record that is not encrypted yet can be read,
+    and is encrypted when it is saved. A record that was encrypted with a key that is not in the
+    list is never overwritten. Names, versions, expiries and the application's own record (the
+    empty account) are not encrypted.
     """
 
     def __init__(self, inner: TokenStore, keys: Sequence[str]) -> None:
-        """Take a store and its keys.
+        """Wrap a store; `keys` is a list of one or more keys.
 
-        Raises: UsageError for what is no key.
+        Raises: UsageError if one of them is not a key.
         """
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         if isinstance(keys, str) or not keys:
             raise UsageError("keys is not a list of one or more keys", hint=HOW_TO_MAKE)
-        known = [_key(key) for key in keys]
+        parsed = [_key(key) for key in keys]
         self.inner = inner
-        self.key_id = _id(known[0])
-        self._ciphers = {_id(key): AESGCM(key) for key in known}
+        self.key_id: str = _id(parsed[0])
+        self._ciphers = {_id(key): AESGCM(key) for key in parsed}
 
     def load(self, key: AccountKey) -> Stored | None:
-        """Return what is kept, opened; None when nothing is.
+        """Return the record of an account, decrypted; None when there is none.
 
-        Raises: StoreEncrypted when it needs another key; StoreCorrupt; what the store raises.
+        Raises: StoreEncrypted if it needs another key; StoreCorrupt; what the store raises.
         """
         stored = self.inner.load(key)
-        return None if stored is None else replace(stored, payload=self._opened(key, stored))
+        return None if stored is None else replace(stored, payload=self._decrypt(key, stored))
 
     def save(
         self,
@@ -92,33 +93,30 @@ class EncryptedStore:
         expires_at: datetime | None,
         replacing: int | None,
     ) -> int:
-        """Keep a payload, encrypted by the first key; return its version.
+        """Save a payload, encrypted with the first key; return its version.
 
-        With `replacing` None whatever is there is overwritten, unless another key encrypted it.
+        With `replacing` None any record is overwritten, unless it needs another key.
 
-        Raises: StoreEncrypted when it is; what the store raises.
+        Raises: StoreEncrypted if it does; what the store raises.
         """
-        text = self._encrypted(key, payload)
-        while replacing is None:
-            there = self._to_overwrite(key)
-            with suppress(StoreConflict):
-                # As it was looked at: nobody encrypts it with another key in between.
-                return self.inner.save(key, text, expires_at=expires_at, replacing=there)
+        text = self._encrypt(key, payload)
+        if replacing is None:
+            return overwrite(self.inner, key, text, expires_at=expires_at, check=self._decrypt)
         return self.inner.save(key, text, expires_at=expires_at, replacing=replacing)
 
     def reencrypt(self, key: AccountKey, *, plain: bool = False) -> bool:
-        """Encrypt a record by the first key, or no longer; return whether anything had to be done.
+        """Encrypt a record with the first key, or decrypt it if `plain`; return whether it changed.
 
-        Safe while others refresh: what they save in between is what is encrypted.
+        Safe while other programs refresh tokens: what they save in between is not lost.
 
-        Raises: StoreEncrypted when it needs another key; StoreCorrupt; what the store raises.
+        Raises: StoreEncrypted if it needs another key; StoreCorrupt; what the store raises.
         """
         while True:
             stored = self.inner.load(key)
             if stored is None:
                 return False
-            payload = self._opened(key, stored)
-            text = payload if plain else self._encrypted(key, payload)
+            payload = self._decrypt(key, stored)
+            text = payload if plain else self._encrypt(key, payload)
             wanted = encrypted_by(replace(stored, payload=text))
             if key.account == "" or encrypted_by(stored) == wanted:
                 return False
@@ -127,11 +125,11 @@ class EncryptedStore:
                 return True
 
     def delete(self, key: AccountKey) -> None:
-        """Forget; harmless when there is nothing."""
+        """Delete a record; harmless when there is none."""
         self.inner.delete(key)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lock:
-        """Return a lock that has not been taken yet."""
+        """Return a lock that has not been acquired yet."""
         return self.inner.lock(key, lease=lease)
 
     def accounts(self, client_id: str) -> Sequence[str]:
@@ -139,35 +137,24 @@ class EncryptedStore:
         return self.inner.accounts(client_id)
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:
-        """Return the accounts whose token ends before a moment, the first to end first."""
+        """Return the accounts whose token expires before a moment, the earliest first."""
         return self.inner.due(client_id, before=before, limit=limit)
 
     def close(self) -> None:
         """Close the store."""
         self.inner.close()
 
-    def _to_overwrite(self, key: AccountKey) -> int | None:
-        try:
-            stored = self.inner.load(key)
-        except StoreCorrupt:  # a new login takes its place, as it does without a key
-            return None
-        if stored is None:
-            return NOTHING
-        with suppress(StoreCorrupt):
-            self._opened(key, stored)
-        return stored.version
-
-    def _encrypted(self, key: AccountKey, payload: str) -> str:
-        if key.account == "" or not payload:  # nothing: no key may be needed to see that
+    def _encrypt(self, key: AccountKey, payload: str) -> str:
+        if key.account == "" or not payload:  # an empty payload is readable without a key
             return payload
         import secrets
 
         nonce = secrets.token_bytes(NONCE_BYTES)
         secret = payload.encode(errors="surrogatepass")
-        encrypted = nonce + self._ciphers[self.key_id].encrypt(nonce, secret, _place(key))
+        encrypted = nonce + self._ciphers[self.key_id].encrypt(nonce, secret, _associated(key))
         return f"{ENCRYPTED}{FORMAT}:{self.key_id}:{_base64(encrypted)}"
 
-    def _opened(self, key: AccountKey, stored: Stored) -> str:
+    def _decrypt(self, key: AccountKey, stored: Stored) -> str:
         payload = stored.payload
         if key.account == "" or _is_plain(payload):
             return payload
@@ -181,31 +168,31 @@ class EncryptedStore:
             )
         cipher = self._ciphers.get(found["key"])
         if cipher is None:
-            raise no_key(stored, f"account {key.account!r}")
+            raise missing_key(stored, f"account {key.account!r}")
         from cryptography.exceptions import InvalidTag
 
         try:
             encrypted = _from_base64(found["text"])
             nonce, secret = encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:]
-            return cipher.decrypt(nonce, secret, _place(key)).decode(errors="surrogatepass")
+            return cipher.decrypt(nonce, secret, _associated(key)).decode(errors="surrogatepass")
         except (InvalidTag, ValueError):
             raise _corrupt(key) from None
 
 
 def _is_plain(payload: str) -> bool:
-    # As `records` writes it; no single slip turns an envelope into this.
+    # As `Record.to_payload` writes it; no change of one character turns an envelope into this.
     return not payload or payload.startswith('{"')
 
 
-def _place(key: AccountKey) -> bytes:
-    """Return what is authenticated with a payload; lengths, so that no two keys are alike."""
+def _associated(key: AccountKey) -> bytes:
+    """Return the associated data of an account; with lengths, so that no two accounts share it."""
     parts = [part.encode(errors="surrogatepass") for part in (key.client_id, key.account)]
     return b"".join([ENCRYPTED.encode(), *(b"%d:%b" % (len(part), part) for part in parts)])
 
 
 def _corrupt(key: AccountKey) -> StoreCorrupt:
     return StoreCorrupt(
-        f"The encrypted record of account {key.account!r} is damaged, or another account's"
+        f"The encrypted record of account {key.account!r} is damaged, or of another account"
     )
 
 
@@ -218,7 +205,7 @@ def _key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        # Not shown, not even in part.
+        # Not even a part of it is shown.
         raise UsageError("An encryption key is not 32 bytes in base64", hint=HOW_TO_MAKE)
     return key
 
@@ -233,6 +220,6 @@ def _base64(content: bytes) -> str:
 
 def _from_base64(text: str) -> bytes:
     content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if _base64(content) != text:  # the decoder passes over what it does not know
+    if _base64(content) != text:  # the decoder skips characters that are not base64
         raise ValueError
     return content

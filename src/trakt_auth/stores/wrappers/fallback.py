@@ -135,7 +135,7 @@ class FallbackStore:
         Raises: StoreError.
         """
         if replacing is None:
-            return overwrite(self.store, key, payload, expires_at=expires_at)
+            return guard_store_errors(overwrite, self.store, key, payload, expires_at=expires_at)
         return guard_store_errors(
             self.store.save, key, payload, expires_at=expires_at, replacing=replacing
         )
@@ -245,7 +245,9 @@ class FallbackStore:
             raise StoreConflict(f"A newer login of account {key.account!r} waits to be saved")
         if waiting is None or not same_pair(waiting.token, record.token):
             with suppress(StoreError):  # the caller raises what the first store said
-                overwrite(self.fallback, key, kept.to_payload(), expires_at=None)
+                guard_store_errors(
+                    overwrite, self.fallback, key, kept.to_payload(), expires_at=None
+                )
 
     def _drop(self, key: AccountKey, waiting: Record) -> None:
         # Emptied, not deleted: a save can be conditional, and what another thread has put there
