@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trakt_auth import Token, TokenState, UsageError
-from trakt_auth.cli.parser import KINDS
+from trakt_auth.cli.parser import FORMATS
 from trakt_auth.cli.token_files.formats import WRITERS, read_tokens
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -49,7 +49,7 @@ def only(content):
 
 
 def test_the_command_offers_every_writer():
-    assert tuple(WRITERS) == KINDS
+    assert tuple(WRITERS) == FORMATS
 
 
 @pytest.mark.parametrize("content", [PYTRAKT_4, PYTRAKT_3])

@@ -1,49 +1,73 @@
-r"""The longer help texts.
+"""The parts of the help that are not wrapped: first steps, examples, the keys of `status --json`.
 
-Words only. In them, \b keeps the line breaks that follow.
+Texts only. People copy these lines, so they keep their line breaks in a narrow terminal.
 """
 
-__all__ = ["EPILOG", "HELP", "STATUS_HELP"]
+from __future__ import annotations
 
-HELP = """Sign in to Trakt, and stay signed in.
+from collections.abc import Mapping
 
-\b
-  export TRAKT_CLIENT_ID=...     from https://app.trakt.tv/settings/apps/api
-  trakt-auth login               once
-  curl -H "Authorization: Bearer $(trakt-auth token)" ...
+__all__ = ["ENDINGS", "ENVIRONMENT", "EXIT_STATUSES", "FIRST_STEPS"]
+
+FIRST_STEPS = """
+export TRAKT_CLIENT_ID=...     # from https://app.trakt.tv/settings/apps/api
+trakt-auth login               # once
+curl -H "Authorization: Bearer $(trakt-auth token)" ...
 """
 
-EPILOG = """\b
-Environment:
-  TRAKT_CLIENT_ID      the application
-  TRAKT_CLIENT_SECRET  not needed by most
-  TRAKT_REDIRECT_URI   for login --browser, as registered
-  TRAKT_USER_AGENT     your program and its version, e.g. my-player/1.2
-  TRAKT_AUTH_STORE     where tokens are kept; `status` tells the default
-  TRAKT_AUTH_KEY       encrypts them; the first key encrypts, more may open
-  TRAKT_AUTH_KEY_FILE  a private file with the same
-  TRAKT_AUTH_URL       https://auth.trakt.tv unless given
-  TRAKT_API_URL        https://api.trakt.tv unless given
+ENVIRONMENT = [
+    ("TRAKT_CLIENT_ID", "the client id of your application"),
+    ("TRAKT_CLIENT_SECRET", "its client secret; most applications need none"),
+    ("TRAKT_REDIRECT_URI", "its redirect URI, as registered, for `login --browser`"),
+    ("TRAKT_USER_AGENT", "the name and version of your program, e.g. my-player/1.2"),
+    ("TRAKT_AUTH_STORE", "where tokens are kept; `status` shows the default"),
+    ("TRAKT_AUTH_KEY", "the key that encrypts tokens; keys that follow it only decrypt"),
+    ("TRAKT_AUTH_KEY_FILE", "a private file that holds these keys"),
+    ("TRAKT_AUTH_URL", "https://auth.trakt.tv by default"),
+    ("TRAKT_API_URL", "https://api.trakt.tv by default"),
+]
 
-\b
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 login required,
-4 refused by the user, 5 Trakt or the network unavailable.
-"""
+EXIT_STATUSES = [
+    ("0", "done"),
+    ("1", "failed"),
+    ("2", "wrong usage"),
+    ("3", "login required"),
+    ("4", "access denied by the user"),
+    ("5", "Trakt or the network is unavailable"),
+]
 
-STATUS_HELP = """Show who is signed in; asks nobody but the store.
-
-With --account, exit status 3 tells that this account has to sign in.
-
-\b
+# What stands at the end of a command's help.
+ENDINGS: Mapping[str, str] = {
+    "login": "Example: trakt-auth login --device",
+    "status": """\
 Example: trakt-auth status --json
 
-\b
-Its keys: client_id, store, store_reason, key (the id of the one that
-encrypts), paused_until, accounts. In each account:
-  account, reason, refreshable, expires_in (seconds),
-  state (signed_in, due, expired or login_required),
-  created_at, expires_at, refresh_due_at,
-  last_refresh (null, or an object: outcome, started_at,
-  failures, retry_at, lost_at, reason).
-Times are RFC 3339; null stands for what is unknown.
-"""
+The keys of --json:
+  client_id, store, store_reason,
+  key (id of the key that encrypts, or null),
+  paused_until, accounts
+The keys of an account:
+  account, reason, refreshable, unsaved,
+  state (signed_in, due, expired,
+    login_required or unreadable),
+  created_at, expires_at,
+  expires_in (seconds), refresh_due_at,
+  last_refresh (null, or an object: outcome,
+    started_at, failures, retry_at, lost_at,
+    reason)
+Times are RFC 3339; null means unknown.""",
+    "token": 'Example: curl -H "Authorization: Bearer $(trakt-auth token)" ...',
+    "refresh": "Example: trakt-auth refresh",
+    "logout": "Example: trakt-auth logout --account work",
+    "rekey": """\
+Example: export TRAKT_AUTH_KEY=$(trakt-auth rekey --generate)
+         trakt-auth rekey""",
+    "api": """\
+Example: trakt-auth api GET /users/settings
+         trakt-auth api POST /sync/watchlist --data @movies.json""",
+    "import": "Example: trakt-auth import ~/.pytrakt.json",
+    "export": "Example: trakt-auth export moving.json",
+    "doctor": "Example: trakt-auth doctor --offline",
+    "emulator": "Example: trakt-auth emulator --port 0 --auto-approve 3",
+    "demo": "Example: trakt-auth demo",
+}
