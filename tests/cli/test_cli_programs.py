@@ -2,11 +2,13 @@
 
 import importlib
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,17 +16,40 @@ import pytest
 from support.cli_runner import SOURCE
 from trakt_auth.cli import app, main
 from trakt_auth.cli.commands import emulator_extra
+from trakt_auth.cli.help import FIRST_STEPS
 from trakt_auth.cli.terminal import output
+from trakt_auth.stores.record import Attempt
 
-COMMANDS = ["login", "status", "token", "refresh", "logout", "api", "emulator", "demo"]
+COMMANDS = [
+    "login", "status", "token", "refresh", "logout", "rekey", "api", "import", "export", "doctor",
+    "emulator", "demo",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_help_has_an_example(cli, command):
-    ran = cli(command, "--help")
-    assert (ran.status, ran.err) == (0, "")
-    assert "Example: " in ran.out
-    assert all(len(line) <= 80 for line in ran.out.splitlines())
+@pytest.mark.parametrize("columns", [1, 40, 80, 200])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_every_help_fits_the_terminal_and_has_an_example(command, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*command, "--help"]) == 0
+    text, said = capsys.readouterr()
+    assert said == ""
+    assert "\b" not in text
+    assert "\\b" not in text  # how click's marker looks when click does not find it
+    examples = FIRST_STEPS.strip().replace("\n", "\n    ")
+    wrapped, example, last = text.partition("  Example: " if command else examples)
+    assert example
+    if not command or columns > 60:
+        wrapped += last
+    assert max(map(len, wrapped.splitlines())) <= min(max(columns, 40), 80)
+
+
+def test_the_help_of_status_names_every_key_of_its_json(cli):
+    cli.sign_in()
+    report = json.loads(cli("status", "--json").out)
+    (account,) = report["accounts"]
+    refresh = {field.name for field in fields(Attempt)}
+    text = cli("status", "--help").out
+    assert [key for key in {*report, *account, *refresh} if key not in text] == []
 
 
 def test_help_and_version(cli):
@@ -69,10 +94,11 @@ def test_the_user_agent_is_the_callers(cli):
     assert Settings().application().user_agent == "my-player/1.2"
 
 
-def test_as_a_module(monkeypatch, capsys):
+@pytest.mark.parametrize("module", ["trakt_auth", "trakt_auth.cli"])
+def test_as_a_module(monkeypatch, capsys, module):
     monkeypatch.setattr(sys, "argv", ["trakt-auth", "--version"])
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module("trakt_auth.cli.__main__")
+        importlib.import_module(f"{module}.__main__")
     assert ended.value.code == 0
     assert "trakt-auth" in capsys.readouterr().out
 

@@ -1,6 +1,7 @@
-"""Every command's name, options and help; the only file of `cli` that imports click.
+"""Every command's name, arguments, options and help, read by click.
 
-What a command does is in a file of its own, imported when the command runs.
+What a command does is in a file of its own, imported when the command runs. How the help looks is
+in `help`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from textwrap import indent
 from typing import Any
 
 import click
 
-from trakt_auth.cli.help import ENDINGS, ENVIRONMENT, EXIT_STATUSES, FIRST_STEPS
+from trakt_auth.cli.help import TopLevel
 from trakt_auth.cli.settings import Settings, version
 from trakt_auth.errors import UsageError
 
@@ -22,6 +22,7 @@ __all__ = ["dispatch"]
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 FORMATS = ("trakt-auth", "pytrakt", "trakt.py", "response")
+SECONDS: dict[str, Any] = {"type": int, "metavar": "SECONDS"}
 STORE = click.option("--store", metavar="URL", help="Where tokens are kept, e.g. file:PATH.")
 ACCOUNT = click.option("--account", metavar="NAME", help="Which login; `default` unless given.")
 
@@ -42,29 +43,7 @@ def dispatch(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-class _Command(click.Command):
-    """A command whose help ends with text that is not wrapped."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        formatter.write("\n" + indent(ENDINGS[self.name or ""], "  ") + "\n")
-
-
-class _TopLevel(click.Group):
-    """The command without a subcommand: first steps, and two tables at the end."""
-
-    command_class = _Command
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_help_text(ctx, formatter)
-        formatter.write(indent(FIRST_STEPS, "    "))
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        for title, rows in (("Environment", ENVIRONMENT), ("Exit status", EXIT_STATUSES)):
-            with formatter.section(title):
-                formatter.write_dl(rows)
-
-
-@click.group(cls=_TopLevel, context_settings=CONTEXT)
+@click.group(cls=TopLevel, context_settings=CONTEXT)
 @click.version_option(version(), prog_name="trakt-auth", message="%(prog)s %(version)s")
 @STORE
 @ACCOUNT
@@ -128,7 +107,7 @@ def token(settings: Settings) -> int:
     return job.token(settings)
 
 
-@cli.command()
+@cli.command(short_help="Refresh the token now.")
 @_with_settings
 def refresh(settings: Settings) -> int:
     """Refresh the token now, due or not. The command `token` refreshes it when it is due."""
@@ -164,8 +143,8 @@ def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
 @cli.command(short_help="Call Trakt's API, signed in.")
 @click.argument("method", type=click.Choice(METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("path")
-@click.option("--data", metavar="JSON|@FILE|-", help="The JSON to send; - reads it from stdin.")
-@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Repeatable.")
+@click.option("--data", metavar="JSON|@FILE|-", help="The JSON to send; - reads stdin.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Can be repeated.")
 @_with_settings
 def api(settings: Settings, **call: Any) -> int:  # noqa: ANN401 - as its options say
     """Call Trakt's API, signed in, and write the body of the response to stdout.
@@ -193,7 +172,10 @@ def import_(settings: Settings, *, file: str, replace: bool) -> int:
 
 @cli.command(short_help="Write logins to a file, for another computer or program.")
 @click.argument("file", metavar="[FILE|-]", default="-")
-@click.option("--format", "kind", type=click.Choice(FORMATS), default=FORMATS[0])
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), default=FORMATS[0], metavar="NAME",
+    help="trakt-auth, pytrakt, trakt.py or response.",
+)  # fmt: skip
 @click.option("--replace", is_flag=True, help="Overwrite FILE if it exists.")
 @_with_settings
 def export(settings: Settings, *, file: str, kind: str, replace: bool) -> int:
@@ -222,18 +204,26 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
 
 
 @cli.command(short_help="Run a local Trakt emulator, for tests.")
-@click.option("--host", metavar="ADDRESS", default="127.0.0.1")
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8088, help="0 picks a free port.")
-@click.option("--access-token-lifetime", type=int, metavar="SECONDS", help="604800 by default.")
-@click.option("--device-interval", type=int, metavar="SECONDS", help="5 by default.")
-@click.option("--device-lifetime", type=int, metavar="SECONDS", help="600 by default.")
-@click.option("--auto-approve", type=float, metavar="SECONDS", help="Approve each code after this.")
-@click.option("--profile", type=click.Choice(["current", "legacy"]), help="Trakt today, or before.")
-@click.option("--require-user-agent", is_flag=True, help="Block libraries' User-Agents with 403.")
+@click.option("--access-token-lifetime", **SECONDS, help="604800 (7 days) by default.")
+@click.option("--device-interval", **SECONDS, help="Between two polls of a code; 5 by default.")
+@click.option(
+    "--device-lifetime", **SECONDS, help="How long a code can be entered; 600 by default."
+)
+@click.option(
+    "--auto-approve", **SECONDS | {"type": float}, help="Approve each code after this time."
+)
+@click.option(
+    "--profile", type=click.Choice(["current", "legacy"]), help="legacy: before July 2026."
+)
+@click.option("--require-user-agent", is_flag=True, help="Answer 403 to libraries' User-Agents.")
 @click.option("--client-id", metavar="ID", help="Register one more application.")
-@click.option("--client-secret", metavar="TEXT", help="Its secret; without one, a public client.")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Repeatable.")
-@click.option("--quiet", is_flag=True, help="Print the address and no log of requests.")
+@click.option("--client-secret", metavar="TEXT", help="Its client secret; public without one.")
+@click.option(
+    "--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Can be repeated."
+)
+@click.option("--quiet", is_flag=True, help="Print only the address, no log of requests.")
 def emulator(**options: Any) -> int:  # noqa: ANN401 - as its options say
     """Run a local Trakt emulator, for tests; any user name signs in."""
     import trakt_auth.cli.commands.emulator as job
