@@ -1,4 +1,4 @@
-"""`api`: bodies, headers, paths, and the exit status that an answer stands for."""
+"""`api`: bodies, headers, paths, and the exit status that a response stands for."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import pytest
 from trakt_auth.cli.commands import api as job
 
 
-def test_the_body_as_it_is(cli):
+def test_the_body_is_written_unchanged(cli):
     cli.sign_in()
     ran = cli("api", "get", "/users/me")
     assert (ran.status, ran.err) == (0, "")
@@ -16,7 +16,7 @@ def test_the_body_as_it_is(cli):
     assert "\n" not in ran.out
 
 
-def test_laid_out_on_a_terminal(cli):
+def test_json_is_indented_on_a_terminal(cli):
     cli.sign_in()
     cli.monkeypatch.setattr(job, "is_terminal", lambda _: True)
     assert cli("api", "GET", "/users/me").out.startswith('{\n  "username"')

@@ -1,4 +1,4 @@
-"""`doctor`: each thing that can be wrong is told apart, nothing is changed, no secret is shown."""
+"""`doctor`: each cause has its own message, nothing is changed, no secret is shown."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ def examined(cli, *arguments, status=None):
 
 
 def find(found, name, mark="fail"):
-    """Return the words of the one check of this name and mark."""
+    """Return the message and advice of the one check with this name and mark."""
     (one,) = [one for one in found if one["check"] == name and one["mark"] == mark]
     return f"{one['said']} {one['advice'] or ''}"
 
@@ -48,7 +48,7 @@ def note(cli, token, **attempt):
         )
 
 
-def test_all_is_well(cli):
+def test_everything_is_in_order(cli):
     token = cli.sign_in()
     before = {one: one.read_bytes() for one in cli.file.parent.iterdir()}
     found = examined(cli, status=0)
@@ -126,7 +126,7 @@ def test_trakts_own_servers(cli):
     assert "Trakt's own" in find(examined(cli, "--offline", status=0), "servers", "ok")
 
 
-def test_nothing_is_sent_where_everybody_could_read_it(cli):
+def test_nothing_is_sent_unencrypted(cli):
     cli.monkeypatch.setenv("TRAKT_API_URL", "http://trakt.example")
     assert "sign-in server" not in [one["check"] for one in examined(cli, status=1)]
     assert not cli.emulator.log
@@ -169,7 +169,7 @@ def test_a_folder_that_cannot_be_written(cli):
     assert "Read-only" in find(examined(cli, "--offline", status=1), "store writable")
 
 
-def test_a_database_that_others_could_read_is_told_before_it_is_mended(cli, tmp_path):
+def test_a_readable_database_is_reported_before_opening_makes_it_private(cli, tmp_path):
     store = f"sqlite:{tmp_path}/tokens.db"
     assert cli("login", "--device", "--store", store).status == 0
     (tmp_path / "tokens.db").chmod(0o644)
@@ -242,7 +242,7 @@ def test_a_store_with_leases(cli, taken):
         cli.monkeypatch.setattr("trakt_auth.stores.memory.MemoryLock.acquire", lambda self: False)
     cli.monkeypatch.setattr(Settings, "open_store", lambda _: store)
     url = "postgresql://me:hush@host/db"
-    # Nobody has signed in, so there may be no tables, and none are made.
+    # Without a login there may be no tables yet, and the check creates none.
     empty = list(store_checks.check_store(Settings(store=url), "another"))
     assert [one.name for one in empty] == ["store"]
     told = list(store_checks.check_store(Settings(store=url), "emulator"))
@@ -316,7 +316,7 @@ def test_a_pause_that_cannot_be_read(cli):
     assert bad(examined(cli, status=1)) == ["store"]
 
 
-def test_a_token_that_waits_to_be_saved(cli):
+def test_an_unsaved_token(cli):
     from trakt_auth.client.sync import Client
 
     cli.sign_in("work", ago=2)
@@ -394,7 +394,7 @@ def test_causes_are_told_apart(cli, fault, settings, status, words, endpoint, ch
 
 
 @pytest.mark.parametrize("endpoint", ["/oauth/revoke", "/users/settings"])
-def test_a_429_is_no_verdict(cli, endpoint):
+def test_a_429_checks_nothing(cli, endpoint):
     cli.emulator.arm("status", endpoint=endpoint, status=429, retry_after=143)
     check = "client id" if "revoke" in endpoint else "API key"
     said = find(examined(cli, status=0), check, "warn")
@@ -402,7 +402,7 @@ def test_a_429_is_no_verdict(cli, endpoint):
     assert "143 seconds" in said
 
 
-def test_a_server_that_judges_the_token_first(cli):
+def test_a_server_that_checks_the_token_before_the_client(cli):
     cli.emulator.arm("refuse", endpoint="/oauth/revoke", error="invalid_request")
     assert "Cannot be checked" in find(examined(cli, status=0), "client id", "warn")
 
@@ -521,7 +521,7 @@ class Screen:
 @pytest.mark.parametrize(
     ("encoding", "mark", "arrow"), [("utf-8", "✗", "→ "), ("ascii", "fail", "")]
 )
-def test_on_a_terminal_long_lines_are_folded(monkeypatch, encoding, mark, arrow):
+def test_on_a_terminal_long_lines_are_wrapped(monkeypatch, encoding, mark, arrow):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr(run.sys, "stdout", Screen(encoding))
@@ -552,9 +552,9 @@ def test_failures_of_two_kinds_are_a_1():
     assert check.exit_status([check.warning("c", "", "")]) == 0
 
 
-def test_a_reader_who_has_left(cli):
+def test_a_reader_that_closed_the_pipe(cli):
     read, write = os.pipe()
     os.close(read)
-    with os.fdopen(write, "w") as nobody:
-        cli.monkeypatch.setattr("sys.stdout", nobody)
+    with os.fdopen(write, "w") as closed:
+        cli.monkeypatch.setattr("sys.stdout", closed)
         assert run.doctor(Settings(), as_json=False, offline=True) == 1

@@ -14,7 +14,7 @@ from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
 
 
 def exported(cli, *arguments):
-    """Run `export` to stdout; its output holds secrets, as it should, and stderr holds none."""
+    """Run `export` to stdout, which holds secrets; check that stderr holds none."""
     ran = cli("export", *arguments)
     assert not any(secret in ran.err for secret in cli.emulator.secrets)
     cli.ran.pop()
@@ -116,7 +116,7 @@ def test_a_place_that_cannot_be_written(cli, tmp_path, name, more):
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_failure_leaves_no_half(cli, tmp_path, replace):
+def test_a_failure_leaves_no_partial_file(cli, tmp_path, replace):
     cli.sign_in()
     file = tmp_path / "out.json"
     if replace:
@@ -134,10 +134,10 @@ def test_a_failure_leaves_no_half(cli, tmp_path, replace):
 
 
 @pytest.mark.parametrize("kind", ["trakt-auth", "response"])
-def test_nobody(cli, kind):
+def test_no_login(cli, kind):
     ran = cli("export", "--format", kind)
     assert (ran.status, ran.out) == (3, "")
-    assert cli("export", "--account", "nobody").status == 3
+    assert cli("export", "--account", "missing").status == 3
 
 
 def test_a_dead_login_is_left_out(cli):
@@ -161,7 +161,7 @@ def test_a_refresh_token_that_may_be_spent(cli, outcome, lost):
     assert ("may be used up already" in ran.err) == (outcome is not Outcome.FAILED)
 
 
-def test_not_while_another_program_refreshes(cli):
+def test_no_export_while_another_program_refreshes(cli):
     cli.sign_in()
     with cli.client() as client:
         lock = client._store.lock(AccountKey("emulator", "default"))
@@ -172,7 +172,7 @@ def test_not_while_another_program_refreshes(cli):
     assert "being refreshed by another program" in ran.err
 
 
-def test_not_while_a_newer_token_waits_to_be_saved(cli):
+def test_no_export_while_the_newest_token_is_unsaved(cli):
     cli.sign_in()
     cli.monkeypatch.setattr("trakt_auth.client.sync.Client.unsaved", lambda self: ["default"])
     ran = cli("export")

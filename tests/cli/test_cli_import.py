@@ -1,4 +1,4 @@
-"""`import`: what is taken over, what is refused, and that nothing is lost or overwritten."""
+"""`import`: what is imported, what is refused, and that no login is lost or overwritten."""
 
 import io
 import json
@@ -110,25 +110,25 @@ def test_what_cannot_be_read(cli, tmp_path, content):
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary() | NEARLY)
-def test_any_content_ends_in_words(cli, tmp_path, content):
+def test_any_content_ends_in_a_message(cli, tmp_path, content):
     file = tmp_path / "any.json"
     file.write_bytes(content)
     ran = cli("import", str(file), "--replace")
     assert "Traceback" not in ran.err
     assert ran.status in (0, 1, 2, 3)
     assert (kept(cli) is None and not cli("status").out.startswith("account")) or ran.status != 2
-    cli.ran.clear()  # what Hypothesis invents may look like anything
+    cli.ran.clear()  # content that Hypothesis invents may contain anything
     cli.file.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("name", ["nowhere.json", ".", "a\0b"])
-def test_a_file_that_is_none(cli, tmp_path, name):
+def test_a_path_that_is_no_readable_file(cli, tmp_path, name):
     ran = cli("import", f"{tmp_path}/{name}")
     assert ran.status == 2
     assert "cannot be read: " in ran.err
 
 
-def test_a_file_without_end(cli):
+def test_a_file_that_is_too_large(cli):
     cli.monkeypatch.setattr(import_, "LARGEST", 1000)
     assert "larger than any token file" in cli("import", "/dev/zero").err
 
@@ -181,7 +181,7 @@ def test_the_same_token_again_changes_nothing(cli, issued, write):
     assert cli.file.read_text() == before
 
 
-def test_a_broken_store_is_moved_aside_when_told(cli, issued, write):
+def test_a_broken_store_is_moved_aside_with_replace(cli, issued, write):
     cli.file.parent.mkdir()
     cli.file.write_text("not json")
     file = write(issued)
@@ -194,7 +194,7 @@ def test_a_broken_store_is_moved_aside_when_told(cli, issued, write):
     assert [one.read_text() for one in cli.file.parent.glob("*.corrupt-*")] == ["not json"]
 
 
-def test_a_refresh_that_fails_leaves_the_token_kept(cli, issued, write):
+def test_a_failed_refresh_keeps_the_imported_token(cli, issued, write):
     cli.emulator.arm("status", endpoint="oauth", status=503)
     ran = cli("import", write(pytrakt(issued, OAUTH_EXPIRES_AT=5)))
     assert ran.status == 5
@@ -226,7 +226,7 @@ def test_all_accounts_of_an_export(cli, tmp_path):
 
 def test_one_account_of_an_export(cli, tmp_path):
     tokens, file = moved(cli, tmp_path, "default", "work")
-    ran = cli("import", file, "--account", "nobody")
+    ran = cli("import", file, "--account", "missing")
     assert ran.status == 2
     assert "It holds 'default', 'work'" in ran.err
     assert cli("import", file, "--account", "work").status == 0

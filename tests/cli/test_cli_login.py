@@ -27,7 +27,7 @@ def loopback(cli):
 
 
 def paste(cli, *lines):
-    """Type lines; those that are functions are given the address that was shown."""
+    """Type lines; a line that is a function is called with the address that was printed."""
 
     said = io.StringIO()
 
@@ -59,7 +59,7 @@ def test_by_device(cli):
     assert cli("token", "--account", "work").status == 0
 
 
-def test_the_device_is_the_way_without_a_browser(cli):
+def test_without_a_browser_a_code_is_shown(cli):
     assert cli("login").err.startswith("Enter the code")
 
 
@@ -70,7 +70,7 @@ def test_a_failing_api_does_not_fail_the_login(cli):
     assert "Signed in.\n" in ran.err
 
 
-def test_a_refusal(cli):
+def test_a_denial(cli):
     cli.emulator.decision = "deny"
     ran = cli("login")
     assert (ran.status, ran.out) == (4, "")
@@ -98,7 +98,7 @@ def test_ways_exclude_each_other(cli):
 
 
 @pytest.mark.parametrize("how", ["folder", "lock", "newer"])
-def test_a_store_that_cannot_keep_stops_before_anybody_is_asked(cli, how):
+def test_login_checks_the_store_before_asking_the_person(cli, how):
     if how == "folder":
         cli.file.parent.write_text("a file where the folder should be")
     elif how == "lock":
@@ -150,7 +150,7 @@ def test_a_signal_while_waiting(cli, number, status):
     assert not cli.file.exists()
 
 
-def test_a_program_that_is_to_ignore_the_signal_does(cli):
+def test_an_ignored_signal_stays_ignored(cli):
     from trakt_auth.cli import app
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -162,7 +162,7 @@ def test_a_program_that_is_to_ignore_the_signal_does(cli):
 
 
 def opener(cli, tmp_path, decision):
-    """Let BROWSER name a program that answers for the person."""
+    """Set BROWSER to a program that answers as a person would."""
     script = tmp_path / "browser.py"
     script.write_text(
         "import sys, urllib.request\n"
@@ -270,7 +270,7 @@ def test_a_browser_that_stays_is_not_waited_for(monkeypatch):
         ({"SSH_CONNECTION": "x"}, "darwin", False),
     ],
 )
-def test_where_a_browser_is_likely(environ, platform, likely):
+def test_where_there_is_a_browser(environ, platform, likely):
     assert has_browser(environ, platform) is likely
 
 

@@ -34,7 +34,7 @@ def test_every_help_fits_the_terminal_and_has_an_example(command, columns, monke
     text, said = capsys.readouterr()
     assert said == ""
     assert "\b" not in text
-    assert "\\b" not in text  # how click's marker looks when click does not find it
+    assert "\\b" not in text  # click's marker, when click does not recognise it
     examples = FIRST_STEPS.strip().replace("\n", "\n    ")
     wrapped, example, last = text.partition("  Example: " if command else examples)
     assert example
@@ -112,7 +112,7 @@ def test_a_signal_before_anything_has_begun(monkeypatch):
 
 
 @pytest.mark.parametrize("command", [["token"], ["status"], ["--help"]])
-def test_a_reader_who_has_left(cli, command):
+def test_a_reader_that_closed_the_pipe(cli, command):
     cli.sign_in()
     reader, writer = os.pipe()
     os.close(reader)
@@ -152,14 +152,14 @@ def test_streams_that_break(monkeypatch, capsys):
     assert output.write_result("x") == 1
     assert "No space left" in capsys.readouterr().err
     monkeypatch.setattr("sys.stderr", Broken())
-    output.say("nobody hears")
+    output.say("stderr is closed")
     closed = io.StringIO()
     closed.close()
     assert not output.is_terminal(closed)
     assert not output.is_terminal(None)
 
 
-def test_a_way_out_that_click_takes(monkeypatch):
+def test_click_exits_by_itself(monkeypatch):
     from trakt_auth.cli import parser
 
     def leave(_):
@@ -191,7 +191,7 @@ def test_emulator(cli, quiet):
 
 
 def served(cli, *requests, before=None):
-    """Run `emulator` in this process with a server that passes these requests on and returns."""
+    """Run `emulator` in this process, with a server that handles these requests and returns."""
     from trakt_auth.emulator import server
 
     def serve(emulator, *, host, port, ready):

@@ -1,4 +1,4 @@
-"""`rekey` and the environment of keys: what is encrypted, what is refused, what is never shown."""
+"""`rekey` and the variables of the keys: what is encrypted, what is refused, what is not shown."""
 
 import json
 import threading
@@ -47,7 +47,7 @@ def test_from_plain_to_encrypted_to_another_key_to_plain(cli, keys):
     cli.sign_in("work")
     assert "access_token" in cli.file.read_text()
     set_keys(cli, keys[0])
-    assert cli("token").out.strip() == token.access_token  # what is plain can be read
+    assert cli("token").out.strip() == token.access_token  # an unencrypted record can be read
     ran = cli("rekey")
     assert (ran.status, ran.out) == (0, "")
     assert ran.err.splitlines()[0] == "2 of 2 records were re-encrypted."
@@ -163,7 +163,7 @@ def test_signing_out_is_the_way_out_when_the_key_is_lost(cli, keys, given):
     assert kept(cli, "other") is None
 
 
-def test_what_cannot_be_opened_is_told_and_the_rest_is_reencrypted(cli, keys):
+def test_rekey_reports_what_it_cannot_decrypt_and_encrypts_the_rest(cli, keys):
     for account in ("a", "b", "c"):
         cli.sign_in(account)
     encrypt(cli, keys[2], "b")
@@ -179,7 +179,7 @@ def test_what_cannot_be_opened_is_told_and_the_rest_is_reencrypted(cli, keys):
     assert all(kept(cli, name).payload.split(":")[2] == key_id(keys[0]) for name in "ac")
 
 
-def test_a_store_that_fails_for_all_ends_it(cli, keys):
+def test_rekey_stops_after_many_failures(cli, keys):
     for number in range(20):
         cli.sign_in(f"user-{number:02}")
         encrypt(cli, keys[2], f"user-{number:02}")
@@ -219,7 +219,7 @@ def test_progress(cli, keys, monkeypatch):
 
 
 def test_rekey_while_others_refresh(cli, keys):
-    """Programs with both keys refresh under way; nobody is logged out, all ends up re-encrypted."""
+    """Programs with both keys refresh meanwhile; no login ends, every record is re-encrypted."""
     names = ["default", "b", "c", "d"]
     for name in names:
         cli.sign_in(name, ago=2)
@@ -261,7 +261,7 @@ def test_generate_excludes_decrypt(cli):
 
 @pytest.mark.parametrize("text", [" , ", "geheim", "geheim geheim"])
 @pytest.mark.parametrize("command", ["token", "status", "rekey"])
-def test_what_is_no_key(cli, text, command):
+def test_invalid_keys(cli, text, command):
     cli.sign_in()
     cli.monkeypatch.setenv("TRAKT_AUTH_KEY", text)
     ran = cli(command)
@@ -342,19 +342,19 @@ def test_one_account_alone_says_nothing_of_the_others(cli, keys):
     assert "this application" not in ran.err
 
 
-def test_what_was_put_aside_is_reencrypted_too(cli, keys, tmp_path):
-    """Whoever is told that a key is not needed any more may destroy it."""
+def test_unsaved_tokens_are_reencrypted_too(cli, keys, tmp_path):
+    """A user who reads that a key is no longer needed may destroy it."""
     from trakt_auth.cli.settings import Settings
 
     cli.sign_in()
     set_keys(cli, keys[0])
     fallback = Settings(store=cli.store).open_fallback()
     fallback.save(
-        AccountKey("emulator", "default"), '{"aside": 1}', expires_at=None, replacing=None
+        AccountKey("emulator", "default"), '{"unsaved": 1}', expires_at=None, replacing=None
     )
     fallback.save(AccountKey("emulator", "done"), "", expires_at=None, replacing=None)
     (path,) = (tmp_path / "state").glob("*/unsaved-*.json")
-    assert "aside" not in path.read_text()
+    assert '"unsaved"' not in path.read_text()
     set_keys(cli, keys[1], keys[0])
     assert cli("rekey").err.startswith("2 of 2 records were re-encrypted.")
     assert key_id(keys[1]) in path.read_text()

@@ -23,7 +23,7 @@ def state_of(cli, account="default"):
     return json.loads(cli("status", "--json", "--account", account).out)["accounts"][0]
 
 
-def test_nobody(cli):
+def test_no_login(cli):
     ran = cli("status")
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.startswith("Not signed in.")
@@ -31,12 +31,12 @@ def test_nobody(cli):
 
 
 def test_an_account_without_a_login(cli):
-    ran = cli("status", "--account", "nobody")
+    ran = cli("status", "--account", "missing")
     assert ran.status == 3
     assert "login required" in ran.out
 
 
-def test_everybody(cli):
+def test_all_accounts(cli):
     cli.sign_in()
     cli.sign_in("work", ago=0.8)
     cli.sign_in("old", ago=2)
@@ -130,7 +130,7 @@ def test_a_password_in_the_store_is_not_shown(cli):
     assert Settings(store="file:/home/me@work/x").store_shown() == "file:/home/me@work/x"
 
 
-def test_trakt_is_the_server_of_those_who_name_none():
+def test_trakt_is_the_default_server():
     from trakt_auth.cli.settings import Settings
 
     assert Settings(environ={}).endpoints() is None
@@ -138,7 +138,7 @@ def test_trakt_is_the_server_of_those_who_name_none():
     assert (one.auth, one.api) == ("https://auth.trakt.tv", "http://127.0.0.1:1")
 
 
-def test_the_store_of_those_who_name_none(cli):
+def test_the_default_store_without_a_keychain(cli):
     cli.monkeypatch.delenv("TRAKT_AUTH_STORE")
     cli.monkeypatch.setenv("XDG_DATA_HOME", "/data")
     cli.monkeypatch.setattr("sys.platform", "linux")

@@ -1,4 +1,4 @@
-"""Where tokens live when nobody says: the keychain that answers, a file, and what was before."""
+"""The default store: a keychain, a file, or the one that was used before."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from trakt_auth.cli.settings import Settings
 
 @pytest.fixture
 def home(cli, tmp_path):
-    """Nobody names a store; the data folder is a private one."""
+    """Name no store, and use a private data folder."""
     cli.monkeypatch.delenv("TRAKT_AUTH_STORE")
     cli.monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
     cli.monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
@@ -39,7 +39,7 @@ def test_the_keychain_where_one_answers(cli, home, chain):
     report = status(cli)
     assert report["store"] == "keyring:"
     assert report["store_reason"] == "an OS keychain answers: Test Keychain"
-    assert not home.exists()  # asking leaves no trace
+    assert not home.exists()  # `status` creates nothing
     ran = cli("login", "--device")
     assert ran.status == 0
     assert "is stored in keyring:" in ran.err
@@ -65,11 +65,11 @@ def test_a_file_where_none_answers(cli, home):
         assert (home / "tokens.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_upgrade_logs_nobody_out(cli, home, chain):
+def test_an_upgrade_keeps_the_login(cli, home, chain):
     with installed(Fail()):
         assert cli("login", "--device").status == 0
         token = cli("token").out
-    report = status(cli)  # a keychain answers from now on
+    report = status(cli)  # now a keychain answers
     assert report["store"] == f"file:{home}/tokens.json"
     assert report["store_reason"] == "there is a token file already"
     assert cli("token").out == token
@@ -88,7 +88,7 @@ def test_a_login_without_a_desktop_does_not_look_elsewhere(cli, home, chain):
     assert cli("token").status == 0
 
 
-def test_a_locked_keychain_is_told_before_anybody_is_asked_to_sign_in(cli, home, chain):
+def test_a_locked_keychain_is_reported_before_the_person_is_asked(cli, home, chain):
     def locked(*_):
         raise KeyringLocked
 
@@ -100,7 +100,7 @@ def test_a_locked_keychain_is_told_before_anybody_is_asked_to_sign_in(cli, home,
     assert "/oauth/device/code" not in cli.emulator.state()["requests"]
 
 
-def test_who_names_a_store_gets_it(cli, home, chain, tmp_path):
+def test_a_store_that_is_named_is_used(cli, home, chain, tmp_path):
     for how in ("option", "variable"):
         url = f"file:{tmp_path}/{how}"
         if how == "variable":
@@ -157,7 +157,7 @@ def test_a_machine_without_a_desktop(tmp_path):
         assert why == "no OS keychain answers: no D-Bus session"
 
 
-def test_a_key_alone_loads_the_cipher(cli, tmp_path):
+def test_only_a_key_loads_the_cryptography_library(cli, tmp_path):
     token = cli.sign_in()
     key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
     done = run(FAST_PATH, {"TRAKT_AUTH_STORE": cli.store, "TRAKT_AUTH_KEY": key})
@@ -169,7 +169,7 @@ def test_a_key_alone_loads_the_cipher(cli, tmp_path):
 
 
 @pytest.mark.parametrize("command", [["login", "--device"], ["import", "moved.json"]])
-def test_a_store_that_ends_with_the_command_takes_no_login(cli, command):
+def test_no_login_in_a_store_in_memory(cli, command):
     ran = cli("--store", "memory:", *command)
     assert (ran.status, ran.out) == (2, "")
     assert "loses the login when this command ends" in ran.err
@@ -186,7 +186,7 @@ def test_a_store_that_ends_with_the_command_takes_no_login(cli, command):
         ("TRAKT_API_URL", "http://api.trakt.tv", "TRAKT_API_URL would send tokens unencrypted"),
     ],
 )
-def test_what_is_wrong_is_named_as_it_was_given(cli, name, value, words):
+def test_errors_name_the_variable(cli, name, value, words):
     cli.monkeypatch.setenv(name, value)
     ran = cli("refresh")
     assert ran.status == 2
@@ -195,7 +195,7 @@ def test_what_is_wrong_is_named_as_it_was_given(cli, name, value, words):
         assert word not in ran.err
 
 
-def test_a_file_of_keys_that_is_none(cli, tmp_path):
+def test_a_key_file_without_a_key(cli, tmp_path):
     cli.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", os.devnull)
     ran = cli("status")
     assert ran.status == 2

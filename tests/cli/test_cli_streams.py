@@ -20,5 +20,5 @@ def test_no_stdin_is_the_end_of_input(monkeypatch, capsys):
     assert "--data is not JSON" in capsys.readouterr().err
 
 
-def test_a_dropped_connection_ends_it_gently():
+def test_the_signal_of_a_closed_terminal_is_handled():
     assert SIGNALS[signal.SIGHUP]

@@ -63,7 +63,7 @@ def test_the_fast_path_imports_little(cli):
         ["--account", "work", "token"],
         ["--account=work", "token"],
         ["--account", "default", "token", "--account=work"],
-        ["token", "--account", "nobody"],
+        ["token", "--account", "missing"],
         ["token", "--account"],
         ["token", "--account="],
         ["--store=", "token"],
@@ -75,7 +75,7 @@ def test_the_fast_path_imports_little(cli):
     ],
 )
 @pytest.mark.parametrize("url", [None, "not a url"])
-def test_both_ways_agree(cli, arguments, url):
+def test_fast_path_and_full_command_agree(cli, arguments, url):
     cli.sign_in()
     cli.sign_in("work")
     if url:
@@ -92,7 +92,7 @@ def test_both_ways_agree(cli, arguments, url):
     ("name", "value"),
     [("TRAKT_CLIENT_ID", ""), ("TRAKT_CLIENT_ID", "a\tb"), ("TRAKT_USER_AGENT", "Mozilla/5.0")],
 )
-def test_both_ways_agree_on_the_environment(cli, name, value):
+def test_fast_path_and_full_command_agree_on_the_environment(cli, name, value):
     cli.sign_in()
     cli.monkeypatch.setenv(name, value)
     fast = cli("token")
@@ -110,7 +110,7 @@ def test_a_missing_client_id_says_where_to_get_one(cli):
     assert "export TRAKT_CLIENT_ID=" in hint
 
 
-def test_nobody_signed_in(cli):
+def test_token_without_a_login(cli):
     ran = cli("token", "--account", "my work")
     assert (ran.status, ran.out) == (3, "")
     assert ran.err.splitlines()[1].endswith("run `trakt-auth login --account 'my work'`.")
@@ -217,7 +217,7 @@ def test_logout(cli):
     assert "not signed in" in again.err
 
 
-def test_what_may_not_be_the_newest_token_is_left_to_the_full_command(cli):
+def test_a_token_with_an_unfinished_refresh_is_left_to_the_full_command(cli):
     from dataclasses import replace
     from datetime import UTC, datetime
 
@@ -257,7 +257,7 @@ def test_logout_without_a_network(cli):
 
 
 def test_a_signal_within_an_import_ends_the_command_a_moment_later():
-    """There it could leave the lock of all imports taken, and a refresh would wait for ever."""
+    """Raised at once it could leave the import lock taken, and a refresh would wait for ever."""
     importing = SimpleNamespace(f_code=SimpleNamespace(co_filename="<frozen importlib._bootstrap>"))
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGALRM)}
     with app._signals():

@@ -1,4 +1,4 @@
-"""A token that the store could not take outlives the command, and is shown until it is saved."""
+"""A token that could not be saved outlives the command, and is shown until it is saved."""
 
 import json
 
@@ -13,7 +13,7 @@ KEY = AccountKey("emulator", "default")
 
 @pytest.fixture
 def broken(cli, monkeypatch):
-    """Let the main file fail from the answer on, until it is mended."""
+    """Let the token file fail once a refresh was answered, until the list is emptied."""
     cli.sign_in()
     monkeypatch.setattr("trakt_auth.flows.saving.SAVE_PAUSES", ())
     really, failing = FileStore.save, []
@@ -37,20 +37,20 @@ def broken(cli, monkeypatch):
     return failing
 
 
-def test_a_pair_is_put_aside_shown_and_saved_by_the_next_command(cli, broken, tmp_path):
+def test_an_unsaved_token_is_shown_and_saved_by_the_next_command(cli, broken, tmp_path):
     before = cli.file.read_bytes()
     ran = cli("refresh")
     assert ran.status == 1
     assert "could not be saved" in ran.err
     assert "put aside, and saved at the next use" in ran.err
-    (aside,) = (tmp_path / "state").glob("*/unsaved-*.json")
-    assert aside.stat().st_mode & 0o777 == 0o600
+    (unsaved,) = (tmp_path / "state").glob("*/unsaved-*.json")
+    assert unsaved.stat().st_mode & 0o777 == 0o600
 
     (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert account["unsaved"] is True
     assert "the newest token could not be saved in this store yet" in cli("status").out
     assert "could not be saved in the store yet" in cli("doctor", "--offline").out
-    assert cli("refresh").status != 0  # the newest is served, and not spent while it cannot be kept
+    assert cli("refresh").status != 0  # not refreshed again while it cannot be saved
 
     broken.clear()
     assert cli("refresh").status == 0
@@ -61,7 +61,7 @@ def test_a_pair_is_put_aside_shown_and_saved_by_the_next_command(cli, broken, tm
     assert cli.emulator.state()["tokens"]["most_arrivals_of_one_refresh_token"] == 1
 
 
-def test_the_next_token_is_the_one_that_was_put_aside(cli, broken):
+def test_the_next_token_is_the_unsaved_one(cli, broken):
     old = cli("token").out
     assert cli("refresh").status == 1
     assert "trakt-auth refresh" in cli("doctor", "--offline").out
@@ -76,7 +76,7 @@ def test_the_next_token_is_the_one_that_was_put_aside(cli, broken):
     assert account["unsaved"] is False
 
 
-def test_a_new_login_takes_the_place_of_what_was_put_aside(cli, broken, tmp_path):
+def test_a_new_login_replaces_the_unsaved_token(cli, broken, tmp_path):
     assert cli("refresh").status == 1
     broken.clear()
     assert cli("login", "--device").status == 0
@@ -85,7 +85,7 @@ def test_a_new_login_takes_the_place_of_what_was_put_aside(cli, broken, tmp_path
     assert cli("export", str(tmp_path / "moved.json")).status == 0
 
 
-def test_a_first_login_that_was_put_aside_is_shown(cli, broken, tmp_path):
+def test_an_unsaved_first_login_is_shown(cli, broken, tmp_path):
     assert cli("logout").status == 0
     broken.append(1)
     assert cli("login", "--device").status == 1
@@ -95,7 +95,7 @@ def test_a_first_login_that_was_put_aside_is_shown(cli, broken, tmp_path):
     assert "could not be saved yet" in ran.err
 
 
-def test_signing_out_forgets_what_was_put_aside(cli, broken):
+def test_signing_out_deletes_the_unsaved_token(cli, broken):
     assert cli("refresh").status == 1
     broken.clear()
     assert cli("logout").status == 0
@@ -104,8 +104,8 @@ def test_signing_out_forgets_what_was_put_aside(cli, broken):
     assert cli("token").status == 3
 
 
-def test_each_store_has_its_own(cli, broken, tmp_path):
-    """What was put aside for one store never turns up in another."""
+def test_each_store_has_its_own_file_of_unsaved_tokens(cli, broken, tmp_path):
+    """An unsaved token of one store is never saved in another."""
     assert cli("refresh").status == 1
     report = json.loads(cli("--store", f"file:{tmp_path}/other", "status", "--json").out)
     assert report["accounts"] == []

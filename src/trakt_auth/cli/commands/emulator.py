@@ -27,7 +27,8 @@ To use it with this command, for instance:
   export TRAKT_CLIENT_ID={client_id}
   trakt-auth login --device
 
-Open {url} in a browser to approve codes and see each request. Ctrl-C stops it.
+Open {url} in a browser to approve codes.
+Ctrl-C stops the emulator.
 """
 
 

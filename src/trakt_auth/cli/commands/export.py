@@ -35,7 +35,8 @@ PRIVATE = 0o600
 NO_LOGIN = "no login is stored for this account"
 WARNING = """\
 Protect it like a password: it gives access to the account on Trakt.
-Use it in one program only: a refresh token works once, so if two programs refresh, the login ends.\
+Use it in one program only. A refresh token works once:
+if two programs refresh, the login ends.\
 """
 
 

@@ -98,8 +98,8 @@ def _welcome(client: Client, settings: Settings, token: Token) -> None:
     say(f"Signed in as {clean(name)}." if name else "Signed in.")
     say(
         f"Account {clean(settings.account_name)!r} is stored in {clean(settings.store_shown())}.\n"
-        f"The token is valid until {moment(token.expires_at)}; "
-        "`trakt-auth token` refreshes it before that."
+        f"The token is valid until {moment(token.expires_at)}.\n"
+        "`trakt-auth token` prints it, and refreshes it before it expires."
     )
 
 

@@ -84,7 +84,7 @@ def open_browser(url: str) -> bool:
 
 
 def _read_pasted(client: Client, request: AuthorizationRequest, account: str) -> Token:
-    say("Then paste the address that the browser ends on, or the code that the page shows:")
+    say("Then paste the address where the browser ends, or the code on the page:")
     for left in reversed(range(ATTEMPTS)):
         line = sys.stdin.readline()
         if not line:

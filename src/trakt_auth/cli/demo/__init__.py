@@ -25,7 +25,8 @@ def demo() -> int:
 
     started = time.monotonic()
     with open_stage() as stage:
-        say(f"A local Trakt emulator runs at {stage.url}. Waiting is skipped: its clock moves.\n")
+        say(f"A local Trakt emulator runs at {stage.url}.")
+        say("Its clock is moved ahead, so nothing has to wait.\n")
         for title, scene in SCENES:
             if not _run(title, partial(scene, stage)):
                 return FAILED

@@ -69,7 +69,7 @@ def by_browser(stage: Stage) -> str:
     _expect(_who(stage, BROWSER) == OK, "the token does not work")
     kept = stage.client.token(account=BROWSER).access_token == token.access_token
     _expect(kept, "the token was not stored")
-    return "bob pressed Allow; state and PKCE checked; code exchanged"
+    return "bob pressed Allow; state and PKCE match"
 
 
 def keep_private(stage: Stage) -> str:
@@ -121,7 +121,7 @@ def lose_answer(stage: Stage) -> str:
     _expect(_who(stage, "default") == OK, "the token does not work")
     sent = stage.refreshes() - before
     _expect(sent == 0, f"{sent} refreshes reached the emulator")
-    return "the connection breaks during a refresh: the old token still works"
+    return "answer lost; the old token still works"
 
 
 def revoke(stage: Stage) -> str:
@@ -139,7 +139,7 @@ def revoke(stage: Stage) -> str:
         _who(stage, "leftover")
     status = [one.status for one in stage.emulator.log if one.endpoint == "/users/settings"][-1]
     _expect(status == UNAUTHORIZED, f"the API answers {status} to the old token")
-    return f"LoginRequired from the client, {status} for the old token from the API"
+    return f"LoginRequired; {status} for the old token"
 
 
 def _without_refresh(token: Token) -> Token:
@@ -165,7 +165,7 @@ def _one_refresh(stage: Stage, found: list[Token], old: Token, before: int, who:
     _expect(sent == 1, f"{sent} refreshes were sent")
     _expect(len(found) == CALLS, f"only {len(found)} got a token")
     _expect(len(different) == 1 and old.access_token not in different, "the tokens differ")
-    return f"{who}, one expired token: {sent} refresh sent"
+    return f"{who}: {sent} refresh sent"
 
 
 SCENES: tuple[tuple[str, Scene], ...] = (

@@ -27,7 +27,7 @@ __all__ = ["doctor"]
 
 COLUMN = 16  # characters for the name of a check; a longer one moves its line to the right
 MARKS = {Mark.OK: ("✓", "green"), Mark.WARN: ("!", "yellow"), Mark.FAIL: ("✗", "bold red")}
-NARROWEST, WIDEST = 50, 100  # characters of a terminal's lines
+NARROWEST, WIDEST = 36, 100  # characters of a terminal's lines
 
 
 def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:

@@ -43,7 +43,8 @@ def check_store(settings: Settings, client_id: str) -> Iterator[Check]:
     modes = list(_modes(Path(path))) if path is not None and os.name == "posix" else []
     try:
         count = len(store.accounts(client_id))
-        yield check.passed("store", f"{shown} ({reason}) can be read and holds {_logins(count)}.")
+        said = f"{shown} can be read and holds {_logins(count)}. Why this store: {reason}."
+        yield check.passed("store", said)
         if path is not None:
             yield _folder(Path(path).parent)
             yield from modes
