@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from support.cli_runner import SOURCE
-from trakt_auth.cli import app, main
+from trakt_auth.cli import app, main, parser
 from trakt_auth.cli.commands import emulator_extra
-from trakt_auth.cli.help import FIRST_STEPS
+from trakt_auth.cli.help import ENVIRONMENT, EXIT_STATUSES, FIRST_STEPS
 from trakt_auth.cli.terminal import output
 from trakt_auth.stores.record import Attempt
 
@@ -58,6 +58,17 @@ def test_help_and_version(cli):
     assert all(f"\n  {name} " in ran.out for name in COMMANDS)
     assert "TRAKT_USER_AGENT" in ran.out
     assert cli("--version").out.startswith("trakt-auth ")
+
+
+def test_the_reference_says_what_the_help_says():
+    page = (Path(SOURCE).parent / "docs" / "reference" / "command-line.md").read_text()
+    rows = [line.replace("`", "") for line in page.splitlines() if line.startswith("|")]
+    for name, text in [*ENVIRONMENT, *EXIT_STATUSES]:
+        assert f"| {name} | {text.replace('`', '')} |" in rows
+    for name, command in parser.cli.commands.items():
+        row = next(line for line in rows if line.startswith(f"| {name} "))
+        quoted = row.split(" | ")[1].partition(": [")[0].rstrip(" |.")
+        assert quoted in f"{command.short_help} {command.help}".replace("`", "")
 
 
 def test_no_command(cli):
@@ -160,8 +171,6 @@ def test_streams_that_break(monkeypatch, capsys):
 
 
 def test_click_exits_by_itself(monkeypatch):
-    from trakt_auth.cli import parser
-
     def leave(_):
         raise SystemExit(1)
 
