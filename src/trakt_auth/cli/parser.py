@@ -144,7 +144,9 @@ def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
 @click.argument("method", type=click.Choice(METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("path")
 @click.option("--data", metavar="JSON|@FILE|-", help="The JSON to send; - reads stdin.")
-@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Can be repeated.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header; can be repeated."
+)
 @_with_settings
 def api(settings: Settings, **call: Any) -> int:  # noqa: ANN401 - as its options say
     """Call Trakt's API, signed in, and write the body of the response to stdout.
@@ -174,7 +176,7 @@ def import_(settings: Settings, *, file: str, replace: bool) -> int:
 @click.argument("file", metavar="[FILE|-]", default="-")
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default=FORMATS[0], metavar="NAME",
-    help="trakt-auth, pytrakt, trakt.py or response.",
+    show_default=False, help="trakt-auth (the default), pytrakt, trakt.py or response.",
 )  # fmt: skip
 @click.option("--replace", is_flag=True, help="Overwrite FILE if it exists.")
 @_with_settings
@@ -212,16 +214,24 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
     "--device-lifetime", **SECONDS, help="How long a code can be entered; 600 by default."
 )
 @click.option(
-    "--auto-approve", **SECONDS | {"type": float}, help="Approve each code after this time."
+    "--auto-approve", type=float, metavar="SECONDS", help="Approve each code after this time."
 )
 @click.option(
-    "--profile", type=click.Choice(["current", "legacy"]), help="legacy: before July 2026."
+    "--profile",
+    type=click.Choice(["current", "legacy"]),
+    help="Trakt as it is, or as it was before July 2026.",
 )
 @click.option("--require-user-agent", is_flag=True, help="Answer 403 to libraries' User-Agents.")
 @click.option("--client-id", metavar="ID", help="Register one more application.")
-@click.option("--client-secret", metavar="TEXT", help="Its client secret; public without one.")
 @click.option(
-    "--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Can be repeated."
+    "--client-secret", metavar="TEXT", help="Its client secret; without one it is a public client."
+)
+@click.option(
+    "--redirect-uri",
+    "redirect_uris",
+    multiple=True,
+    metavar="URI",
+    help="Its redirect URI; can be repeated.",
 )
 @click.option("--quiet", is_flag=True, help="Print only the address, no log of requests.")
 def emulator(**options: Any) -> int:  # noqa: ANN401 - as its options say

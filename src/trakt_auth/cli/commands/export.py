@@ -32,7 +32,7 @@ from trakt_auth.stores.record import AccountKey, Record
 __all__ = ["export_logins"]
 
 PRIVATE = 0o600
-NO_LOGIN = "no login is stored for this account"
+NO_LOGIN = "no login is stored for it"
 WARNING = """\
 Protect it like a password: it gives access to the account on Trakt.
 Use it in one program only. A refresh token works once:

@@ -23,7 +23,7 @@ __all__ = ["status"]
 
 LOGIN_REQUIRED = 3
 UNREADABLE = "unreadable"
-NO_LOGIN = "no login is stored for this account"
+NO_LOGIN = "no login is stored for it"
 STATES = {
     TokenState.FRESH: "signed_in",
     TokenState.STALE: "due",
