@@ -1,24 +1,23 @@
-"""The fixtures of the command line's tests, and what holds for the output of every command.
+"""The fixture `cli`, and what holds for the output of every command: no secret, no traceback.
 
-Nothing else lives here; the desk itself is in `cli_desk`.
-pytest imports this file.
+`CliRunner` itself is in `support.cli_runner`.
 """
 
 import os
 
 import pytest
 
-from support.cli_runner import Desk, Trakt
+from support.cli_runner import ApprovingEmulator, CliRunner
 
 
 @pytest.fixture
-def trakt():
-    return Trakt()
+def emulator():
+    return ApprovingEmulator()
 
 
 @pytest.fixture
-def desk(trakt, tmp_path, capsys, monkeypatch):
-    with trakt.serving() as url:
+def cli(emulator, tmp_path, capsys, monkeypatch):
+    with emulator.serving() as url:
         for name in list(os.environ):
             if name.startswith(("TRAKT_", "SSH_", "DISPLAY", "WAYLAND", "BROWSER")):
                 monkeypatch.delenv(name)
@@ -29,10 +28,10 @@ def desk(trakt, tmp_path, capsys, monkeypatch):
         file = tmp_path / "kept" / "tokens.json"
         monkeypatch.setenv("TRAKT_AUTH_STORE", f"file:{file}")
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-        desk = Desk(trakt, url, file, capsys, monkeypatch)
-        yield desk
-    for ran in desk.ran:
-        said = ran.err + ("" if ran.out.strip() in trakt.secrets else ran.out)
-        assert not any(secret in said for secret in trakt.secrets)
+        cli = CliRunner(emulator, url, file, capsys, monkeypatch)
+        yield cli
+    for ran in cli.ran:
+        said = ran.err + ("" if ran.out.strip() in emulator.secrets else ran.out)
+        assert not any(secret in said for secret in emulator.secrets)
         assert "\033" not in said
         assert "Traceback" not in said

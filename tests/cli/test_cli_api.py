@@ -1,4 +1,4 @@
-"""`api`: bodies, headers, paths, and the exit status that an answer stands for."""
+"""`api`: bodies, headers, paths, and the exit status that a response stands for."""
 
 import io
 import json
@@ -8,56 +8,56 @@ import pytest
 from trakt_auth.cli.commands import api as job
 
 
-def test_the_body_as_it_is(desk):
-    desk.sign_in()
-    ran = desk("api", "get", "/users/me")
+def test_the_body_is_written_unchanged(cli):
+    cli.sign_in()
+    ran = cli("api", "get", "/users/me")
     assert (ran.status, ran.err) == (0, "")
     assert json.loads(ran.out)["username"] == "emulator-user"
     assert "\n" not in ran.out
 
 
-def test_laid_out_on_a_terminal(desk):
-    desk.sign_in()
-    desk.monkeypatch.setattr(job, "is_terminal", lambda _: True)
-    assert desk("api", "GET", "/users/me").out.startswith('{\n  "username"')
-    assert job._drawn(b"<html>") == b"<html>"
+def test_json_is_indented_on_a_terminal(cli):
+    cli.sign_in()
+    cli.monkeypatch.setattr(job, "is_terminal", lambda _: True)
+    assert cli("api", "GET", "/users/me").out.startswith('{\n  "username"')
+    assert job._indented(b"<html>") == b"<html>"
 
 
-def test_an_expired_token_is_refreshed(desk):
-    desk.sign_in(ago=2)
-    assert desk("api", "GET", "/users/me").status == 0
+def test_an_expired_token_is_refreshed(cli):
+    cli.sign_in(ago=2)
+    assert cli("api", "GET", "/users/me").status == 0
 
 
 @pytest.mark.parametrize(
     ("status", "expected"), [(404, 1), (422, 1), (429, 5), (500, 5), (503, 5), (520, 5)]
 )
-def test_statuses(desk, status, expected):
-    desk.sign_in()
+def test_statuses(cli, status, expected):
+    cli.sign_in()
     if status in (404, 422):
         path = "/nowhere"
     else:
         path = "/users/me"
-        desk.trakt.arm("status", endpoint="/users/me", status=status)
-    ran = desk("api", "GET", path)
+        cli.emulator.arm("status", endpoint="/users/me", status=status)
+    ran = cli("api", "GET", path)
     assert ran.status == expected
     assert ran.err.startswith(f"trakt-auth: GET {path}: {404 if path == '/nowhere' else status}")
     assert len(ran.err.splitlines()) == 1
 
 
-def test_refused_after_a_refresh(desk):
-    desk.sign_in()
-    desk.trakt.arm("unauthorized", endpoint="/users/me", times=2)
-    assert desk("api", "GET", "/users/me").status == 3
+def test_refused_after_a_refresh(cli):
+    cli.sign_in()
+    cli.emulator.arm("unauthorized", endpoint="/users/me", times=2)
+    assert cli("api", "GET", "/users/me").status == 3
 
 
-def test_not_signed_in(desk):
-    assert desk("api", "GET", "/users/me").status == 3
+def test_not_signed_in(cli):
+    assert cli("api", "GET", "/users/me").status == 3
 
 
-def test_unreachable(desk):
-    desk.sign_in()
-    desk.monkeypatch.setenv("TRAKT_API_URL", "http://127.0.0.1:9")
-    ran = desk("api", "GET", "/users/me")
+def test_unreachable(cli):
+    cli.sign_in()
+    cli.monkeypatch.setenv("TRAKT_API_URL", "http://127.0.0.1:9")
+    ran = cli("api", "GET", "/users/me")
     assert ran.status == 5
     assert "gave no answer" in ran.err
 
@@ -73,70 +73,70 @@ def test_unreachable(desk):
         "http://127.0.0.1/x",
     ],
 )
-def test_paths_that_are_refused(desk, path):
-    desk.sign_in()
-    ran = desk("api", "GET", path)
+def test_paths_that_are_refused(cli, path):
+    cli.sign_in()
+    ran = cli("api", "GET", path)
     assert (ran.status, ran.out) == (2, "")
-    assert "/users/me" not in desk.trakt.state()["requests"]
+    assert "/users/me" not in cli.emulator.state()["requests"]
 
 
-def test_a_url_in_the_query_is_no_host(desk):
-    desk.sign_in()
-    assert desk("api", "GET", "/users/me?next=https://example.org").status == 0
+def test_a_url_in_the_query_is_no_host(cli):
+    cli.sign_in()
+    assert cli("api", "GET", "/users/me?next=https://example.org").status == 0
 
 
 @pytest.mark.parametrize(
     "header", ["nothing", ": x", "a b: c", "Authorization: Bearer x", "x: ü", "x: a\nb"]
 )
-def test_headers_that_are_refused(desk, header):
-    assert desk("api", "GET", "/users/me", "--header", header).status == 2
+def test_headers_that_are_refused(cli, header):
+    assert cli("api", "GET", "/users/me", "--header", header).status == 2
 
 
-def sent(desk, *arguments):
+def sent(cli, *arguments):
     seen = []
-    respond = desk.trakt.respond
+    respond = cli.emulator.respond
 
     def spy(request, **more):
         seen.append(request)
         return respond(request, **more)
 
-    desk.monkeypatch.setattr(desk.trakt, "respond", spy)
-    desk.sign_in()
-    desk("api", "POST", "/users/me", *arguments)
+    cli.monkeypatch.setattr(cli.emulator, "respond", spy)
+    cli.sign_in()
+    cli("api", "POST", "/users/me", *arguments)
     return seen[-1]
 
 
-def test_a_header(desk):
-    assert sent(desk, "--header", "X-Sort-By: rank").headers["x-sort-by"] == "rank"
+def test_a_header(cli):
+    assert sent(cli, "--header", "X-Sort-By: rank").headers["x-sort-by"] == "rank"
 
 
-def test_data(desk, tmp_path):
+def test_data(cli, tmp_path):
     file = tmp_path / "body.json"
     file.write_text('{"file": 1}')
-    assert sent(desk, "--data", '{"a": 1}').body == b'{"a": 1}'
-    assert sent(desk, "--data", f"@{file}").body == b'{"file": 1}'
-    desk.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1]")))
-    assert sent(desk, "--data", "-").body == b"[1]"
+    assert sent(cli, "--data", '{"a": 1}').body == b'{"a": 1}'
+    assert sent(cli, "--data", f"@{file}").body == b'{"file": 1}'
+    cli.monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1]")))
+    assert sent(cli, "--data", "-").body == b"[1]"
 
 
 @pytest.mark.parametrize("data", ["not json", "@/nowhere/body.json", "@/", "[" * 100_000])
-def test_data_that_is_refused(desk, data):
-    assert desk("api", "POST", "/users/me", "--data", data).status == 2
+def test_data_that_is_refused(cli, data):
+    assert cli("api", "POST", "/users/me", "--data", data).status == 2
 
 
-def test_a_method_that_does_not_exist(desk):
-    assert desk("api", "FETCH", "/users/me").status == 2
+def test_a_method_that_does_not_exist(cli):
+    assert cli("api", "FETCH", "/users/me").status == 2
 
 
-def test_a_path_too_long_to_send(desk):
-    desk.sign_in()
-    assert desk("api", "GET", "/" + "x" * 70_000).status == 2
+def test_a_path_too_long_to_send(cli):
+    cli.sign_in()
+    assert cli("api", "GET", "/" + "x" * 70_000).status == 2
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"user": {"username": 1}}'])
 def test_a_name_that_trakt_does_not_tell(monkeypatch, body):
-    from trakt_auth.cli.commands import api_call as trakt_api
+    from trakt_auth.cli.commands import api_call
 
-    answer = trakt_api.Answer(status=200, reason="OK", body=body)
-    monkeypatch.setattr(trakt_api, "call", lambda *_, **__: answer)
-    assert trakt_api.username(None, "default") is None
+    answer = api_call.Response(status=200, reason="OK", body=body)
+    monkeypatch.setattr(api_call, "call", lambda *_, **__: answer)
+    assert api_call.username(None, "default") is None

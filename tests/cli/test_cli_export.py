@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from trakt_auth.cli.commands import export as move_out
+from trakt_auth.cli.commands import export
 from trakt_auth.stores.file import FileStore
 from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
 
 
-def exported(desk, *arguments):
-    """Run `export` to stdout; its output holds secrets, as it should, and stderr holds none."""
-    ran = desk("export", *arguments)
-    assert not any(secret in ran.err for secret in desk.trakt.secrets)
-    desk.ran.pop()
+def exported(cli, *arguments):
+    """Run `export` to stdout, which holds secrets; check that stderr holds none."""
+    ran = cli("export", *arguments)
+    assert not any(secret in ran.err for secret in cli.emulator.secrets)
+    cli.ran.pop()
     return ran
 
 
-def note(desk, token, outcome, lost=False):
+def note(cli, token, outcome, lost=False):
     now = datetime.now(UTC)
     attempt = Attempt(outcome=outcome, started_at=now, lost_at=now if lost else None, reason="why")
-    with desk.client() as client:
+    with cli.client() as client:
         client._store.save(
             AccountKey("emulator", "default"),
             Record(token=token, attempt=attempt).to_payload(),
@@ -33,9 +33,9 @@ def note(desk, token, outcome, lost=False):
         )
 
 
-def test_stdout_holds_all_accounts_and_stderr_warns(desk):
-    tokens = {name: desk.sign_in(name) for name in ("default", "work")}
-    ran = exported(desk)
+def test_stdout_holds_all_accounts_and_stderr_warns(cli):
+    tokens = {name: cli.sign_in(name) for name in ("default", "work")}
+    ran = exported(cli)
     assert ran.status == 0
     content = json.loads(ran.out)
     assert content["client_id"] == "emulator"
@@ -43,30 +43,30 @@ def test_stdout_holds_all_accounts_and_stderr_warns(desk):
     assert [one["access_token"] for one in content["accounts"]] == [
         token.access_token for token in tokens.values()
     ]
-    assert "holds secrets" in ran.err
-    assert "when two programs refresh, the login ends" in ran.err
-    assert not desk.trakt.log
-    (one,) = json.loads(exported(desk, "-", "--account", "work").out)["accounts"]
+    assert "contains secrets" in ran.err
+    assert "if two programs refresh, the login ends" in ran.err
+    assert not cli.emulator.log
+    (one,) = json.loads(exported(cli, "-", "--account", "work").out)["accounts"]
     assert one["account"] == "work"
 
 
 @pytest.mark.parametrize("kind", ["pytrakt", "trakt.py", "response"])
-def test_formats_of_others_come_back(desk, tmp_path, kind):
-    desk.monkeypatch.setenv("TRAKT_CLIENT_SECRET", "emulator-secret")
-    token = desk.sign_in()
+def test_formats_of_others_come_back(cli, tmp_path, kind):
+    cli.monkeypatch.setenv("TRAKT_CLIENT_SECRET", "emulator-secret")
+    token = cli.sign_in()
     file = tmp_path / "out.json"
-    assert desk("export", str(file), "--format", kind).status == 0
+    assert cli("export", str(file), "--format", kind).status == 0
     content = json.loads(file.read_text())
     assert token.access_token in content.values()
     assert ("emulator-secret" in content.values()) == (kind == "pytrakt")
-    desk.file.unlink()
-    assert desk("import", str(file)).status == 0
-    assert desk("token").out == f"{token.access_token}\n"
+    cli.file.unlink()
+    assert cli("import", str(file)).status == 0
+    assert cli("token").out == f"{token.access_token}\n"
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_file_is_private_from_birth(desk, tmp_path, replace):
-    desk.sign_in()
+def test_a_file_is_private_from_birth(cli, tmp_path, replace):
+    cli.sign_in()
     file, seen = tmp_path / "out.json", []
     if replace:
         file.write_text("old")
@@ -78,10 +78,10 @@ def test_a_file_is_private_from_birth(desk, tmp_path, replace):
             seen.append((flags & os.O_EXCL != 0, mode))
         return real(path, flags, mode, **more)
 
-    desk.monkeypatch.setattr(move_out.os, "open", spy)
+    cli.monkeypatch.setattr(export.os, "open", spy)
     before = os.umask(0)
     try:
-        ran = desk("export", str(file), *(["--replace"] if replace else []))
+        ran = cli("export", str(file), *(["--replace"] if replace else []))
     finally:
         os.umask(before)
     assert (ran.status, ran.out) == (0, "")
@@ -91,33 +91,33 @@ def test_a_file_is_private_from_birth(desk, tmp_path, replace):
     assert [one.name for one in tmp_path.glob("out*")] == ["out.json"]
 
 
-def test_nothing_is_overwritten(desk, tmp_path):
-    desk.sign_in()
+def test_nothing_is_overwritten(cli, tmp_path):
+    cli.sign_in()
     file = tmp_path / "out.json"
     file.write_text("precious")
     link = tmp_path / "link.json"
     link.symlink_to(tmp_path / "elsewhere.json")
-    ran = desk("export", str(file))
+    ran = cli("export", str(file))
     assert (ran.status, file.read_text()) == (1, "precious")
     assert "--replace" in ran.err
-    assert desk("export", str(link)).status == 1
+    assert cli("export", str(link)).status == 1
     assert not (tmp_path / "elsewhere.json").exists()
 
 
 @pytest.mark.parametrize("name", ["", "/dev/null", "nowhere/out.json", "a\0b"])
 @pytest.mark.parametrize("more", [[], ["--replace"]])
-def test_a_place_that_cannot_be_written(desk, tmp_path, name, more):
-    desk.sign_in()
+def test_a_place_that_cannot_be_written(cli, tmp_path, name, more):
+    cli.sign_in()
     target = name if name.startswith("/") else f"{tmp_path}/{name}"
-    ran = desk("export", target, *more)
+    ran = cli("export", target, *more)
     assert (ran.status, ran.out) == (1, "")
     assert len(ran.err.splitlines()) == 2
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_failure_leaves_no_half(desk, tmp_path, replace):
-    desk.sign_in()
+def test_a_failure_leaves_no_partial_file(cli, tmp_path, replace):
+    cli.sign_in()
     file = tmp_path / "out.json"
     if replace:
         file.write_text("precious")
@@ -125,63 +125,63 @@ def test_a_failure_leaves_no_half(desk, tmp_path, replace):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    with desk.monkeypatch.context() as patch:
-        patch.setattr(move_out.os, "fsync", full)
-        ran = desk("export", str(file), *(["--replace"] if replace else []))
+    with cli.monkeypatch.context() as patch:
+        patch.setattr(export.os, "fsync", full)
+        ran = cli("export", str(file), *(["--replace"] if replace else []))
     assert ran.status == 1
     assert "No space left on device" in ran.err
     assert [one.read_text() for one in tmp_path.glob("out*")] == ["precious"] * replace
 
 
 @pytest.mark.parametrize("kind", ["trakt-auth", "response"])
-def test_nobody(desk, kind):
-    ran = desk("export", "--format", kind)
+def test_no_login(cli, kind):
+    ran = cli("export", "--format", kind)
     assert (ran.status, ran.out) == (3, "")
-    assert desk("export", "--account", "nobody").status == 3
+    assert cli("export", "--account", "missing").status == 3
 
 
-def test_a_dead_login_is_left_out(desk):
-    note(desk, desk.sign_in(), Outcome.REFUSED)
-    desk.sign_in("bare", ago=2, refresh=False)
-    assert desk("export").status == 3
-    desk.sign_in("work")
-    ran = exported(desk)
+def test_a_dead_login_is_left_out(cli):
+    note(cli, cli.sign_in(), Outcome.REFUSED)
+    cli.sign_in("bare", ago=2, refresh=False)
+    assert cli("export").status == 3
+    cli.sign_in("work")
+    ran = exported(cli)
     assert [one["account"] for one in json.loads(ran.out)["accounts"]] == ["work"]
-    assert ran.err.count("Left out: ") == 2
-    assert desk("export", "--account", "default").status == 3
+    assert ran.err.count("Not exported: ") == 2
+    assert cli("export", "--account", "default").status == 3
 
 
 @pytest.mark.parametrize(
     ("outcome", "lost"), [(Outcome.UNKNOWN, True), (Outcome.BEGUN, False), (Outcome.FAILED, False)]
 )
-def test_a_refresh_token_that_may_be_spent(desk, outcome, lost):
-    note(desk, desk.sign_in(), outcome, lost)
-    ran = exported(desk)
+def test_a_refresh_token_that_may_be_spent(cli, outcome, lost):
+    note(cli, cli.sign_in(), outcome, lost)
+    ran = exported(cli)
     assert ran.status == 0
-    assert ("may be spent" in ran.err) == (outcome is not Outcome.FAILED)
+    assert ("may be used up already" in ran.err) == (outcome is not Outcome.FAILED)
 
 
-def test_not_while_somebody_refreshes(desk):
-    desk.sign_in()
-    with desk.client() as client:
+def test_no_export_while_another_program_refreshes(cli):
+    cli.sign_in()
+    with cli.client() as client:
         lock = client._store.lock(AccountKey("emulator", "default"))
         assert lock.acquire()
-        ran = desk("export")
+        ran = cli("export")
         lock.release()
     assert (ran.status, ran.out) == (1, "")
     assert "being refreshed by another program" in ran.err
 
 
-def test_not_while_a_newer_token_waits_to_be_saved(desk):
-    desk.sign_in()
-    desk.monkeypatch.setattr("trakt_auth.client.sync.Client.unsaved", lambda self: ["default"])
-    ran = desk("export")
+def test_no_export_while_the_newest_token_is_unsaved(cli):
+    cli.sign_in()
+    cli.monkeypatch.setattr("trakt_auth.client.sync.Client.unsaved", lambda self: ["default"])
+    ran = cli("export")
     assert (ran.status, ran.out) == (1, "")
     assert "could not be saved yet" in ran.err
 
 
-def test_a_login_that_ends_meanwhile(desk):
-    desk.sign_in()
+def test_a_login_that_ends_meanwhile(cli):
+    cli.sign_in()
     found = []
 
     def load(self, key):
@@ -189,39 +189,39 @@ def test_a_login_that_ends_meanwhile(desk):
         return found[-1] if len(found) == 1 else None
 
     real = FileStore.load
-    desk.monkeypatch.setattr(FileStore, "load", load)
-    assert desk("export", "--account", "default").status == 3
+    cli.monkeypatch.setattr(FileStore, "load", load)
+    assert cli("export", "--account", "default").status == 3
     assert found[0] is not None
 
 
-def test_an_expired_login_moves_and_is_refreshed_there(desk, tmp_path):
-    desk.sign_in(ago=2)
+def test_an_expired_login_moves_and_is_refreshed_there(cli, tmp_path):
+    cli.sign_in(ago=2)
     file = str(tmp_path / "moving.json")
-    assert desk("export", file).status == 0
-    desk.file.unlink()
-    assert desk("import", file).status == 0
-    assert desk.trakt.state()["tokens"]["rotations"] == 1
-    left = json.loads(desk("status", "--json").out)["accounts"][0]["expires_in"]
+    assert cli("export", file).status == 0
+    cli.file.unlink()
+    assert cli("import", file).status == 0
+    assert cli.emulator.state()["tokens"]["rotations"] == 1
+    left = json.loads(cli("status", "--json").out)["accounts"][0]["expires_in"]
     assert left > timedelta(days=6).total_seconds()
 
 
 @pytest.mark.parametrize("scheme", ["file", "sqlite"])
-def test_the_store_itself_is_never_overwritten(desk, scheme, tmp_path):
+def test_the_store_itself_is_never_overwritten(cli, scheme, tmp_path):
     path = tmp_path / "own"
-    desk.monkeypatch.setenv("TRAKT_AUTH_STORE", f"{scheme}:{path}")
-    assert desk("login", "--device").status == 0
+    cli.monkeypatch.setenv("TRAKT_AUTH_STORE", f"{scheme}:{path}")
+    assert cli("login", "--device").status == 0
     (tmp_path / "link").symlink_to(path)
     before = path.read_bytes()
     for name in ("own", "link"):
-        ran = desk("export", str(tmp_path / name), "--replace")
+        ran = cli("export", str(tmp_path / name), "--replace")
         assert ran.status == 2
-        assert "is the store itself" in ran.err
+        assert "is the token store itself" in ran.err
     assert path.read_bytes() == before
-    assert desk("status").status == 0
+    assert cli("status").status == 0
 
 
-def test_logins_that_have_all_ended(desk, tmp_path):
-    desk.sign_in(ago=2, refresh=False)
-    ran = desk("export", str(tmp_path / "moved.json"))
+def test_logins_that_have_all_ended(cli, tmp_path):
+    cli.sign_in(ago=2, refresh=False)
+    ran = cli("export", str(tmp_path / "moved.json"))
     assert ran.status == 3
-    assert "no login here works any more" in ran.err
+    assert "every login in this store has ended" in ran.err

@@ -1,4 +1,4 @@
-"""The token files: what is read from them, what survives a round trip, and garbage."""
+"""The token files: what is read from them, round trips, and invalid content."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trakt_auth import Token, TokenState, UsageError
-from trakt_auth.cli.parser import KINDS
+from trakt_auth.cli.parser import FORMATS
 from trakt_auth.cli.token_files.formats import WRITERS, read_tokens
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -49,7 +49,7 @@ def only(content):
 
 
 def test_the_command_offers_every_writer():
-    assert tuple(WRITERS) == KINDS
+    assert tuple(WRITERS) == FORMATS
 
 
 @pytest.mark.parametrize("content", [PYTRAKT_4, PYTRAKT_3])
@@ -59,7 +59,7 @@ def test_pytrakt(content):
     token = only(content).token
     assert (token.access_token, token.refresh_token) == ("access", "refresh")
     assert token.expires_at == NOW + timedelta(hours=1)
-    # It does not tell when it was made: with an hour left it is due, as it would be of any day.
+    # The file does not say when it was issued; with an hour left it is due whatever the age.
     assert token.state(NOW) is TokenState.STALE
 
 
@@ -120,7 +120,7 @@ def test_what_is_of_unknown_age_counts_as_expired(fields):
     login = only(RESPONSE | fields)
     assert not login.dated
     assert login.token.state(NOW) is TokenState.EXPIRED
-    assert login.token.lifetime > timedelta(hours=1)  # what a refresh without expires_in goes by
+    assert login.token.lifetime > timedelta(hours=1)  # a refresh without expires_in takes this over
 
 
 DAMAGED = [
@@ -200,7 +200,7 @@ def test_a_store_is_no_export():
 
 
 VISIBLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
-# PyTrakt and trakt.py know whole seconds and lives that Trakt could have given.
+# PyTrakt and trakt.py store whole seconds; a lifetime is one that Trakt could have given.
 TOKENS = st.builds(
     lambda access, refresh, scope, born, life: Token(
         access_token=access,

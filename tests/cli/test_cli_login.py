@@ -11,24 +11,23 @@ import threading
 import pytest
 
 from support.cli_runner import OOB
-from trakt_auth.cli.commands import login_browser as browser
-from trakt_auth.cli.commands import login_device as device
-from trakt_auth.cli.commands.login import browser_likely, is_loopback
+from trakt_auth.cli.commands import login_browser, login_device
+from trakt_auth.cli.commands.login import has_browser, is_loopback
 from trakt_auth.cli.demo.stage import _free_port
-from trakt_auth.cli.terminal import drawing as screen
+from trakt_auth.cli.terminal import drawing
 from trakt_auth.cli.terminal.qr import qr_lines
 
 
 @pytest.fixture
-def loopback(desk):
+def loopback(cli):
     uri = f"http://127.0.0.1:{_free_port()}/callback"
-    desk.trakt.register_application("emulator", None, [uri, OOB])
-    desk.monkeypatch.setenv("TRAKT_REDIRECT_URI", uri)
+    cli.emulator.register_application("emulator", None, [uri, OOB])
+    cli.monkeypatch.setenv("TRAKT_REDIRECT_URI", uri)
     return uri
 
 
-def paste(desk, *lines):
-    """Type lines; those that are functions are given the address that was shown."""
+def paste(cli, *lines):
+    """Type lines; a line that is a function is called with the address that was printed."""
 
     said = io.StringIO()
 
@@ -44,103 +43,103 @@ def paste(desk, *lines):
             url = re.search(r"http\S+/oauth/authorize\S+", said.getvalue())[0]
             return f"{line(url) if callable(line) else line}\n"
 
-    desk.monkeypatch.setattr("sys.stdin", Typed())
-    desk.monkeypatch.setattr("sys.stderr", said)
+    cli.monkeypatch.setattr("sys.stdin", Typed())
+    cli.monkeypatch.setattr("sys.stderr", said)
     return said
 
 
-def test_by_device(desk):
-    ran = desk("login", "--device", "--account", "work")
+def test_by_device(cli):
+    ran = cli("login", "--device", "--account", "work")
     assert (ran.status, ran.out) == (0, "")
     first, *rest = ran.err.splitlines()
-    assert re.fullmatch(rf"Enter the code \S+ at {desk.url}/activate", first)
+    assert re.fullmatch(rf"Enter the code \S+ at {cli.url}/activate", first)
     assert rest[0] == "Signed in as emulator-user."
-    assert desk.store in rest[1]
+    assert cli.store in rest[1]
     assert "valid until 20" in rest[2]
-    assert desk("token", "--account", "work").status == 0
+    assert cli("token", "--account", "work").status == 0
 
 
-def test_the_device_is_the_way_without_a_browser(desk):
-    assert desk("login").err.startswith("Enter the code")
+def test_without_a_browser_a_code_is_shown(cli):
+    assert cli("login").err.startswith("Enter the code")
 
 
-def test_a_failing_api_does_not_fail_the_login(desk):
-    desk.trakt.arm("cloudflare_403", endpoint="/users/settings", every_agent=True)
-    ran = desk("login")
+def test_a_failing_api_does_not_fail_the_login(cli):
+    cli.emulator.arm("cloudflare_403", endpoint="/users/settings", every_agent=True)
+    ran = cli("login")
     assert ran.status == 0
     assert "Signed in.\n" in ran.err
 
 
-def test_a_refusal(desk):
-    desk.trakt.decision = "deny"
-    ran = desk("login")
+def test_a_denial(cli):
+    cli.emulator.decision = "deny"
+    ran = cli("login")
     assert (ran.status, ran.out) == (4, "")
     assert len(ran.err.splitlines()) == 3
 
 
-def test_a_wrong_client_id(desk):
-    desk.monkeypatch.setenv("TRAKT_CLIENT_ID", "unknown")
-    assert desk("login").status == 1
+def test_a_wrong_client_id(cli):
+    cli.monkeypatch.setenv("TRAKT_CLIENT_ID", "unknown")
+    assert cli("login").status == 1
 
 
-def test_an_unreachable_server(desk):
-    desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
-    assert desk("login").status == 5
+def test_an_unreachable_server(cli):
+    cli.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    assert cli("login").status == 5
 
 
-def test_html_from_a_proxy(desk):
-    desk.trakt.arm("html_200", endpoint="/oauth/device/code")
-    assert desk("login").status == 5
+def test_html_from_a_proxy(cli):
+    cli.emulator.arm("html_200", endpoint="/oauth/device/code")
+    assert cli("login").status == 5
 
 
-def test_ways_exclude_each_other(desk):
-    assert desk("login", "--device", "--browser").status == 2
-    assert desk("login", "--device", "--no-open").status == 2
+def test_ways_exclude_each_other(cli):
+    assert cli("login", "--device", "--browser").status == 2
+    assert cli("login", "--device", "--no-open").status == 2
 
 
 @pytest.mark.parametrize("how", ["folder", "lock", "newer"])
-def test_a_store_that_cannot_keep_stops_before_anybody_is_asked(desk, how):
+def test_login_checks_the_store_before_asking_the_person(cli, how):
     if how == "folder":
-        desk.file.parent.write_text("a file where the folder should be")
+        cli.file.parent.write_text("a file where the folder should be")
     elif how == "lock":
         from trakt_auth.stores.file import FileStore
         from trakt_auth.stores.record import AccountKey
 
-        desk.file.parent.mkdir()
-        lock = FileStore(str(desk.file)).lock(AccountKey("emulator", "default"))
+        cli.file.parent.mkdir()
+        lock = FileStore(str(cli.file)).lock(AccountKey("emulator", "default"))
         from pathlib import Path
 
         Path(lock._path).mkdir()
     else:
-        desk.file.parent.mkdir()
-        desk.file.write_text(json.dumps({"trakt-auth": 99}))
-    ran = desk("login")
+        cli.file.parent.mkdir()
+        cli.file.write_text(json.dumps({"trakt-auth": 99}))
+    ran = cli("login")
     assert ran.status == 1
     assert len(ran.err.splitlines()) == 2
-    assert "/oauth/device/code" not in desk.trakt.state()["requests"]
+    assert "/oauth/device/code" not in cli.emulator.state()["requests"]
 
 
-def test_a_corrupt_file_is_moved_aside(desk):
-    desk.file.parent.mkdir()
-    desk.file.write_text("not json")
-    ran = desk("login")
+def test_a_corrupt_file_is_moved_aside(cli):
+    cli.file.parent.mkdir()
+    cli.file.write_text("not json")
+    ran = cli("login")
     assert ran.status == 0
-    assert "A new sign-in moves it aside." in ran.err
-    (aside,) = desk.file.parent.glob("*.corrupt-*")
+    assert "The new login will replace it." in ran.err
+    (aside,) = cli.file.parent.glob("*.corrupt-*")
     assert f"was kept as {aside}" in ran.err
     assert aside.read_text() == "not json"
-    assert desk("token").status == 0
+    assert cli("token").status == 0
 
 
-def test_a_second_login_replaces_the_first(desk):
-    desk.sign_in()
-    assert desk("login").status == 0
+def test_a_second_login_replaces_the_first(cli):
+    cli.sign_in()
+    assert cli("login").status == 0
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_waiting(desk, number, status):
-    desk.trakt.decision = None
-    with desk.spawn("login", "--device") as process:
+def test_a_signal_while_waiting(cli, number, status):
+    cli.emulator.decision = None
+    with cli.spawn("login", "--device") as process:
         line = process.stderr.readline()
         assert line.startswith("Enter the code")
         process.send_signal(number)
@@ -148,10 +147,10 @@ def test_a_signal_while_waiting(desk, number, status):
     assert process.returncode == status
     assert out == ""
     assert err.split() in (["Interrupted."], ["Terminated."])
-    assert not desk.file.exists()
+    assert not cli.file.exists()
 
 
-def test_a_program_that_is_to_ignore_the_signal_does(desk):
+def test_an_ignored_signal_stays_ignored(cli):
     from trakt_auth.cli import app
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -162,8 +161,8 @@ def test_a_program_that_is_to_ignore_the_signal_does(desk):
         signal.signal(signal.SIGINT, before)
 
 
-def opener(desk, tmp_path, decision):
-    """Let BROWSER name a program that answers for the person."""
+def opener(cli, tmp_path, decision):
+    """Set BROWSER to a program that answers as a person would."""
     script = tmp_path / "browser.py"
     script.write_text(
         "import sys, urllib.request\n"
@@ -176,84 +175,84 @@ def opener(desk, tmp_path, decision):
     )
     from support.cli_runner import SOURCE
 
-    desk.monkeypatch.setenv("PYTHONPATH", SOURCE)
-    desk.monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
+    cli.monkeypatch.setenv("PYTHONPATH", SOURCE)
+    cli.monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
 
 
 @pytest.mark.parametrize("chosen", [True, False])
-def test_by_browser(desk, loopback, tmp_path, chosen):
-    opener(desk, tmp_path, "allow")
-    desk.monkeypatch.setenv("DISPLAY", ":0")
-    ran = desk("login", *(["--browser"] if chosen else []))
+def test_by_browser(cli, loopback, tmp_path, chosen):
+    opener(cli, tmp_path, "allow")
+    cli.monkeypatch.setenv("DISPLAY", ":0")
+    ran = cli("login", *(["--browser"] if chosen else []))
     assert (ran.status, ran.out) == (0, "")
     assert "Opening this page" in ran.err
     assert "Signed in as carol." in ran.err
 
 
-def test_a_denial_in_the_browser(desk, loopback, tmp_path):
-    opener(desk, tmp_path, "deny")
-    assert desk("login", "--browser").status == 4
+def test_a_denial_in_the_browser(cli, loopback, tmp_path):
+    opener(cli, tmp_path, "deny")
+    assert cli("login", "--browser").status == 4
 
 
-def test_no_browser(desk, loopback):
-    desk.monkeypatch.setattr(browser, "open_browser", lambda _: False)
-    said = paste(desk, desk.trakt.approve_authorization)
-    assert desk("login", "--browser").status == 0
+def test_no_browser(cli, loopback):
+    cli.monkeypatch.setattr(login_browser, "open_browser", lambda _: False)
+    said = paste(cli, cli.emulator.approve_authorization)
+    assert cli("login", "--browser").status == 0
     assert "Signed in as emulator-user." in said.getvalue()
 
 
-def test_a_bare_code_after_rubbish(desk):
-    desk.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
+def test_a_bare_code_after_rubbish(cli):
+    cli.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
 
     def code(url):
-        return desk.trakt.approve_authorization(url).rpartition("=")[2]
+        return cli.emulator.approve_authorization(url).rpartition("=")[2]
 
-    said = paste(desk, "http://127.0.0.1/?code=x&state=forged", "two words", code)
-    assert desk("login", "--browser").status == 0
+    said = paste(cli, "http://127.0.0.1/?code=x&state=forged", "two words", code)
+    assert cli("login", "--browser").status == 0
     assert said.getvalue().count("Paste it again:") == 2
 
 
-def test_rubbish_three_times(desk):
-    desk.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
-    said = paste(desk, "two words", "wrongcode", "http://127.0.0.1/?nothing=here", "never read")
-    assert desk("login", "--browser").status == 1
+def test_rubbish_three_times(cli):
+    cli.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
+    said = paste(cli, "two words", "wrongcode", "http://127.0.0.1/?nothing=here", "never read")
+    assert cli("login", "--browser").status == 1
     assert said.getvalue().count("Paste it again:") == 2
     assert sys.stdin.left == ["never read"]
 
 
-def test_the_input_ends(desk, loopback):
-    ran = desk.run("login", "--no-open", stdin=subprocess.DEVNULL)
+def test_the_input_ends(cli, loopback):
+    ran = cli.run("login", "--no-open", stdin=subprocess.DEVNULL)
     assert ran.status == 1
     assert ran.err.splitlines()[-2].startswith("trakt-auth: The input ended")
 
 
-def test_the_port_is_taken(desk, loopback):
+def test_the_port_is_taken(cli, loopback):
     import socket
 
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(loopback.split(":")[2].split("/")[0])))
         other.listen()
-        ran = desk("login", "--browser")
+        ran = cli("login", "--browser")
     assert ran.status == 1
     assert "Cannot listen" in ran.err
 
 
-def test_no_redirect_uri(desk):
-    ran = desk("login", "--browser")
+def test_no_redirect_uri(cli):
+    ran = cli("login", "--browser")
     assert ran.status == 2
     assert "TRAKT_REDIRECT_URI" in ran.err
 
 
 def test_no_interpreter_to_open_a_browser_with(monkeypatch):
-    monkeypatch.setattr(browser.sys, "executable", "/nowhere/python")
-    assert browser.open_browser("http://127.0.0.1/") is False
+    monkeypatch.setattr(login_browser.sys, "executable", "/nowhere/python")
+    assert login_browser.open_browser("http://127.0.0.1/") is False
 
 
 def test_a_browser_that_stays_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(browser, "OPENER", "import sys; sys.stdin.read(); sys.stdin.read(); "
+    monkeypatch.setattr(login_browser, "OPENER", "import sys; sys.stdin.read(); sys.stdin.read(); "
                         "import time; time.sleep(0.3)")  # fmt: skip
-    monkeypatch.setattr(browser, "OPENER_PATIENCE", 0.01)
-    assert browser.open_browser("http://127.0.0.1/") is True
+    monkeypatch.setattr(login_browser, "OPENER_TIMEOUT", 0.01)
+    assert login_browser.open_browser("http://127.0.0.1/") is True
     for thread in threading.enumerate():
         if thread.daemon and "wait" in thread.name:
             thread.join()
@@ -271,8 +270,8 @@ def test_a_browser_that_stays_is_not_waited_for(monkeypatch):
         ({"SSH_CONNECTION": "x"}, "darwin", False),
     ],
 )
-def test_where_a_browser_is_likely(environ, platform, likely):
-    assert browser_likely(environ, platform) is likely
+def test_where_there_is_a_browser(environ, platform, likely):
+    assert has_browser(environ, platform) is likely
 
 
 @pytest.mark.parametrize(
@@ -283,28 +282,28 @@ def test_what_is_a_loopback_address(uri, loopback):
     assert is_loopback(uri) is loopback
 
 
-def test_the_terminal_shows_code_qr_and_countdown(desk):
+def test_the_terminal_shows_code_qr_and_countdown(cli):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
 
     screen_text = Terminal()
     for name, value in {"COLUMNS": "100", "LINES": "40", "TERM": "xterm"}.items():
-        desk.monkeypatch.setenv(name, value)
-    desk.monkeypatch.setenv("NO_COLOR", "1")
-    desk.monkeypatch.setattr("sys.stderr", screen_text)
-    assert desk("login", "--device").status == 0
-    desk.monkeypatch.undo()
+        cli.monkeypatch.setenv(name, value)
+    cli.monkeypatch.setenv("NO_COLOR", "1")
+    cli.monkeypatch.setattr("sys.stderr", screen_text)
+    assert cli("login", "--device").status == 0
+    cli.monkeypatch.undo()
     text = screen_text.getvalue()
     assert "1. Open" in text
-    assert qr_lines(f"{desk.url}/activate")[3] in text
+    assert qr_lines(f"{cli.url}/activate")[3] in text
     assert "left (Ctrl-C to stop)" in text
 
 
 def test_a_small_terminal_gets_no_qr_code(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("LINES", "10")
-    screen.show_device("ABCD", "https://trakt.tv/activate")
+    drawing.show_device("ABCD", "https://trakt.tv/activate")
     assert "█" not in capsys.readouterr().err
 
 
@@ -318,4 +317,4 @@ def test_control_characters_from_a_server_move_no_cursor():
     from trakt_auth.cli.terminal.output import clean
 
     assert clean("a\033[2J\r\nb\u202e") == "a [2J b"
-    assert device.clean is clean
+    assert login_device.clean is clean

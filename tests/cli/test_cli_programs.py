@@ -2,49 +2,84 @@
 
 import importlib
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from support.cli_runner import SOURCE
-from trakt_auth import cli
-from trakt_auth.cli import app
-from trakt_auth.cli.commands import emulator_extra as extra
+from trakt_auth.cli import app, main, parser
+from trakt_auth.cli.commands import emulator_extra
+from trakt_auth.cli.help import ENVIRONMENT, EXIT_STATUSES, FIRST_STEPS
 from trakt_auth.cli.terminal import output
+from trakt_auth.stores.record import Attempt
 
-COMMANDS = ["login", "status", "token", "refresh", "logout", "api", "emulator", "demo"]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_help_has_an_example(desk, command):
-    ran = desk(command, "--help")
-    assert (ran.status, ran.err) == (0, "")
-    assert "Example: " in ran.out
-    assert all(len(line) <= 80 for line in ran.out.splitlines())
+COMMANDS = [
+    "login", "status", "token", "refresh", "logout", "rekey", "api", "import", "export", "doctor",
+    "emulator", "demo",
+]  # fmt: skip
 
 
-def test_help_and_version(desk):
-    ran = desk("--help")
+@pytest.mark.parametrize("columns", [1, 40, 80, 200])
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_every_help_fits_the_terminal_and_has_an_example(command, columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([*command, "--help"]) == 0
+    text, said = capsys.readouterr()
+    assert said == ""
+    assert "\b" not in text
+    assert "\\b" not in text  # click's marker, when click does not recognise it
+    examples = FIRST_STEPS.strip().replace("\n", "\n    ")
+    wrapped, example, last = text.partition("  Example: " if command else examples)
+    assert example
+    if not command or columns > 60:
+        wrapped += last
+    assert max(map(len, wrapped.splitlines())) <= min(max(columns, 40), 80)
+
+
+def test_the_help_of_status_names_every_key_of_its_json(cli):
+    cli.sign_in()
+    report = json.loads(cli("status", "--json").out)
+    (account,) = report["accounts"]
+    refresh = {field.name for field in fields(Attempt)}
+    text = cli("status", "--help").out
+    assert [key for key in {*report, *account, *refresh} if key not in text] == []
+
+
+def test_help_and_version(cli):
+    ran = cli("--help")
     assert ran.status == 0
     assert all(f"\n  {name} " in ran.out for name in COMMANDS)
     assert "TRAKT_USER_AGENT" in ran.out
-    assert desk("--version").out.startswith("trakt-auth ")
+    assert cli("--version").out.startswith("trakt-auth ")
 
 
-def test_no_command(desk):
-    ran = desk()
+def test_the_reference_says_what_the_help_says():
+    page = (Path(SOURCE).parent / "docs" / "reference" / "command-line.md").read_text()
+    rows = [line.replace("`", "") for line in page.splitlines() if line.startswith("|")]
+    for name, text in [*ENVIRONMENT, *EXIT_STATUSES]:
+        assert f"| {name} | {text.replace('`', '')} |" in rows
+    for name, command in parser.cli.commands.items():
+        row = next(line for line in rows if line.startswith(f"| {name} "))
+        quoted = row.split(" | ")[1].partition(": [")[0].rstrip(" |.")
+        assert quoted in f"{command.short_help} {command.help}".replace("`", "")
+
+
+def test_no_command(cli):
+    ran = cli()
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("Usage: ")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["status", "--nonsense"], ["status", "more"]])
-def test_wrong_usage(desk, arguments):
-    ran = desk(*arguments)
+def test_wrong_usage(cli, arguments):
+    ran = cli(*arguments)
     assert (ran.status, ran.out) == (2, "")
     assert len(ran.err.splitlines()) == 2
     assert "--help" in ran.err
@@ -62,18 +97,19 @@ def test_a_source_tree_has_a_version_too(monkeypatch):
     assert version() == "0"
 
 
-def test_the_user_agent_is_the_callers(desk):
+def test_the_user_agent_is_the_callers(cli):
     from trakt_auth.cli.settings import Settings
 
     assert Settings().application().user_agent.startswith("trakt-auth/")
-    desk.monkeypatch.setenv("TRAKT_USER_AGENT", "my-player/1.2")
+    cli.monkeypatch.setenv("TRAKT_USER_AGENT", "my-player/1.2")
     assert Settings().application().user_agent == "my-player/1.2"
 
 
-def test_as_a_module(monkeypatch, capsys):
+@pytest.mark.parametrize("module", ["trakt_auth", "trakt_auth.cli"])
+def test_as_a_module(monkeypatch, capsys, module):
     monkeypatch.setattr(sys, "argv", ["trakt-auth", "--version"])
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module("trakt_auth.cli.__main__")
+        importlib.import_module(f"{module}.__main__")
     assert ended.value.code == 0
     assert "trakt-auth" in capsys.readouterr().out
 
@@ -83,12 +119,12 @@ def test_a_signal_before_anything_has_begun(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("trakt_auth.cli.fast_path.fresh_token", interrupted)
-    assert cli.main(["token"]) == 130
+    assert main(["token"]) == 130
 
 
 @pytest.mark.parametrize("command", [["token"], ["status"], ["--help"]])
-def test_a_reader_who_has_left(desk, command):
-    desk.sign_in()
+def test_a_reader_that_closed_the_pipe(cli, command):
+    cli.sign_in()
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -103,8 +139,8 @@ def test_a_reader_who_has_left(desk, command):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's own")
-def test_a_full_disk_behind_stdout(desk):
-    desk.sign_in()
+def test_a_full_disk_behind_stdout(cli):
+    cli.sign_in()
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "trakt_auth.cli", "token"],
@@ -124,31 +160,29 @@ class Broken(io.StringIO):
 
 def test_streams_that_break(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout", Broken())
-    assert output.delivered("x") == 1
+    assert output.write_result("x") == 1
     assert "No space left" in capsys.readouterr().err
     monkeypatch.setattr("sys.stderr", Broken())
-    output.say("nobody hears")
+    output.say("stderr is closed")
     closed = io.StringIO()
     closed.close()
     assert not output.is_terminal(closed)
     assert not output.is_terminal(None)
 
 
-def test_a_way_out_that_click_takes(monkeypatch):
-    from trakt_auth.cli import parser as commands
-
+def test_click_exits_by_itself(monkeypatch):
     def leave(_):
         raise SystemExit(1)
 
-    monkeypatch.setattr(commands, "dispatch", leave)
+    monkeypatch.setattr(parser, "dispatch", leave)
     assert app.run([]) == 1
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_emulator(desk, quiet):
+def test_emulator(cli, quiet):
     arguments = ["--port", "0", "--client-id", "mine", "--redirect-uri", "http://127.0.0.1:1/x"]
     arguments += ["--require-user-agent", "--profile", "legacy", "--device-interval", "1"]
-    with desk.spawn("emulator", *arguments, *(["--quiet"] if quiet else [])) as process:
+    with cli.spawn("emulator", *arguments, *(["--quiet"] if quiet else [])) as process:
         line = process.stdout.readline()
         assert line.startswith("trakt-auth emulator ready at http://127.0.0.1:")
         url = line.split()[-1]
@@ -165,24 +199,24 @@ def test_emulator(desk, quiet):
         assert "/emulator/state " in err
 
 
-def served(desk, *requests, before=None):
-    """Run `emulator` in this process with a server that passes these requests on and returns."""
+def served(cli, *requests, before=None):
+    """Run `emulator` in this process, with a server that handles these requests and returns."""
     from trakt_auth.emulator import server
 
-    def serve(trakt, *, host, port, ready):
+    def serve(emulator, *, host, port, ready):
         ready("http://127.0.0.1:1")
         if before:
-            before(trakt)
+            before(emulator)
         for request in requests:
-            reply = trakt.respond(request)
+            reply = emulator.respond(request)
             while reply.resume:
                 reply = reply.resume()
 
-    desk.monkeypatch.setattr(server, "serve", serve)
-    return desk("emulator", "--port", "0")
+    cli.monkeypatch.setattr(server, "serve", serve)
+    return cli("emulator", "--port", "0")
 
 
-def test_emulator_tells_of_requests(desk):
+def test_emulator_tells_of_requests(cli):
     from trakt_auth.protocol.http import HttpRequest
 
     headers = {"host": "127.0.0.1:1"}
@@ -190,7 +224,7 @@ def test_emulator_tells_of_requests(desk):
     api = HttpRequest(method="GET", url="http://127.0.0.1:1/users/me", headers=headers)
     bad = HttpRequest(method="GET", url="http:///", headers={})
     ran = served(
-        desk, bad, good, api, before=lambda trakt: trakt.arm("slow", seconds=1, processed=False)
+        cli, bad, good, api, before=lambda one: one.arm("slow", seconds=1, processed=False)
     )
     assert ran.status == 0
     assert ran.out == "trakt-auth emulator ready at http://127.0.0.1:1\n"
@@ -199,9 +233,9 @@ def test_emulator_tells_of_requests(desk):
     assert "(fault: slow)" in lines[1]
 
 
-def test_emulator_with_a_port_that_is_taken(desk):
-    port = desk.url.rpartition(":")[2]
-    ran = desk("emulator", "--port", port)
+def test_emulator_with_a_port_that_is_taken(cli):
+    port = cli.url.rpartition(":")[2]
+    ran = cli("emulator", "--port", port)
     assert (ran.status, ran.out) == (1, "")
     assert f"port {port}" in ran.err
 
@@ -216,20 +250,20 @@ def test_emulator_with_a_port_that_is_taken(desk):
         ["--client-id", "a", "--redirect-uri", "nonsense"],
     ],
 )
-def test_emulator_with_wrong_options(desk, arguments):
-    assert desk("emulator", *arguments).status == 2
+def test_emulator_with_wrong_options(cli, arguments):
+    assert cli("emulator", *arguments).status == 2
 
 
 @pytest.mark.parametrize("command", [["emulator", "--port", "0"], ["demo"]])
-def test_a_missing_extra(desk, command):
-    desk.monkeypatch.setattr(extra, "PARTS", ("trakt_auth.emulator.nowhere",))
-    ran = desk(*command)
+def test_a_missing_extra(cli, command):
+    cli.monkeypatch.setattr(emulator_extra, "MODULES", ("trakt_auth.emulator.nowhere",))
+    ran = cli(*command)
     assert (ran.status, ran.out) == (1, "")
     assert 'pip install "trakt-auth[emulator]"' in ran.err
 
 
-def test_demo(desk):
-    ran = desk("demo")
+def test_demo(cli):
+    ran = cli("demo")
     assert ran.status == 0
     lines = ran.out.splitlines()
     assert len(lines) == 8
@@ -238,35 +272,35 @@ def test_demo(desk):
     assert "401 for the old token" in lines[-1]
 
 
-def test_demo_on_a_terminal_is_coloured(desk):
+def test_demo_on_a_terminal_is_coloured(cli):
     from trakt_auth.cli import demo
 
-    desk.monkeypatch.setattr(demo, "coloured", lambda _: True)
-    desk.monkeypatch.setenv("FORCE_COLOR", "1")
+    cli.monkeypatch.setattr(demo, "uses_colour", lambda _: True)
+    cli.monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\033[" in demo._line("title", "fact", 1, good=True)
-    assert demo._play("title", lambda: "fact")
+    assert demo._run("title", lambda: "fact")
 
 
-def test_demo_that_fails_says_so(desk):
+def test_demo_that_fails_says_so(cli):
     from trakt_auth.cli.demo import scenes
 
     def fails(_):
         scenes._expect(False, "2 refreshes were sent")
 
-    desk.monkeypatch.setattr(scenes, "SCENES", (("refresh once", fails),))
-    ran = desk("demo")
+    cli.monkeypatch.setattr(scenes, "SCENES", (("refresh once", fails),))
+    ran = cli("demo")
     assert ran.status == 1
     assert ran.out.startswith("✗ refresh once")
     assert "2 refreshes were sent" in ran.out
 
 
-def test_demo_notices_a_token_that_is_still_served(desk):
+def test_demo_notices_a_token_that_is_still_served(cli):
     from types import SimpleNamespace
 
     from trakt_auth.cli.demo import scenes
 
     client = SimpleNamespace(
-        token=lambda **_: desk.sign_in(), revoke=lambda **_: None, adopt=lambda *_, **__: None
+        token=lambda **_: cli.sign_in(), revoke=lambda **_: None, adopt=lambda *_, **__: None
     )
     with pytest.raises(scenes.Failed):
         scenes.revoke(SimpleNamespace(client=client))
@@ -280,10 +314,10 @@ def test_a_terminal_without_check_marks(monkeypatch):
     assert demo._mark(good=False) == "FAILED"
 
 
-def test_a_button_that_is_not_there(desk):
+def test_a_button_that_is_not_there(cli):
     from trakt_auth.cli.demo.person import Person
 
     person = Person("dave")
-    person.visit(f"{desk.url}/activate")
+    person.visit(f"{cli.url}/activate")
     with pytest.raises(LookupError):
         person.press("nothing")

@@ -9,8 +9,8 @@ from trakt_auth.cli.commands.status_text import span
 from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record, pause_to
 
 
-def note(desk, attempt, token, account="default"):
-    with desk.client() as client:
+def note(cli, attempt, token, account="default"):
+    with cli.client() as client:
         client._store.save(
             AccountKey("emulator", account),
             Record(token=token, attempt=attempt).to_payload(),
@@ -19,35 +19,35 @@ def note(desk, attempt, token, account="default"):
         )
 
 
-def state_of(desk, account="default"):
-    return json.loads(desk("status", "--json", "--account", account).out)["accounts"][0]
+def state_of(cli, account="default"):
+    return json.loads(cli("status", "--json", "--account", account).out)["accounts"][0]
 
 
-def test_nobody(desk):
-    ran = desk("status")
+def test_no_login(cli):
+    ran = cli("status")
     assert (ran.status, ran.err) == (0, "")
-    assert ran.out.startswith("Nobody is signed in.")
-    assert f"store     {desk.store}" in ran.out
+    assert ran.out.startswith("Not signed in.")
+    assert f"store     {cli.store}" in ran.out
 
 
-def test_an_account_without_a_login(desk):
-    ran = desk("status", "--account", "nobody")
+def test_an_account_without_a_login(cli):
+    ran = cli("status", "--account", "missing")
     assert ran.status == 3
     assert "login required" in ran.out
 
 
-def test_everybody(desk):
-    desk.sign_in()
-    desk.sign_in("work", ago=0.8)
-    desk.sign_in("old", ago=2)
-    desk.sign_in("bare", ago=2, refresh=False)
-    ran = desk("status")
+def test_all_accounts(cli):
+    cli.sign_in()
+    cli.sign_in("work", ago=0.8)
+    cli.sign_in("old", ago=2)
+    cli.sign_in("bare", ago=2, refresh=False)
+    ran = cli("status")
     assert ran.status == 0
     words = [line.split(maxsplit=1)[1] for line in ran.out.splitlines() if line[:5] == "state"]
     assert words == [
         "login required",
         "signed in",
-        "expired, to be refreshed at the next use",
+        "expired; the next use refreshes it",
         "signed in, refresh is due",
     ]
     assert "expires   7 days ago" in ran.out
@@ -56,9 +56,9 @@ def test_everybody(desk):
     assert "\033" not in ran.out
 
 
-def test_json(desk):
-    token = desk.sign_in()
-    ran = desk.run("status", "--json")
+def test_json(cli):
+    token = cli.sign_in()
+    ran = cli.run("status", "--json")
     assert (ran.status, ran.err) == (0, "")
     report = json.loads(ran.out)
     assert list(report) == [
@@ -91,7 +91,7 @@ def test_json(desk):
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
-def test_the_last_refresh(desk, outcome):
+def test_the_last_refresh(cli, outcome):
     now = datetime.now(UTC)
     attempt = Attempt(
         outcome=outcome,
@@ -100,29 +100,29 @@ def test_the_last_refresh(desk, outcome):
         retry_at=now + timedelta(minutes=5) if outcome is Outcome.FAILED else None,
         reason="Trakt is unavailable (503)",
     )
-    note(desk, attempt, desk.sign_in(ago=0.8))
-    said = state_of(desk)
+    note(cli, attempt, cli.sign_in(ago=0.8))
+    said = state_of(cli)
     assert said["last_refresh"]["outcome"] == outcome.value
     assert said["last_refresh"]["failures"] == 2
     assert said["state"] == ("login_required" if outcome is Outcome.REFUSED else "due")
-    text = desk("status").out
+    text = cli("status").out
     assert "last try" in text
     assert ("next try" in text) == (outcome is Outcome.FAILED)
     assert "Trakt is unavailable (503)" in text
 
 
-def test_a_pause_that_trakt_asked_for(desk):
-    desk.sign_in()
-    with desk.client() as client:
+def test_a_pause_that_trakt_asked_for(cli):
+    cli.sign_in()
+    with cli.client() as client:
         until = datetime.now(UTC) + timedelta(minutes=5)
         client._store.save(
             AccountKey("emulator", ""), pause_to(until), expires_at=None, replacing=None
         )
-    assert "Trakt asked for one until" in desk("status").out
-    assert json.loads(desk("status", "--json").out)["paused_until"].endswith("Z")
+    assert "Trakt asked to wait until" in cli("status").out
+    assert json.loads(cli("status", "--json").out)["paused_until"].endswith("Z")
 
 
-def test_a_password_in_the_store_is_not_shown(desk):
+def test_a_password_in_the_store_is_not_shown(cli):
     from trakt_auth.cli.settings import Settings
 
     shown = Settings(store="postgresql://me:secret@host/db").store_shown()
@@ -130,7 +130,7 @@ def test_a_password_in_the_store_is_not_shown(desk):
     assert Settings(store="file:/home/me@work/x").store_shown() == "file:/home/me@work/x"
 
 
-def test_trakt_is_the_server_of_those_who_name_none():
+def test_trakt_is_the_default_server():
     from trakt_auth.cli.settings import Settings
 
     assert Settings(environ={}).endpoints() is None
@@ -138,10 +138,10 @@ def test_trakt_is_the_server_of_those_who_name_none():
     assert (one.auth, one.api) == ("https://auth.trakt.tv", "http://127.0.0.1:1")
 
 
-def test_the_store_of_those_who_name_none(desk):
-    desk.monkeypatch.delenv("TRAKT_AUTH_STORE")
-    desk.monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    desk.monkeypatch.setattr("sys.platform", "linux")
+def test_the_default_store_without_a_keychain(cli):
+    cli.monkeypatch.delenv("TRAKT_AUTH_STORE")
+    cli.monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    cli.monkeypatch.setattr("sys.platform", "linux")
     from keyring.backends.fail import Keyring as Fail
 
     from support.keychains import installed
@@ -160,35 +160,35 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.parametrize("command", ["status", "token", "refresh", "logout"])
-def test_a_file_that_cannot_be_read(desk, kind, command):
+def test_a_file_that_cannot_be_read(cli, kind, command):
     text, status = BROKEN[kind]
-    desk.file.parent.mkdir()
-    desk.file.write_text(text)
-    ran = desk(command)
+    cli.file.parent.mkdir()
+    cli.file.write_text(text)
+    ran = cli(command)
     assert ran.status == status
     assert ran.out == ""
     assert len(ran.err.splitlines()) == 2
-    assert desk.file.read_text() == text
+    assert cli.file.read_text() == text
 
 
-def test_a_store_that_does_not_exist(desk):
-    ran = desk("status", "--store", "nonsense:x")
+def test_a_store_that_does_not_exist(cli):
+    ran = cli("status", "--store", "nonsense:x")
     assert ran.status == 2
     assert "nonsense" in ran.err
 
 
-def test_the_terminal_gets_colours_unless_it_asks_for_none(desk):
+def test_the_terminal_gets_colours_unless_it_asks_for_none(cli):
     from trakt_auth.cli.commands import status_text
 
     class Terminal:
         def isatty(self):
             return True
 
-    desk.monkeypatch.setattr(status_text.sys, "stdout", Terminal())
-    desk.monkeypatch.setenv("TERM", "xterm")
-    desk.monkeypatch.delenv("NO_COLOR", raising=False)
+    cli.monkeypatch.setattr(status_text.sys, "stdout", Terminal())
+    cli.monkeypatch.setenv("TERM", "xterm")
+    cli.monkeypatch.delenv("NO_COLOR", raising=False)
     assert status_text._painted("x", "31") == "\033[31mx\033[0m"
-    desk.monkeypatch.setenv("NO_COLOR", "1")
+    cli.monkeypatch.setenv("NO_COLOR", "1")
     assert status_text._painted("x", "31") == "x"
 
 

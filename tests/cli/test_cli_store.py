@@ -1,4 +1,4 @@
-"""Where tokens live when nobody says: the keychain that answers, a file, and what was before."""
+"""The default store: a keychain, a file, or the one that was used before."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from trakt_auth.cli.settings import Settings
 
 
 @pytest.fixture
-def home(desk, tmp_path):
-    """Nobody names a store; the data folder is a private one."""
-    desk.monkeypatch.delenv("TRAKT_AUTH_STORE")
-    desk.monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
-    desk.monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
-    desk.monkeypatch.setattr(sys, "platform", "linux")
+def home(cli, tmp_path):
+    """Name no store, and use a private data folder."""
+    cli.monkeypatch.delenv("TRAKT_AUTH_STORE")
+    cli.monkeypatch.setattr("platformdirs.user_data_dir", lambda *_, **__: str(tmp_path / "data"))
+    cli.monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    cli.monkeypatch.setattr(sys, "platform", "linux")
     return tmp_path / "data"
 
 
@@ -31,88 +31,88 @@ def chain():
         yield chain
 
 
-def status(desk):
-    return json.loads(desk("status", "--json").out)
+def status(cli):
+    return json.loads(cli("status", "--json").out)
 
 
-def test_the_keychain_where_one_answers(desk, home, chain):
-    report = status(desk)
+def test_the_keychain_where_one_answers(cli, home, chain):
+    report = status(cli)
     assert report["store"] == "keyring:"
     assert report["store_reason"] == "an OS keychain answers: Test Keychain"
-    assert not home.exists()  # asking leaves no trace
-    ran = desk("login", "--device")
+    assert not home.exists()  # `status` creates nothing
+    ran = cli("login", "--device")
     assert ran.status == 0
-    assert "is kept in keyring:" in ran.err
+    assert "is stored in keyring:" in ran.err
     assert not (home / "tokens.json").exists()
     assert any("access_token" in text for text in chain.entries.values())
-    assert desk("token").status == 0
-    assert status(desk)["store_reason"] == "tokens were kept in the OS keychain before"
-    assert status(desk)["accounts"][0]["state"] == "signed_in"
-    assert desk("refresh").status == 0
-    assert desk("logout").status == 0
+    assert cli("token").status == 0
+    assert status(cli)["store_reason"] == "tokens were kept in the OS keychain before"
+    assert status(cli)["accounts"][0]["state"] == "signed_in"
+    assert cli("refresh").status == 0
+    assert cli("logout").status == 0
     assert not any("access_token" in text for text in chain.entries.values())
 
 
-def test_a_file_where_none_answers(desk, home):
+def test_a_file_where_none_answers(cli, home):
     with installed(Fail()):
-        report = status(desk)
+        report = status(cli)
         assert report["store"] == f"file:{home}/tokens.json"
         assert report["store_reason"] == "no OS keychain answers: no D-Bus session"
-        text = desk("status").out
+        text = cli("status").out
         assert f"store     file:{home}/tokens.json" in text
         assert "no OS keychain answers: no D-Bus session" in text
-        assert desk("login", "--device").status == 0
+        assert cli("login", "--device").status == 0
         assert (home / "tokens.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_upgrade_logs_nobody_out(desk, home, chain):
+def test_an_upgrade_keeps_the_login(cli, home, chain):
     with installed(Fail()):
-        assert desk("login", "--device").status == 0
-        token = desk("token").out
-    report = status(desk)  # a keychain answers from now on
+        assert cli("login", "--device").status == 0
+        token = cli("token").out
+    report = status(cli)  # now a keychain answers
     assert report["store"] == f"file:{home}/tokens.json"
     assert report["store_reason"] == "there is a token file already"
-    assert desk("token").out == token
+    assert cli("token").out == token
     assert chain.entries == {}
 
 
-def test_a_login_without_a_desktop_does_not_look_elsewhere(desk, home, chain):
-    assert desk("login", "--device").status == 0
+def test_a_login_without_a_desktop_does_not_look_elsewhere(cli, home, chain):
+    assert cli("login", "--device").status == 0
     with installed(Fail()):
-        ran = desk("token")
+        ran = cli("token")
         assert (ran.status, ran.out) == (1, "")
         assert "No OS keychain answers: no D-Bus session" in ran.err
         assert "--store file:PATH" in ran.err
-        assert desk("login", "--device").status == 1
+        assert cli("login", "--device").status == 1
     assert not (home / "tokens.json").exists()
-    assert desk("token").status == 0
+    assert cli("token").status == 0
 
 
-def test_a_locked_keychain_is_told_before_anybody_is_asked_to_sign_in(desk, home, chain):
+def test_a_locked_keychain_is_reported_before_the_person_is_asked(cli, home, chain):
     def locked(*_):
         raise KeyringLocked
 
-    desk.monkeypatch.setattr(chain, "get_password", locked)
-    ran = desk("login", "--device")
+    cli.monkeypatch.setattr(chain, "get_password", locked)
+    ran = cli("login", "--device")
     assert ran.status == 1
     assert "locked" in ran.err
     assert "Unlock" in ran.err
-    assert "/oauth/device/code" not in desk.trakt.state()["requests"]
+    assert "/oauth/device/code" not in cli.emulator.state()["requests"]
 
 
-def test_who_names_a_store_gets_it(desk, home, chain, tmp_path):
+def test_a_store_that_is_named_is_used(cli, home, chain, tmp_path):
     for how in ("option", "variable"):
         url = f"file:{tmp_path}/{how}"
         if how == "variable":
-            desk.monkeypatch.setenv("TRAKT_AUTH_STORE", url)
-        report = json.loads(desk("status", "--json", *(["--store", url] * (how == "option"))).out)
+            cli.monkeypatch.setenv("TRAKT_AUTH_STORE", url)
+        report = json.loads(cli("status", "--json", *(["--store", url] * (how == "option"))).out)
         assert report["store"] == url
         named = "--store" if how == "option" else "TRAKT_AUTH_STORE"
         assert report["store_reason"] == f"named by {named}"
 
 
-def test_without_the_library_it_is_a_file(desk, home):
-    desk.monkeypatch.setitem(sys.modules, "keyring", None)
+def test_without_the_library_it_is_a_file(cli, home):
+    cli.monkeypatch.setitem(sys.modules, "keyring", None)
     url, why = Settings().store_choice()
     assert url == f"file:{home}/tokens.json"
     assert why == "no OS keychain answers: the library keyring is not installed"
@@ -127,18 +127,18 @@ def run(program, environment):
     )  # fmt: skip
 
 
-QUICK = (
+FAST_PATH = (
     "import sys; from trakt_auth.cli import main; main(['token']);"
     "print(*sorted(sys.modules), file=sys.stderr)"
 )
 
 
-def test_a_fresh_token_in_the_default_file_loads_neither_keychain_nor_cipher(desk, tmp_path):
-    token = desk.sign_in()
+def test_a_fresh_token_in_the_default_file_loads_neither_keychain_nor_cipher(cli, tmp_path):
+    token = cli.sign_in()
     folder = tmp_path / "share" / "trakt-auth"
     folder.mkdir(parents=True)
-    (folder / "tokens.json").write_bytes(desk.file.read_bytes())
-    done = run(QUICK, {"XDG_DATA_HOME": str(tmp_path / "share"), "HOME": str(tmp_path)})
+    (folder / "tokens.json").write_bytes(cli.file.read_bytes())
+    done = run(FAST_PATH, {"XDG_DATA_HOME": str(tmp_path / "share"), "HOME": str(tmp_path)})
     assert done.stdout == f"{token.access_token}\n"
     loaded = set(done.stderr.split())
     assert not loaded & {"keyring", "cryptography", "click", "rich", "httpx2", "filelock"}
@@ -157,23 +157,23 @@ def test_a_machine_without_a_desktop(tmp_path):
         assert why == "no OS keychain answers: no D-Bus session"
 
 
-def test_a_key_alone_loads_the_cipher(desk, tmp_path):
-    token = desk.sign_in()
+def test_only_a_key_loads_the_cryptography_library(cli, tmp_path):
+    token = cli.sign_in()
     key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-    done = run(QUICK, {"TRAKT_AUTH_STORE": desk.store, "TRAKT_AUTH_KEY": key})
+    done = run(FAST_PATH, {"TRAKT_AUTH_STORE": cli.store, "TRAKT_AUTH_KEY": key})
     assert done.stdout == f"{token.access_token}\n"
     loaded = set(done.stderr.split())
     assert "cryptography" in loaded
     assert not loaded & {"keyring", "click", "rich", "httpx2"}
-    assert Path(desk.file).exists()
+    assert Path(cli.file).exists()
 
 
 @pytest.mark.parametrize("command", [["login", "--device"], ["import", "moved.json"]])
-def test_a_store_that_ends_with_the_command_takes_no_login(desk, command):
-    ran = desk("--store", "memory:", *command)
+def test_no_login_in_a_store_in_memory(cli, command):
+    ran = cli("--store", "memory:", *command)
     assert (ran.status, ran.out) == (2, "")
-    assert "ends with this command" in ran.err
-    assert not desk.trakt.state()["requests"]
+    assert "loses the login when this command ends" in ran.err
+    assert not cli.emulator.state()["requests"]
 
 
 @pytest.mark.parametrize(
@@ -186,21 +186,21 @@ def test_a_store_that_ends_with_the_command_takes_no_login(desk, command):
         ("TRAKT_API_URL", "http://api.trakt.tv", "TRAKT_API_URL would send tokens unencrypted"),
     ],
 )
-def test_what_is_wrong_is_named_as_it_was_given(desk, name, value, words):
-    desk.monkeypatch.setenv(name, value)
-    ran = desk("refresh")
+def test_errors_name_the_variable(cli, name, value, words):
+    cli.monkeypatch.setenv(name, value)
+    ran = cli("refresh")
     assert ran.status == 2
     assert words in ran.err
     for word in ("client_id", "client_secret", "user_agent", "argument"):
         assert word not in ran.err
 
 
-def test_a_file_of_keys_that_is_none(desk, tmp_path):
-    desk.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", os.devnull)
-    ran = desk("status")
+def test_a_key_file_without_a_key(cli, tmp_path):
+    cli.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", os.devnull)
+    ran = cli("status")
     assert ran.status == 2
     assert f"TRAKT_AUTH_KEY_FILE {os.devnull} is not a file" in ran.err
     empty = tmp_path / "key"
     empty.touch(0o600)
-    desk.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", str(empty))
-    assert "TRAKT_AUTH_KEY_FILE is set and holds no key" in desk("status").err
+    cli.monkeypatch.setenv("TRAKT_AUTH_KEY_FILE", str(empty))
+    assert "TRAKT_AUTH_KEY_FILE is set but holds no key" in cli("status").err

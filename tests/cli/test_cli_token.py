@@ -1,4 +1,4 @@
-"""`token` by both ways, `refresh`, `logout`, and what the short cut may import."""
+"""`token` on the fast path and in full, `refresh`, `logout`, and what the fast path may import."""
 
 import signal
 import subprocess
@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from support.cli_runner import SOURCE
-from trakt_auth.cli import app
-from trakt_auth.cli import fast_path as quick
+from trakt_auth.cli import app, fast_path
 
 HEAVY = {
     "click", "rich", "httpx2", "msgspec", "asyncio", "anyio", "filelock", "segno", "platformdirs",
@@ -19,22 +18,22 @@ HEAVY = {
 }  # fmt: skip
 
 
-def test_prints_the_token_and_a_newline(desk):
-    token = desk.sign_in()
-    ran = desk("token")
+def test_prints_the_token_and_a_newline(cli):
+    token = cli.sign_in()
+    ran = cli("token")
     assert (ran.status, ran.out, ran.err) == (0, f"{token.access_token}\n", "")
 
 
-def test_prints_nothing_else_as_a_program(desk):
-    token = desk.sign_in()
-    ran = desk.run("token")
+def test_prints_nothing_else_as_a_program(cli):
+    token = cli.sign_in()
+    ran = cli.run("token")
     assert (ran.status, ran.out, ran.err) == (0, f"{token.access_token}\n", "")
 
 
-def test_the_short_cut_imports_little(desk):
-    desk.monkeypatch.delenv("TRAKT_AUTH_URL")
-    desk.monkeypatch.delenv("TRAKT_API_URL")
-    token = desk.sign_in()
+def test_the_fast_path_imports_little(cli):
+    cli.monkeypatch.delenv("TRAKT_AUTH_URL")
+    cli.monkeypatch.delenv("TRAKT_API_URL")
+    token = cli.sign_in()
     program = (
         "import sys; from trakt_auth.cli import main; main(['token']);"
         "print(*sorted(sys.modules), file=sys.stderr)"
@@ -47,7 +46,7 @@ def test_the_short_cut_imports_little(desk):
         env={
             "PYTHONPATH": SOURCE,
             "TRAKT_CLIENT_ID": "emulator",
-            "TRAKT_AUTH_STORE": desk.store,
+            "TRAKT_AUTH_STORE": cli.store,
         },
     )
     assert done.stdout == f"{token.access_token}\n"
@@ -64,7 +63,7 @@ def test_the_short_cut_imports_little(desk):
         ["--account", "work", "token"],
         ["--account=work", "token"],
         ["--account", "default", "token", "--account=work"],
-        ["token", "--account", "nobody"],
+        ["token", "--account", "missing"],
         ["token", "--account"],
         ["token", "--account="],
         ["--store=", "token"],
@@ -76,16 +75,16 @@ def test_the_short_cut_imports_little(desk):
     ],
 )
 @pytest.mark.parametrize("url", [None, "not a url"])
-def test_both_ways_agree(desk, arguments, url):
-    desk.sign_in()
-    desk.sign_in("work")
+def test_fast_path_and_full_command_agree(cli, arguments, url):
+    cli.sign_in()
+    cli.sign_in("work")
     if url:
-        desk.monkeypatch.setenv("TRAKT_AUTH_URL", url)
-    short = desk(*arguments)
-    desk.monkeypatch.setattr(quick, "fresh_token", lambda _: None)
-    full = desk(*arguments)
-    assert (short.status, short.out, short.err) == (full.status, full.out, full.err)
-    desk.capsys.readouterr()
+        cli.monkeypatch.setenv("TRAKT_AUTH_URL", url)
+    fast = cli(*arguments)
+    cli.monkeypatch.setattr(fast_path, "fresh_token", lambda _: None)
+    full = cli(*arguments)
+    assert (fast.status, fast.out, fast.err) == (full.status, full.out, full.err)
+    cli.capsys.readouterr()
     assert app.run(arguments) == full.status
 
 
@@ -93,17 +92,17 @@ def test_both_ways_agree(desk, arguments, url):
     ("name", "value"),
     [("TRAKT_CLIENT_ID", ""), ("TRAKT_CLIENT_ID", "a\tb"), ("TRAKT_USER_AGENT", "Mozilla/5.0")],
 )
-def test_both_ways_agree_on_the_environment(desk, name, value):
-    desk.sign_in()
-    desk.monkeypatch.setenv(name, value)
-    short = desk("token")
-    assert short.status == 2
-    assert short.out == ""
+def test_fast_path_and_full_command_agree_on_the_environment(cli, name, value):
+    cli.sign_in()
+    cli.monkeypatch.setenv(name, value)
+    fast = cli("token")
+    assert fast.status == 2
+    assert fast.out == ""
 
 
-def test_a_missing_client_id_says_where_to_get_one(desk):
-    desk.monkeypatch.delenv("TRAKT_CLIENT_ID")
-    ran = desk("token")
+def test_a_missing_client_id_says_where_to_get_one(cli):
+    cli.monkeypatch.delenv("TRAKT_CLIENT_ID")
+    ran = cli("token")
     assert ran.status == 2
     what, hint = ran.err.splitlines()
     assert "TRAKT_CLIENT_ID" in what
@@ -111,44 +110,44 @@ def test_a_missing_client_id_says_where_to_get_one(desk):
     assert "export TRAKT_CLIENT_ID=" in hint
 
 
-def test_nobody_signed_in(desk):
-    ran = desk("token", "--account", "my work")
+def test_token_without_a_login(cli):
+    ran = cli("token", "--account", "my work")
     assert (ran.status, ran.out) == (3, "")
     assert ran.err.splitlines()[1].endswith("run `trakt-auth login --account 'my work'`.")
 
 
 @pytest.mark.parametrize("age", [0.8, 2.0])
-def test_a_due_token_is_refreshed_first(desk, age):
-    old = desk.sign_in(ago=age)
-    ran = desk("token")
+def test_a_due_token_is_refreshed_first(cli, age):
+    old = cli.sign_in(ago=age)
+    ran = cli("token")
     assert ran.status == 0
-    assert ran.out.strip() in desk.trakt.secrets
+    assert ran.out.strip() in cli.emulator.secrets
     assert ran.out.strip() != old.access_token
-    assert desk("token").out == ran.out
+    assert cli("token").out == ran.out
 
 
-def test_a_refused_refresh_needs_a_login(desk):
-    desk.sign_in(ago=2)
-    desk.trakt.end_login("emulator-user")
-    assert desk("token").status == 3
-    ran = desk("status", "--account", "default")
+def test_a_refused_refresh_needs_a_login(cli):
+    cli.sign_in(ago=2)
+    cli.emulator.end_login("emulator-user")
+    assert cli("token").status == 3
+    ran = cli("status", "--account", "default")
     assert ran.status == 3
     assert "refused" in ran.out
 
 
-def test_two_programs_at_once_send_one_refresh(desk):
-    desk.sign_in(ago=2)
-    both = [desk.spawn("token") for _ in range(2)]
+def test_two_programs_at_once_send_one_refresh(cli):
+    cli.sign_in(ago=2)
+    both = [cli.spawn("token") for _ in range(2)]
     said = [one.communicate(timeout=60) for one in both]
     assert [one.returncode for one in both] == [0, 0]
     assert said[0] == said[1]
-    assert desk.trakt.state()["requests"]["/oauth/token"] == {"refreshed": 1}
+    assert cli.emulator.state()["requests"]["/oauth/token"] == {"refreshed": 1}
 
 
-def test_an_unreachable_server(desk):
-    desk.sign_in(ago=2)
-    desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
-    ran = desk("token")
+def test_an_unreachable_server(cli):
+    cli.sign_in(ago=2)
+    cli.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    ran = cli("token")
     assert (ran.status, ran.out) == (5, "")
     assert len(ran.err.splitlines()) == 2
 
@@ -162,17 +161,17 @@ def test_an_unreachable_server(desk):
         ("status", {"status": 503}),
     ],
 )
-def test_answers_that_say_nothing_of_the_login(desk, fault, settings):
-    desk.sign_in(ago=2)
-    desk.trakt.arm(fault, endpoint="/oauth/token", **settings)
-    assert desk("token").status == 5
+def test_answers_that_say_nothing_of_the_login(cli, fault, settings):
+    cli.sign_in(ago=2)
+    cli.emulator.arm(fault, endpoint="/oauth/token", **settings)
+    assert cli("token").status == 5
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_during_a_refresh_loses_nothing(desk, number, status):
-    old = desk.sign_in(ago=2)
+def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
+    old = cli.sign_in(ago=2)
     arrived, released = threading.Event(), threading.Event()
-    respond = desk.trakt.respond
+    respond = cli.emulator.respond
 
     def held(request, **more):
         if "/oauth/token" in request.url:
@@ -180,8 +179,8 @@ def test_a_signal_during_a_refresh_loses_nothing(desk, number, status):
             assert released.wait(60)
         return respond(request, **more)
 
-    desk.monkeypatch.setattr(desk.trakt, "respond", held)
-    with desk.spawn("token") as process:
+    cli.monkeypatch.setattr(cli.emulator, "respond", held)
+    with cli.spawn("token") as process:
         assert arrived.wait(60)
         process.send_signal(number)
         process.send_signal(number)
@@ -189,76 +188,76 @@ def test_a_signal_during_a_refresh_loses_nothing(desk, number, status):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (status, "")
     assert err.split() in (["Interrupted."], ["Terminated."])
-    token = desk("token").out.strip()
-    assert token in desk.trakt.secrets
+    token = cli("token").out.strip()
+    assert token in cli.emulator.secrets
     assert token != old.access_token
-    assert desk.trakt.state()["requests"]["/oauth/token"] == {"refreshed": 1}
+    assert cli.emulator.state()["requests"]["/oauth/token"] == {"refreshed": 1}
 
 
-def test_refresh(desk):
-    old = desk.sign_in()
-    ran = desk("refresh")
+def test_refresh(cli):
+    old = cli.sign_in()
+    ran = cli("refresh")
     assert (ran.status, ran.out) == (0, "")
     assert ran.err.startswith("Refreshed. The token is valid until 20")
-    assert desk("token").out.strip() != old.access_token
+    assert cli("token").out.strip() != old.access_token
 
 
-def test_refresh_without_a_login(desk):
-    assert desk("refresh").status == 3
+def test_refresh_without_a_login(cli):
+    assert cli("refresh").status == 3
 
 
-def test_logout(desk):
-    desk.sign_in("work")
-    ran = desk("logout", "--account", "work")
+def test_logout(cli):
+    cli.sign_in("work")
+    ran = cli("logout", "--account", "work")
     assert (ran.status, ran.out) == (0, "")
-    assert ran.err == "Account 'work' is signed out, and its token is forgotten.\n"
-    assert desk.trakt.state()["requests"]["/oauth/revoke"]
-    again = desk("logout", "--account", "work")
+    assert ran.err == "Account 'work' is signed out, and its token is deleted.\n"
+    assert cli.emulator.state()["requests"]["/oauth/revoke"]
+    again = cli("logout", "--account", "work")
     assert (again.status, again.out) == (0, "")
     assert "not signed in" in again.err
 
 
-def test_what_may_not_be_the_newest_token_is_left_to_the_full_command(desk):
+def test_a_token_with_an_unfinished_refresh_is_left_to_the_full_command(cli):
     from dataclasses import replace
     from datetime import UTC, datetime
 
     from trakt_auth.stores import open_store
     from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
 
-    token = desk.sign_in()
-    assert quick.fresh_token(["token"]) == token.access_token
-    store, key = open_store(desk.store), AccountKey("emulator", "default")
+    token = cli.sign_in()
+    assert fast_path.fresh_token(["token"]) == token.access_token
+    store, key = open_store(cli.store), AccountKey("emulator", "default")
     note = Attempt(outcome=Outcome.BEGUN, started_at=datetime.now(UTC))
     record = replace(Record.from_stored(store.load(key)), attempt=note)
     store.save(key, record.to_payload(), expires_at=None, replacing=None)
-    assert quick.fresh_token(["token"]) is None
-    assert desk("token").out == f"{token.access_token}\n"
+    assert fast_path.fresh_token(["token"]) is None
+    assert cli("token").out == f"{token.access_token}\n"
 
 
-def test_logout_where_the_store_cannot_be_written(desk):
+def test_logout_where_the_store_cannot_be_written(cli):
     from trakt_auth import StoreUnavailable
     from trakt_auth.stores.file import FileStore
 
     def denied(*_):
         raise StoreUnavailable("The token file cannot be written: Permission denied")
 
-    desk.sign_in()
-    desk.monkeypatch.setattr(FileStore, "delete", denied)
-    ran = desk("logout")
+    cli.sign_in()
+    cli.monkeypatch.setattr(FileStore, "delete", denied)
+    ran = cli("logout")
     assert ran.status == 1
     assert "Permission denied" in ran.err
     assert "Trakt has ended the login; sign out again" in ran.err
 
 
-def test_logout_without_a_network(desk):
-    desk.sign_in()
-    desk.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
-    assert desk("logout").status == 0
-    assert desk("token").status == 3
+def test_logout_without_a_network(cli):
+    cli.sign_in()
+    cli.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    assert cli("logout").status == 0
+    assert cli("token").status == 3
 
 
 def test_a_signal_within_an_import_ends_the_command_a_moment_later():
-    """There it could leave the lock of all imports taken, and a refresh would wait for ever."""
+    """Raised at once it could leave the import lock taken, and a refresh would wait for ever."""
     importing = SimpleNamespace(f_code=SimpleNamespace(co_filename="<frozen importlib._bootstrap>"))
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGALRM)}
     with app._signals():
@@ -272,9 +271,9 @@ def test_a_signal_within_an_import_ends_the_command_a_moment_later():
     assert {one: signal.getsignal(one) for one in before} == before
 
 
-def test_off_the_main_thread(desk):
+def test_off_the_main_thread(cli):
     statuses = []
-    thread = threading.Thread(target=lambda: statuses.append(desk("token").status))
+    thread = threading.Thread(target=lambda: statuses.append(cli("token").status))
     thread.start()
     thread.join()
     assert statuses == [3]

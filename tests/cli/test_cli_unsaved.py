@@ -1,4 +1,4 @@
-"""A token that the store could not take outlives the command, and is shown until it is saved."""
+"""A token that could not be saved outlives the command, and is shown until it is saved."""
 
 import json
 
@@ -12,19 +12,19 @@ KEY = AccountKey("emulator", "default")
 
 
 @pytest.fixture
-def broken(desk, monkeypatch):
-    """Let the main file fail from the answer on, until it is mended."""
-    desk.sign_in()
+def broken(cli, monkeypatch):
+    """Let the token file fail once a refresh was answered, until the list is emptied."""
+    cli.sign_in()
     monkeypatch.setattr("trakt_auth.flows.saving.SAVE_PAUSES", ())
     really, failing = FileStore.save, []
 
     def save(self, *args, **kwargs):
-        if failing and self.path == str(desk.file):
+        if failing and self.path == str(cli.file):
             raise StoreUnavailable(f"The token file {self.path} cannot be written: no space left")
         return really(self, *args, **kwargs)
 
     monkeypatch.setattr(FileStore, "save", save)
-    respond, first = desk.trakt.respond, [1]
+    respond, first = cli.emulator.respond, [1]
 
     def answered(request, **options):
         try:
@@ -33,81 +33,79 @@ def broken(desk, monkeypatch):
             if "/oauth/token" in request.url and first:
                 failing.append(first.pop())
 
-    monkeypatch.setattr(desk.trakt, "respond", answered)
+    monkeypatch.setattr(cli.emulator, "respond", answered)
     return failing
 
 
-def test_a_pair_is_put_aside_shown_and_saved_by_the_next_command(desk, broken, tmp_path):
-    before = desk.file.read_bytes()
-    ran = desk("refresh")
+def test_an_unsaved_token_is_shown_and_saved_by_the_next_command(cli, broken, tmp_path):
+    before = cli.file.read_bytes()
+    ran = cli("refresh")
     assert ran.status == 1
     assert "could not be saved" in ran.err
     assert "put aside, and saved at the next use" in ran.err
-    (aside,) = (tmp_path / "state").glob("*/unsaved-*.json")
-    assert aside.stat().st_mode & 0o777 == 0o600
+    (unsaved,) = (tmp_path / "state").glob("*/unsaved-*.json")
+    assert unsaved.stat().st_mode & 0o777 == 0o600
 
-    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert account["unsaved"] is True
-    assert "put aside until the store takes it" in desk("status").out
-    assert "waits to be saved" in desk("doctor", "--offline").out
-    assert (
-        desk("refresh").status != 0
-    )  # the newest is served, and not spent while it cannot be kept
+    assert "the newest token could not be saved in this store yet" in cli("status").out
+    assert "could not be saved in the store yet" in cli("doctor", "--offline").out
+    assert cli("refresh").status != 0  # not refreshed again while it cannot be saved
 
     broken.clear()
-    assert desk("refresh").status == 0
-    assert desk.file.read_bytes() != before
-    assert Record.from_stored(FileStore(str(desk.file)).load(KEY)).attempt is None
-    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert cli("refresh").status == 0
+    assert cli.file.read_bytes() != before
+    assert Record.from_stored(FileStore(str(cli.file)).load(KEY)).attempt is None
+    (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert account["unsaved"] is False
-    assert desk.trakt.state()["tokens"]["most_arrivals_of_one_refresh_token"] == 1
+    assert cli.emulator.state()["tokens"]["most_arrivals_of_one_refresh_token"] == 1
 
 
-def test_the_next_token_is_the_one_that_was_put_aside(desk, broken):
-    old = desk("token").out
-    assert desk("refresh").status == 1
-    assert "trakt-auth refresh" in desk("doctor", "--offline").out
-    ran = desk("export", "-")
+def test_the_next_token_is_the_unsaved_one(cli, broken):
+    old = cli("token").out
+    assert cli("refresh").status == 1
+    assert "trakt-auth refresh" in cli("doctor", "--offline").out
+    ran = cli("export", "-")
     assert (ran.status, ran.out) == (1, "")
     assert "could not be saved yet" in ran.err
     assert "trakt-auth refresh" in ran.err
     broken.clear()
-    new = desk("token").out
+    new = cli("token").out
     assert new not in ("", old)
-    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert account["unsaved"] is False
 
 
-def test_a_new_login_takes_the_place_of_what_was_put_aside(desk, broken, tmp_path):
-    assert desk("refresh").status == 1
+def test_a_new_login_replaces_the_unsaved_token(cli, broken, tmp_path):
+    assert cli("refresh").status == 1
     broken.clear()
-    assert desk("login", "--device").status == 0
-    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert cli("login", "--device").status == 0
+    (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert account["unsaved"] is False
-    assert desk("export", str(tmp_path / "moved.json")).status == 0
+    assert cli("export", str(tmp_path / "moved.json")).status == 0
 
 
-def test_a_first_login_that_was_put_aside_is_shown(desk, broken, tmp_path):
-    assert desk("logout").status == 0
+def test_an_unsaved_first_login_is_shown(cli, broken, tmp_path):
+    assert cli("logout").status == 0
     broken.append(1)
-    assert desk("login", "--device").status == 1
-    (account,) = json.loads(desk("status", "--json").out)["accounts"]
+    assert cli("login", "--device").status == 1
+    (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert (account["state"], account["unsaved"]) == ("signed_in", True)
-    ran = desk("export", str(tmp_path / "moved.json"))
+    ran = cli("export", str(tmp_path / "moved.json"))
     assert "could not be saved yet" in ran.err
 
 
-def test_signing_out_forgets_what_was_put_aside(desk, broken):
-    assert desk("refresh").status == 1
+def test_signing_out_deletes_the_unsaved_token(cli, broken):
+    assert cli("refresh").status == 1
     broken.clear()
-    assert desk("logout").status == 0
-    (report,) = [json.loads(desk("status", "--json").out)]
+    assert cli("logout").status == 0
+    (report,) = [json.loads(cli("status", "--json").out)]
     assert report["accounts"] == []
-    assert desk("token").status == 3
+    assert cli("token").status == 3
 
 
-def test_each_store_has_its_own(desk, broken, tmp_path):
-    """What was put aside for one store never turns up in another."""
-    assert desk("refresh").status == 1
-    report = json.loads(desk("--store", f"file:{tmp_path}/other", "status", "--json").out)
+def test_each_store_has_its_own_file_of_unsaved_tokens(cli, broken, tmp_path):
+    """An unsaved token of one store is never saved in another."""
+    assert cli("refresh").status == 1
+    report = json.loads(cli("--store", f"file:{tmp_path}/other", "status", "--json").out)
     assert report["accounts"] == []

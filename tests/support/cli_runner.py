@@ -1,7 +1,6 @@
-"""A Trakt on a port, a private store and environment, and the command line in this process.
+"""Runs the command line, in this process or in another, against an emulator and a private store.
 
-Nothing here sleeps: whoever approves a device does it when the program asks for the token.
-The tests of this folder and their fixtures import this file.
+Nothing here sleeps: a device code is approved when the program polls for its token.
 """
 
 import os
@@ -26,7 +25,7 @@ class Ran:
     err: str
 
 
-class Trakt(Emulator):
+class ApprovingEmulator(Emulator):
     """Approves or denies each device code as soon as it is polled, and notes every secret."""
 
     def __init__(self, **settings):
@@ -49,10 +48,10 @@ class Trakt(Emulator):
 
 
 @dataclass
-class Desk:
-    """The command line with everything around it."""
+class CliRunner:
+    """Runs commands: `cli("status")` here, `cli.run("status")` in a process of its own."""
 
-    trakt: Trakt
+    emulator: ApprovingEmulator
     url: str
     file: Path
     capsys: object
@@ -94,9 +93,9 @@ class Desk:
         )
 
     def sign_in(self, account="default", *, ago=0.0, refresh=True):
-        """Put a token there that the emulator issued and that is `ago` of its life old."""
-        content = self.trakt.issue_tokens()
-        self.trakt.secrets += [content["access_token"], content["refresh_token"]]
+        """Store a token that the emulator issued; `ago` is its age, as a share of its lifetime."""
+        content = self.emulator.issue_tokens()
+        self.emulator.secrets += [content["access_token"], content["refresh_token"]]
         life = timedelta(days=7)
         created = datetime.now(UTC) - life * ago
         token = Token(
@@ -108,7 +107,7 @@ class Desk:
             else created + life,
         )
         with self.client() as client:
-            # `adopt` would refresh an expired one.
+            # `adopt` would refresh an expired token.
             from trakt_auth.stores.record import Record
 
             client._store.save(

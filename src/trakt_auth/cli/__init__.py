@@ -1,7 +1,7 @@
-"""The command `trakt-auth`: its entry point, and the short cut for `trakt-auth token`.
+"""The command `trakt-auth`: its entry point, and the fast path of `trakt-auth token`.
 
-Importing this file imports nothing else; whatever a command needs comes when it runs.
-The console script, `python -m trakt_auth.cli` and the tests call `main`; nobody else does.
+Importing this file imports nothing else of the project; what a command needs is imported when the
+command runs, so that `trakt-auth token` starts quickly.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from trakt_auth.cli.app import run
 
             return run(arguments)
-    except KeyboardInterrupt:  # before `run` has taken the signals over
+    except KeyboardInterrupt:  # pressed before `run` could install its signal handlers
         return 130
-    from trakt_auth.cli.terminal.output import delivered
+    from trakt_auth.cli.terminal.output import write_result
 
-    return delivered(token + "\n")
+    return write_result(token + "\n")

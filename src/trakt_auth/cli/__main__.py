@@ -1,10 +1,8 @@
-"""`python -m trakt_auth.cli`: the same as the console script.
+"""`python -m trakt_auth.cli`: the same as the command `trakt-auth`.
 
-A door and nothing behind it.
+Calls `main` and nothing else.
 """
-
-import sys
 
 from trakt_auth.cli import main
 
-sys.exit(main())
+raise SystemExit(main())

@@ -1,6 +1,6 @@
-"""Runs one command: signals, the library's warnings, and what each failure looks like.
+"""Runs one command: signals, warnings of the library, and how each failure is reported.
 
-Knows no command by name; click's own errors are turned into ours in `commands`.
+Knows no command by name. Errors of click have become errors of this library in `parser`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from types import FrameType
 
-from trakt_auth.cli.settings import command
+from trakt_auth.cli.settings import command_for
 from trakt_auth.cli.terminal.output import FAILED, clean, say
 from trakt_auth.errors import (
     AccessDenied,
@@ -35,16 +35,16 @@ STATUS: tuple[tuple[type[TraktAuthError], int], ...] = (
     (ServerError, 5),
 )
 SIGNALS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
-if hasattr(signal, "SIGHUP"):  # the terminal was closed, or the connection to it dropped
+if hasattr(signal, "SIGHUP"):  # the terminal was closed, or its connection was lost
     SIGNALS[signal.SIGHUP] = "Hung up."
 
-LATER = [signal.SIGALRM] if hasattr(signal, "setitimer") else []  # Windows has none
-A_MOMENT = 0.001  # seconds
-IMPORTING = "<frozen importlib"  # the name of the files of Python's own importing
+ALARMS = [signal.SIGALRM] if hasattr(signal, "setitimer") else []  # Windows has none
+POSTPONE = 0.001  # seconds
+IMPORT_SYSTEM = "<frozen importlib"  # how the file names of Python's import system begin
 
 
 class _Stopped(BaseException):
-    """A signal ended the command; not an Exception, so that nothing takes it for a failure."""
+    """A signal ended the command. Not an Exception, so that no `except Exception` catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     if isinstance(stdout, TextIOWrapper):
         stdout.reconfigure(errors="backslashreplace")
     stdin: object = sys.stdin
-    if stdin is None:  # closed by whoever started the command: the end of input, not a failure
+    if stdin is None:  # the parent process closed it; reading it then finds the end of the input
         sys.stdin = TextIOWrapper(BytesIO())
     with _signals(), _warnings():
         try:
@@ -65,15 +65,15 @@ def run(arguments: Sequence[str]) -> int:
 
             return dispatch(arguments)
         except TraktAuthError as error:
-            return _failed(error)
+            return _report(error)
         except _Stopped as stopped:
             say(f"\n{SIGNALS[signal.Signals(stopped.number)]}")
             return 128 + stopped.number
-        except SystemExit as error:  # click's way to end when the reader of stdout has left
+        except SystemExit as error:  # click exits when the reader of stdout has closed the pipe
             return error.code if isinstance(error.code, int) else FAILED
 
 
-def _failed(error: TraktAuthError) -> int:
+def _report(error: TraktAuthError) -> int:
     say(f"trakt-auth: {clean(str(error))}")
     say(clean(_hint(error)))
     return next((status for kind, status in STATUS if isinstance(error, kind)), FAILED)
@@ -81,17 +81,17 @@ def _failed(error: TraktAuthError) -> int:
 
 def _hint(error: TraktAuthError) -> str:
     if isinstance(error, LoginRequired):
-        return error.hint.replace("trakt-auth login", command("login", error.account))
+        return error.hint.replace("trakt-auth login", command_for("login", error.account))
     return error.hint
 
 
 @contextmanager
 def _signals() -> Generator[None, None, None]:
-    """End the command at the first signal; while it tidies up, further ones have no effect.
+    """End the command at the first signal; ignore further ones while it cleans up.
 
-    A refresh under way runs on its own thread and is waited for when the client is closed. Within
-    Python's own importing the signal waits a moment: an exception there can leave the lock of all
-    imports taken, and that thread would wait for it for ever.
+    A refresh that has begun runs on its own thread, and closing the client waits for it. A signal
+    that arrives while Python imports a module is raised a moment later: an exception in there can
+    leave the import lock taken, and the refreshing thread would wait for that lock for ever.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -100,27 +100,27 @@ def _signals() -> Generator[None, None, None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for one in SIGNALS:
             signal.signal(one, signal.SIG_IGN)
-        if LATER and frame is not None and frame.f_code.co_filename.startswith(IMPORTING):
-            signal.signal(LATER[0], lambda _, frame: stop(number, frame))
-            signal.setitimer(signal.ITIMER_REAL, A_MOMENT)
+        if ALARMS and frame is not None and frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
+            signal.signal(ALARMS[0], lambda _, frame: stop(number, frame))
+            signal.setitimer(signal.ITIMER_REAL, POSTPONE)
             return
         raise _Stopped(number)
 
-    before = {one: signal.getsignal(one) for one in (*SIGNALS, *LATER)}
+    before = {one: signal.getsignal(one) for one in (*SIGNALS, *ALARMS)}
     try:
         for one in SIGNALS:
-            if before[one] is not signal.SIG_IGN:  # as `nohup` and `&` in scripts want it
+            if before[one] is not signal.SIG_IGN:  # `nohup`, and `&` in a script, ignore signals
                 signal.signal(one, stop)
         yield
     finally:
-        if LATER:
+        if ALARMS:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for one, handler in before.items():
             signal.signal(one, handler)
 
 
-class _ToPeople(logging.Handler):
-    """Writes to whatever stderr is at the moment: a live display puts itself in its place."""
+class _PrintWarning(logging.Handler):
+    """Prints to the current `sys.stderr`, which a live display replaces for a while."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(f"trakt-auth: {clean(record.getMessage())}")
@@ -128,7 +128,7 @@ class _ToPeople(logging.Handler):
 
 @contextmanager
 def _warnings() -> Generator[None, None, None]:
-    logger, handler = logging.getLogger("trakt_auth"), _ToPeople(logging.WARNING)
+    logger, handler = logging.getLogger("trakt_auth"), _PrintWarning(logging.WARNING)
     logger.addHandler(handler)
     try:
         yield

@@ -1,6 +1,7 @@
-"""The short cut: `trakt-auth token` with a fresh token, without the libraries of the full command.
+"""The fast path: `trakt-auth token` with a fresh token, without the libraries of other commands.
 
-Reads the store and the clock; anything but a fresh token is left to the full command.
+Reads the store and the clock only. In every other case, errors included, `fresh_token` returns
+None and the full command runs.
 """
 
 from __future__ import annotations
@@ -19,29 +20,29 @@ OPTIONS = ("--account", "--store")
 
 
 def fresh_token(arguments: Sequence[str]) -> str | None:
-    """Return the access token that is asked for, None when the full command has to see to it."""
-    options = _options(arguments)
+    """Return the access token that the arguments ask for, None when the full command has to run."""
+    options = _read_options(arguments)
     if options is None:
         return None
     try:
         settings = Settings(account=options.get("--account"), store=options.get("--store"))
-        settings.endpoints()
+        settings.endpoints()  # raises when a URL is wrong
         application = settings.application("trakt-auth")
         key = AccountKey(application.client_id, settings.account_name)
         stored = settings.open_store().load(key)
         if stored is None:
             return None
         record = Record.from_stored(stored)
-    except TraktAuthError:  # the full command meets it again and tells of it
+    except TraktAuthError:  # the full command runs into the same error and reports it
         return None
     token = record.token
     fresh = token.state(datetime.now(UTC), account=key.account) is TokenState.FRESH
-    # With an open note the store may not have the newest token.
+    # A refresh that began and did not finish may have left a newer token outside of the store.
     return token.access_token if fresh and record.attempt is None else None
 
 
-def _options(arguments: Sequence[str]) -> dict[str, str] | None:
-    """Read `token` and the common options; None when there is anything else."""
+def _read_options(arguments: Sequence[str]) -> dict[str, str] | None:
+    """Read `token` and the common options; return None if there is anything else."""
     options: dict[str, str] = {}
     commands: list[str] = []
     rest = iter(arguments)

@@ -1,13 +1,12 @@
-"""What the environment and the common options say, in one place for the short and the full way.
+"""What the environment and the common options say: application, servers, store.
 
-Reads the environment; no click, no drawing, no request. Imports little: see `quick`.
-The files of `cli` import this one.
+Reads the environment; sends nothing, prints nothing. Imports little, because every
+`trakt-auth token` imports this file.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,13 +19,11 @@ if TYPE_CHECKING:
     from trakt_auth.client.sync import Client
     from trakt_auth.stores.interface import TokenStore
 
-__all__ = ["DEFAULT_ACCOUNT", "Settings", "command", "store_path", "version"]
+__all__ = ["DEFAULT_ACCOUNT", "Settings", "command_for", "store_path", "version"]
 
 DEFAULT_ACCOUNT = "default"
 TRAKT_AUTH = "https://auth.trakt.tv"
 TRAKT_API = "https://api.trakt.tv"
-LONGEST_KEY_FILE = 100_000  # bytes
-KEY_FILE = "Name a file that holds a key of `trakt-auth rekey --generate`."
 VARIABLES = {
     "client_id": "TRAKT_CLIENT_ID",
     "client_secret": "TRAKT_CLIENT_SECRET",
@@ -39,9 +36,9 @@ VARIABLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The common options, and the environment behind them. An empty variable counts as unset.
+    """The common options, and the environment. An empty variable counts as unset.
 
-    `account` and `store` are None when the command line names none.
+    `account` and `store` are None when the command line does not name them.
     """
 
     account: str | None = None
@@ -50,7 +47,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.account == "" or self.store == "":
-            raise UsageError("--account and --store need a value")
+            raise UsageError(
+                "--account and --store need a value", hint="Give one, or leave the option out."
+            )
 
     def variable(self, name: str) -> str | None:
         """Return an environment variable, None when it is unset or empty."""
@@ -62,9 +61,10 @@ class Settings:
         return self.account or DEFAULT_ACCOUNT
 
     def application(self, user_agent: str | None = None) -> Application:
-        """Return the application that the environment names.
+        """Return the application that the environment describes.
 
-        `user_agent` is for whoever sends nothing: finding out our own version takes long.
+        Commands that send no request pass any `user_agent`, because reading the version of this
+        library takes long.
 
         Raises: UsageError.
         """
@@ -75,7 +75,7 @@ class Settings:
                 hint="Register an application at https://app.trakt.tv/settings/apps/api, "
                 "then: export TRAKT_CLIENT_ID=...",
             )
-        with _in_words_of_the_environment():
+        with _errors_name_the_variable():
             return Application(
                 client_id,
                 user_agent=self.variable("TRAKT_USER_AGENT")
@@ -93,14 +93,14 @@ class Settings:
         auth, api = self.variable("TRAKT_AUTH_URL"), self.variable("TRAKT_API_URL")
         if auth is None and api is None:
             return None
-        with _in_words_of_the_environment():
+        with _errors_name_the_variable():
             return Endpoints(auth=auth or TRAKT_AUTH, api=api or TRAKT_API)
 
     def store_choice(self) -> tuple[str, str]:
-        """Return the URL of where tokens are kept, and why it is that one.
+        """Return the URL of the store, and the reason why it is that one.
 
-        A default that was used stays the default: an upgrade, or a login without a desktop, must
-        not look elsewhere and find nobody signed in.
+        The default that was used once stays the default. Otherwise a login would be missing after
+        an upgrade, or in a session without a desktop, because the command looks elsewhere.
         """
         if self.store is not None:
             return self.store, "named by --store"
@@ -117,59 +117,48 @@ class Settings:
 
         if os.path.exists(marker()):  # noqa: PTH110
             return "keyring:", "tokens were kept in the OS keychain before"
-        usable, said = available()
+        usable, detail = available()
         if usable:
-            return "keyring:", f"an OS keychain answers: {said}"
-        return f"file:{path}", f"no OS keychain answers: {said}"
+            return "keyring:", f"an OS keychain answers: {detail}"
+        return f"file:{path}", f"no OS keychain answers: {detail}"
 
     def store_url(self) -> str:
-        """Return the URL of where tokens are kept."""
+        """Return the URL of the store."""
         return self.store_choice()[0]
 
     def store_shown(self) -> str:
-        """Return the store's URL without the password that it may hold."""
+        """Return the URL of the store without a password, to be printed."""
         from trakt_auth.stores import shown
 
         return shown(self.store_url())
 
-    def check_lasting(self) -> None:
-        """Refuse a store that forgets what a command has put into it.
+    def check_persistent(self) -> None:
+        """Refuse the store `memory:`, which is empty again when the command ends.
 
         Raises: UsageError.
         """
         if self.in_memory:
             raise UsageError(
-                "The store memory: ends with this command, and the login with it",
+                "The store memory: loses the login when this command ends",
                 hint="Name another store with --store or TRAKT_AUTH_STORE.",
             )
 
     @property
     def in_memory(self) -> bool:
-        """Tell whether the store ends with the command."""
+        """Tell whether the store is empty again when the command ends."""
         return self.store_url().lower() == "memory:"
 
     def keys(self) -> list[str]:
-        """Return the keys that encrypt the tokens, the first of them for what is saved from now on.
+        """Return the keys of the encryption; the first one encrypts, all of them decrypt.
 
         Raises: UsageError.
         """
         text, path = self.variable("TRAKT_AUTH_KEY"), self.variable("TRAKT_AUTH_KEY_FILE")
-        name = "TRAKT_AUTH_KEY" if path is None else "TRAKT_AUTH_KEY_FILE"
-        if text is not None and path is not None:
-            raise UsageError(
-                "TRAKT_AUTH_KEY and TRAKT_AUTH_KEY_FILE are both set", hint="Unset one of them."
-            )
-        if path is not None:
-            text = _private_text(path)
-        if text is None:
+        if text is None and path is None:
             return []
-        keys = text.replace(",", " ").split()
-        if not keys:
-            raise UsageError(
-                f"{name} is set and holds no key",
-                hint="Make one with `trakt-auth rekey --generate`, or unset the variable.",
-            )
-        return keys
+        from trakt_auth.cli.key_variables import read_keys
+
+        return read_keys(text, path)
 
     def open_store(self) -> TokenStore:
         """Open the store; nothing is read yet.
@@ -191,14 +180,14 @@ class Settings:
 
         from trakt_auth.stores import identity, open_store
 
-        # One for each store: what was put aside for one must not turn up in another.
+        # Each store has a file of its own, so that its tokens are never saved in another store.
         name = sha256(identity(self.store_url()).encode(errors="surrogatepass")).hexdigest()[:16]
         folder = user_state_dir("trakt-auth", appauthor=False)
         return open_store(f"file:{folder}/unsaved-{name}.json", keys=self.keys())
 
     @contextmanager
     def client(self) -> Generator[Client, None, None]:
-        """Lend a client for these settings, and close it and its store.
+        """Open a client for these settings; close it and its store at the end.
 
         Raises: UsageError.
         """
@@ -218,46 +207,29 @@ class Settings:
 
 
 def store_path(store: TokenStore) -> str | None:
-    """Return the file that a store is, or that stands for it; None for one without."""
-    path: object = getattr(getattr(store, "inner", store), "path", None)  # inner: what is encrypted
+    """Return the path of a store's own file; None for a store without one."""
+    path: object = getattr(
+        getattr(store, "inner", store), "path", None
+    )  # inner: of an encrypted store
     return path if isinstance(path, str) else None
 
 
 @contextmanager
-def _in_words_of_the_environment() -> Generator[None, None, None]:
-    """Name in errors the variable to correct, where the library names an argument."""
+def _errors_name_the_variable() -> Generator[None, None, None]:
+    """Replace, in errors, the library's name of an argument by the name of the variable."""
     try:
         yield
     except UsageError as error:
         hint = error.hint.replace(UsageError.default_hint, "Correct it and try again.")
-        said, hint = (
+        message, hint = (
             " ".join(VARIABLES.get(word, word) for word in text.split(" "))
             for text in (str(error), hint)
         )
-        raise UsageError(said, hint=hint) from None
+        raise UsageError(message, hint=hint) from None
 
 
-def _private_text(path: str) -> str:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise UsageError(f"TRAKT_AUTH_KEY_FILE {path} is not a file", hint=KEY_FILE)
-            if os.name != "nt" and mode & 0o077:
-                raise UsageError(
-                    f"TRAKT_AUTH_KEY_FILE {path} can be read by others",
-                    hint=f"Make it private: chmod 600 {path}",
-                )
-            return file.read(LONGEST_KEY_FILE).decode(errors="replace")
-    except OSError as error:
-        raise UsageError(
-            f"TRAKT_AUTH_KEY_FILE {path} cannot be read: {error.strerror or error}",
-            hint=KEY_FILE,
-        ) from None
-
-
-def command(name: str, account: str) -> str:
-    """Return what a person types to have a command see to an account."""
+def command_for(name: str, account: str) -> str:
+    """Return what a person has to type to run a command for an account."""
     if account == DEFAULT_ACCOUNT:
         return f"trakt-auth {name}"
     from shlex import quote

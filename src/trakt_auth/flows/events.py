@@ -1,6 +1,6 @@
 """What a program can be told about its logins.
 
-Pure. Only words; who is told, and when, is decided in flows and done by the runner.
+Pure values. When they are sent is decided in the flows.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TokenRevoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUnsaved:
-    """The store could not take a new pair; it is put aside, and saving is tried again."""
+    """The store could not take a new pair; the fallback store has it, and saving is tried again."""
 
     account: str
     token: Token
@@ -53,7 +53,7 @@ class TokenUnsaved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginNeeded:
-    """The refresh was refused for good; `reason` says why, told once."""
+    """The refresh was refused for good; `reason` says why. Sent once."""
 
     account: str
     reason: str

@@ -49,12 +49,7 @@ class HttpTransport:
 
         Raises: TransportError; UsageError when the transport is closed or cannot be built.
         """
-        with self._guard:
-            if self._closed:
-                raise UsageError(
-                    "The client is closed", hint="Make the call inside the client's `with` block."
-                )
-            client = self._client = self._client or self._build()
+        client = self.prepare()
         with (
             _translated(request),
             client.stream(
@@ -65,6 +60,19 @@ class HttpTransport:
             for chunk in response.iter_bytes():
                 body.take(chunk)
         return _response(response, body)
+
+    def prepare(self) -> httpx2.Client:
+        """Build the HTTP client if there is none yet, which takes long.
+
+        Raises: UsageError when the transport is closed or cannot be built.
+        """
+        with self._guard:
+            if self._closed:
+                raise UsageError(
+                    "The client is closed", hint="Make the call inside the client's `with` block."
+                )
+            self._client = self._client or self._build()
+            return self._client
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the TLS settings of all connections; made at the first call, which takes long.

@@ -1,6 +1,6 @@
 """One call to Trakt's data API, signed in; the only file of `cli` that imports httpx2.
 
-The client's own `api` does the work; here its answers and errors become this program's.
+`Client.api_for` does the work; here its responses and errors become those of this program.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import httpx2
 from trakt_auth.client.sync import Client
 from trakt_auth.errors import TraktAuthError, TransportError, UsageError
 
-__all__ = ["Answer", "call", "username"]
+__all__ = ["Response", "call", "username"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the API said."""
+class Response:
+    """The response of the API."""
 
     status: int
     reason: str
@@ -35,27 +35,32 @@ def call(
     *,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """Send a request as an account; any answer is returned, whatever its status.
+) -> Response:
+    """Send a request as an account and return the response, whatever its status.
 
     Raises: TransportError, UsageError, and what `client.token` raises.
     """
     try:
-        answer = client.api_for(account).request(method, path, content=body, headers=headers)
+        response = client.api_for(account).request(method, path, content=body, headers=headers)
     except (httpx2.InvalidURL, UnicodeError) as error:
-        raise UsageError(f"This request cannot be sent: {error}") from None
+        raise UsageError(
+            f"This request cannot be sent: {error}", hint="Correct PATH or --header and try again."
+        ) from None
     except httpx2.HTTPError as error:
         sent = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-        words = str(error) or type(error).__name__
-        raise TransportError(f"Trakt's API gave no answer: {words}", outcome_unknown=sent) from None
-    return Answer(status=answer.status_code, reason=answer.reason_phrase, body=answer.content)
+        reason = str(error) or type(error).__name__
+        raise TransportError(
+            f"Trakt's API gave no answer: {reason}", outcome_unknown=sent
+        ) from None
+    return Response(
+        status=response.status_code, reason=response.reason_phrase, body=response.content
+    )
 
 
 def username(client: Client, account: str) -> str | None:
-    """Return who is signed in, None when Trakt cannot tell just now."""
+    """Return the name of the user who is signed in, None when Trakt does not tell it now."""
     try:
-        answer = call(client, account, "GET", "/users/settings")
-        content: Any = json.loads(answer.body)
+        content: Any = json.loads(call(client, account, "GET", "/users/settings").body)
         name = content["user"]["username"]
     except (TraktAuthError, ValueError, KeyError, TypeError):
         return None

@@ -1,6 +1,7 @@
-"""`trakt-auth emulator`: a Trakt on this computer, with its log on stderr.
+"""`trakt-auth emulator`: a local Trakt emulator, with a log of its requests on stderr.
 
-The emulator and its server do the work; what they need is an extra.
+Only turns options into an emulator and requests into lines; the work is done in
+`trakt_auth.emulator`, whose libraries are an extra.
 """
 
 from __future__ import annotations
@@ -11,22 +12,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.cli.commands.emulator_extra import require_emulator
-from trakt_auth.cli.terminal.output import DONE, clean, delivered, say
+from trakt_auth.cli.terminal.output import DONE, clean, say, write_result
 from trakt_auth.emulator import Emulator, Entry, Reply
 from trakt_auth.errors import TraktAuthError, UsageError
 from trakt_auth.protocol.http import HttpRequest
 
 __all__ = ["emulator"]
 
-HOW_TO = """\
-Point a program at it, this one for instance:
+INSTRUCTIONS = """\
+To use it with this command, for instance:
 
   export TRAKT_AUTH_URL={url}
   export TRAKT_API_URL={url}
   export TRAKT_CLIENT_ID={client_id}
   trakt-auth login --device
 
-Open {url} to see and approve what waits. Ctrl-C ends it.
+Open {url} in a browser to approve codes.
+Ctrl-C stops the emulator.
 """
 
 
@@ -41,25 +43,25 @@ def emulator(
     require_user_agent: bool,
     **options: Any,  # noqa: ANN401 - the fields of the emulator's Options
 ) -> int:
-    """Serve until a signal comes; return the exit status."""
+    """Serve until a signal arrives; return the exit status."""
     if client_id is None and (client_secret or redirect_uris):
         raise UsageError(
             "--client-secret and --redirect-uri describe an application",
-            hint="Name it with --client-id.",
+            hint="Name the application with --client-id.",
         )
     given = {name: value for name, value in options.items() if value is not None}
     given["block_default_user_agents"] = require_user_agent
     try:
-        trakt = (Emulator if quiet else _Talkative)(**given)
+        trakt = (Emulator if quiet else _LoggingEmulator)(**given)
         if client_id is not None:
             trakt.register_application(client_id, client_secret, redirect_uris)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
     def ready(url: str) -> None:
-        delivered(f"trakt-auth emulator ready at {url}\n")
+        write_result(f"trakt-auth emulator ready at {url}\n")
         if not quiet:
-            say(HOW_TO.format(url=url, client_id=client_id or "emulator"))
+            say(INSTRUCTIONS.format(url=url, client_id=client_id or "emulator"))
 
     _serve(trakt, host, port, ready)
     return DONE
@@ -74,25 +76,25 @@ def _serve(trakt: Emulator, host: str, port: int, ready: Callable[[str], None]) 
     except OSError as error:
         raise TraktAuthError(
             f"Cannot listen on {host}, port {port}: {error.strerror or error}",
-            hint="Choose another with --port; 0 picks a free one.",
+            hint="Choose another port with --port; 0 picks a free one.",
         ) from None
 
 
-class _Talkative(Emulator):
-    """Tells of each request once it has been answered."""
+class _LoggingEmulator(Emulator):
+    """Prints a line for each request once the request has been answered."""
 
-    _told: Entry | None = None
+    _printed: Entry | None = None
 
     def respond(self, request: HttpRequest, *, peer: str = "127.0.0.1") -> Reply:
-        return self._telling(super().respond(request, peer=peer))
+        return self._log_when_answered(super().respond(request, peer=peer))
 
-    def _telling(self, reply: Reply) -> Reply:
+    def _log_when_answered(self, reply: Reply) -> Reply:
         resume = reply.resume
         if resume is not None:
-            return replace(reply, resume=lambda: self._telling(resume()))
+            return replace(reply, resume=lambda: self._log_when_answered(resume()))
         entry = self.log[-1] if self.log else None
-        if entry is not None and entry is not self._told:
-            self._told = entry
+        if entry is not None and entry is not self._printed:
+            self._printed = entry
             say(_line(entry))
         return reply
 

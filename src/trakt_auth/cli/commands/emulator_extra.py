@@ -1,6 +1,6 @@
-"""Makes sure that the libraries of the emulator are installed, or says how to get them.
+"""Checks that the libraries of the emulator are installed, and says how to install them.
 
-Nothing else.
+Imports modules of the emulator; never the libraries by their own names.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from trakt_auth.errors import TraktAuthError
 
 __all__ = ["require_emulator"]
 
-PARTS = ("trakt_auth.emulator.server", "trakt_auth.emulator.pages.render")
+MODULES = ("trakt_auth.emulator.server", "trakt_auth.emulator.pages.render")
 
 
 def require_emulator() -> None:
-    """Import what serves the emulator and draws its pages.
+    """Import what serves the emulator and renders its pages.
 
-    Raises: TraktAuthError when the extra is missing.
+    Raises: TraktAuthError when a library is missing.
     """
     try:
-        for part in PARTS:
-            import_module(part)
+        for module in MODULES:
+            import_module(module)
     except ImportError:
         raise TraktAuthError(
             "The emulator needs libraries that are not installed",

@@ -1,6 +1,6 @@
 """`trakt-auth import`: takes over logins from a file of this or of another program.
 
-What a file means is decided in `formats`; keeping and refreshing is the client's.
+What a file means is decided in `formats`; the client stores and refreshes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trakt_auth.cli.commands.login import moment
-from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.settings import Settings, command_for
 from trakt_auth.cli.terminal.output import DONE, clean, say
 from trakt_auth.cli.token_files.formats import Found, Login, read_tokens
 from trakt_auth.client.sync import Client
@@ -21,57 +21,58 @@ from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.interface import TokenStore
 from trakt_auth.stores.record import AccountKey, Record
 
-__all__ = ["move_in"]
+__all__ = ["import_logins"]
 
 LARGEST = 16 << 20  # bytes; an account takes about 300
+LISTED = 5  # accounts of the file that a message names
 
 
-def move_in(settings: Settings, *, file: str, replace: bool) -> int:
-    """Import a file; nothing is stored before all of it has been checked."""
-    settings.check_lasting()
+def import_logins(settings: Settings, *, file: str, replace: bool) -> int:
+    """Import a file. All of it is checked before anything is stored."""
+    settings.check_persistent()
     now = datetime.now(UTC)
     shown = "the standard input" if file == "-" else clean(file)
-    found = read_tokens(_content(file), now=now)
+    found = read_tokens(_read(file, shown), now=now)
     client_id = settings.application().client_id
     _check_application(found, client_id)
-    logins = _chosen(found, settings)
+    logins = _select(found, settings)
     for login in logins:
-        say(f"{shown} is {found.kind}: {_described(login, found, client_id)}.")
+        say(f"{shown} is {found.kind}: {_describe(login, found, client_id)}.")
         _check_usable(login, settings, now)
     store = settings.open_store()
     named = {_name(login, settings): login for login in logins}
-    wanted = {
+    missing = {
         name: login
         for name, login in named.items()
-        if _wanted(store, AccountKey(client_id, name), login, now, replace=replace)
+        if _is_missing(store, AccountKey(client_id, name), login, now, replace=replace)
     }
     store.close()
-    if wanted:
+    if missing:
         with settings.client() as client:
-            _adopt(client, wanted, settings.store_shown())
-        spent = "" if file == "-" else f" {shown} is as it was; let nothing use it any more."
+            _adopt(client, missing, settings.store_shown())
+        unchanged = "" if file == "-" else f" {shown} was not changed; let no program use it."
         say(
-            "From now on nobody else may refresh what was imported: a refresh token works once, "
-            f"and a refresh by another program would end the login.{spent}"
+            "From now on no other program may refresh the imported tokens: a refresh token works "
+            f"once, so a refresh by another program would end the login.{unchanged}"
         )
     return DONE
 
 
-def _content(file: str) -> bytes:
+def _read(file: str, shown: str) -> bytes:
     try:
         if file == "-":
             content = sys.stdin.buffer.read(LARGEST + 1)
         else:
             with Path(file).open("rb") as opened:
                 content = opened.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        words = error.strerror if isinstance(error, OSError) else None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = error.strerror if isinstance(error, OSError) else None
         raise UsageError(
-            f"FILE cannot be read: {words or 'it has no such name'}",
-            hint="Name a file that exists.",
+            f"{shown} cannot be read: {reason or 'it is not a valid file name'}",
+            hint="Name a file that exists, or - for stdin.",
         ) from None
     if len(content) > LARGEST:
-        raise UsageError("FILE is larger than any token file", hint="Name a token file.")
+        raise UsageError(f"{shown} is larger than any token file", hint="Name a token file.")
     return content
 
 
@@ -84,16 +85,17 @@ def _check_application(found: Found, client_id: str) -> None:
         )
 
 
-def _chosen(found: Found, settings: Settings) -> list[Login]:
-    """Return the logins to import: all, or those that --account names."""
+def _select(found: Found, settings: Settings) -> list[Login]:
+    """Return the logins to import: all, or the one that --account names."""
     names = [login.account for login in found.logins]
     if settings.account is None or None in names:
         return list(found.logins)
     if settings.account not in names:
-        some = ", ".join(repr(clean(name or "")) for name in names[:5])
+        some = ", ".join(repr(clean(name or "")) for name in names[:LISTED])
+        more = " and more" if len(names) > LISTED else ""
         raise UsageError(
             f"The file holds no account {clean(settings.account)!r}",
-            hint=f"It holds {some}{' and more' if len(names) > 5 else ''}; name one of them.",  # noqa: PLR2004
+            hint=f"It holds {some}{more}; name one of them.",
         )
     return [login for login in found.logins if login.account == settings.account]
 
@@ -102,17 +104,16 @@ def _name(login: Login, settings: Settings) -> str:
     return login.account or settings.account_name
 
 
-def _described(login: Login, found: Found, client_id: str) -> str:
-    who = f"account {clean(login.account)!r} " if login.account else "a token "
+def _describe(login: Login, found: Found, client_id: str) -> str:
+    what = f"account {clean(login.account)!r}" if login.account else "a token"
     whose = f"of the application {client_id!r}" if found.client_id else "of an unnamed application"
     until = (
         f"valid until {moment(login.token.expires_at)}"
         if login.dated
-        else "of unknown age, so that it counts as expired"
+        else "of unknown age and therefore treated as expired"
     )
-    return (
-        f"{who}{whose}, {until}, with{'' if login.token.refresh_token else 'out'} a refresh token"
-    )
+    refresh = f"with{'' if login.token.refresh_token else 'out'} a refresh token"
+    return f"{what} {whose}, {until}, {refresh}"
 
 
 def _check_usable(login: Login, settings: Settings, now: datetime) -> None:
@@ -120,12 +121,12 @@ def _check_usable(login: Login, settings: Settings, now: datetime) -> None:
         raise LoginRequired(account=_name(login, settings), reason=NO_REFRESH_TOKEN)
 
 
-def _wanted(
+def _is_missing(
     store: TokenStore, key: AccountKey, login: Login, now: datetime, *, replace: bool
 ) -> bool:
-    """Tell whether there is anything to store: this very token may be there already.
+    """Tell whether the login has to be stored; False if the store has this token already.
 
-    Raises: TraktAuthError when another login would be overwritten that nobody has given up.
+    Raises: TraktAuthError if it would overwrite a login that still works.
     """
     name = key.account
     try:
@@ -139,28 +140,29 @@ def _wanted(
     if record is None:
         return True
     if record.token.access_token == login.token.access_token:
-        say(f"Account {clean(name)!r} holds this very token already; it stays as it is.")
+        say(f"Account {clean(name)!r} has this token already and was not changed.")
         return False
-    ended = login.token.state(now) is TokenState.EXPIRED
-    if why_over(record, now) is not None or (replace and not ended):
+    expired = login.token.state(now) is TokenState.EXPIRED
+    if why_over(record, now) is not None or (replace and not expired):
         return True
     way = (
-        "sign out here first (`trakt-auth logout`): the file's token has to be refreshed before "
-        "it serves, and nobody knows yet whether that works."
-        if ended
-        else "overwrite that login with --replace; an older copy of the same login would end it."
+        f"sign out first ({command_for('logout', name)}): the token of the file has expired, and "
+        "it is unknown whether it can still be refreshed."
+        if expired
+        else "replace that login with --replace; but an older copy of the same login would end it."
     )
     raise TraktAuthError(
-        f"Account {clean(name)!r} is signed in here already, with another token "
-        f"(of {moment(record.token.created_at)}, valid until {moment(record.token.expires_at)})",
+        f"Account {clean(name)!r} is signed in already, with another token "
+        f"(issued {moment(record.token.created_at)}, valid until "
+        f"{moment(record.token.expires_at)})",
         hint=f"Import under another name with --account, or {way}",
     )
 
 
 def _adopt(client: Client, logins: Mapping[str, Login], store: str) -> None:
-    """Adopt one after the other; a failure keeps none of the others back.
+    """Store one login after the other; a failure does not stop the rest.
 
-    Raises: the first failure, once all were tried.
+    Raises: the first failure, after all were tried.
     """
     first: TraktAuthError | None = None
     for name, login in logins.items():
@@ -170,11 +172,11 @@ def _adopt(client: Client, logins: Mapping[str, Login], store: str) -> None:
             if first is not None:
                 say(f"trakt-auth: {clean(str(error))}")
             if not isinstance(error, StoreError | LoginRequired):
-                say(f"Account {clean(name)!r} is kept; the next use tries to refresh it again.")
+                say(f"Account {clean(name)!r} is stored; the next use tries to refresh it again.")
             first = first or error
             continue
         say(
-            f"Account {clean(name)!r} is kept in {clean(store)}, "
+            f"Account {clean(name)!r} is stored in {clean(store)}, "
             f"valid until {moment(token.expires_at)}."
         )
     if first is not None:

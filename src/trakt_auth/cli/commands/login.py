@@ -1,6 +1,6 @@
-"""`trakt-auth login`: makes sure that the token can be kept, chooses the way, says how it went.
+"""`trakt-auth login`: checks that the token can be stored, chooses the way, reports the result.
 
-The two ways are in `device` and `browser`.
+The two ways to sign in are in `login_device` and `login_browser`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.terminal.output import DONE, clean, say
 from trakt_auth.client.sync import Client
 from trakt_auth.errors import StoreCorrupt, UsageError
+from trakt_auth.protocol.application import Application
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.loopback import CallbackReceiver
 from trakt_auth.stores.record import AccountKey, Record
@@ -20,35 +21,34 @@ from trakt_auth.stores.record import AccountKey, Record
 __all__ = ["login", "moment"]
 
 
-def login(settings: Settings, *, way: str | None, opens: bool) -> int:
+def login(settings: Settings, *, device: bool, browser: bool, no_open: bool) -> int:
     """Sign a person in; return the exit status."""
+    if device and (browser or no_open):
+        raise UsageError("--device excludes --browser and --no-open", hint="Choose one of them.")
     application = settings.application()
-    settings.check_lasting()
+    settings.check_persistent()
     loopback = is_loopback(application.redirect_uri)
-    if way is None:
-        way = "browser" if loopback and browser_likely(settings.environ) else "device"
-    if way == "browser" and application.redirect_uri is None:
-        raise UsageError(
-            "TRAKT_REDIRECT_URI is not set, and the browser needs an address to come back to",
-            hint="Register one such as http://127.0.0.1:8765/callback in the application's "
-            "settings on Trakt, then: export TRAKT_REDIRECT_URI=...; or use login --device.",
-        )
+    if not (device or browser or no_open):
+        browser = loopback and has_browser(settings.environ)
+    if browser or no_open:
+        _check_redirect_uri(application)
     _check_store(settings, AccountKey(application.client_id, settings.account_name))
     with settings.client() as client:
-        if way == "device":
-            import trakt_auth.cli.commands.login_device as device
+        if browser or no_open:
+            import trakt_auth.cli.commands.login_browser as by_browser
 
-            token = device.sign_in(client, settings.account_name)
+            receives = loopback and not no_open
+            token = by_browser.sign_in(client, settings.account_name, receives=receives)
         else:
-            import trakt_auth.cli.commands.login_browser as browser
+            import trakt_auth.cli.commands.login_device as by_device
 
-            token = browser.sign_in(client, settings.account_name, receives=loopback and opens)
+            token = by_device.sign_in(client, settings.account_name)
         _welcome(client, settings, token)
     return DONE
 
 
 def is_loopback(redirect_uri: str | None) -> bool:
-    """Tell whether the redirect can be received on this computer."""
+    """Tell whether this computer can receive the redirect."""
     try:
         CallbackReceiver(redirect_uri or "", state="any")
     except UsageError:
@@ -56,16 +56,25 @@ def is_loopback(redirect_uri: str | None) -> bool:
     return True
 
 
-def browser_likely(environ: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Tell whether a browser on this computer would be in front of the person."""
+def has_browser(environ: Mapping[str, str], platform: str = sys.platform) -> bool:
+    """Tell whether a browser that is opened here would appear in front of the person."""
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return False
-    desktop = platform in ("darwin", "win32", "cygwin")
-    return desktop or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+    graphical = platform in ("darwin", "win32", "cygwin")
+    return graphical or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+
+
+def _check_redirect_uri(application: Application) -> None:
+    if application.redirect_uri is None:
+        raise UsageError(
+            "TRAKT_REDIRECT_URI is not set, but the browser needs an address to return to",
+            hint="Register one such as http://127.0.0.1:8765/callback in the application's "
+            "settings on Trakt, then: export TRAKT_REDIRECT_URI=...; or use login --device.",
+        )
 
 
 def _check_store(settings: Settings, key: AccountKey) -> None:
-    """Find out before the person is asked for anything whether the token could be kept.
+    """Find out whether the token can be stored, before the person is asked to sign in.
 
     Raises: StoreUnavailable.
     """
@@ -75,9 +84,9 @@ def _check_store(settings: Settings, key: AccountKey) -> None:
         if stored is not None:
             Record.from_stored(stored)
     except StoreCorrupt as error:
-        say(f"trakt-auth: {clean(str(error))}. A new sign-in moves it aside.")
+        say(f"trakt-auth: {clean(str(error))}. The new login will replace it.")
     lock = store.lock(key)
-    if lock.acquire():  # which writes where the token will be written
+    if lock.acquire():  # taking the lock writes where the token will be written
         lock.release()
     store.close()
 
@@ -88,12 +97,12 @@ def _welcome(client: Client, settings: Settings, token: Token) -> None:
     name = username(client, settings.account_name)
     say(f"Signed in as {clean(name)}." if name else "Signed in.")
     say(
-        f"Account {clean(settings.account_name)!r} is kept in {clean(settings.store_shown())}.\n"
-        f"The token is valid until {moment(token.expires_at)}; "
-        "`trakt-auth token` renews it before that."
+        f"Account {clean(settings.account_name)!r} is stored in {clean(settings.store_shown())}.\n"
+        f"The token is valid until {moment(token.expires_at)}.\n"
+        "`trakt-auth token` prints it, and refreshes it before it expires."
     )
 
 
 def moment(when: datetime) -> str:
-    """Write a moment for a person."""
+    """Write a point in time for a person."""
     return f"{when:%Y-%m-%d %H:%M} UTC"

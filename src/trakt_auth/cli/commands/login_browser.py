@@ -1,6 +1,6 @@
 """`login --browser`: opens the page and receives the redirect, or takes what the person pastes.
 
-The receiver and the exchange are the library's; the browser runs as another process.
+The library receives the redirect and exchanges the code. The browser is opened by another process.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from trakt_auth.runtime.loopback import CallbackReceiver
 
 __all__ = ["sign_in"]
 
-TRIES = 3
-PATIENCE = 600.0  # seconds for signing in or signing up
+ATTEMPTS = 3
+ANSWER_TIMEOUT = 600.0  # seconds to sign in, or to sign up first
 # In a process of its own: a browser may write to stdout, take the terminal over, or not return.
 OPENER = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.stdin.read()))"
-OPENER_PATIENCE = 10.0  # seconds; whoever is still running by then is the browser itself
+OPENER_TIMEOUT = 10.0  # seconds; an opener that still runs has become the browser itself
 
 
 def sign_in(client: Client, account: str, *, receives: bool) -> Token:
-    """Send the person to Trakt and finish with the answer.
+    """Send the person to Trakt and exchange the code that comes back.
+
+    With `receives`, open the browser and listen for the redirect; otherwise the person pastes it.
 
     Raises: what `exchange_code` raises; TraktAuthError when no answer comes.
     """
@@ -40,20 +42,20 @@ def sign_in(client: Client, account: str, *, receives: bool) -> Token:
         with _listening(receiver):
             say(f"Opening this page in your browser:\n\n  {request.url}\n")
             if open_browser(request.url):
-                say("Waiting for your answer there (Ctrl-C to stop) ...")
-                answer = receiver.wait(PATIENCE)
+                say("Waiting for you to answer there (Ctrl-C to stop) ...")
+                answer = receiver.wait(ANSWER_TIMEOUT)
                 return client.exchange_code(request, answer, account=account)
-        say("No browser could be opened.")
+        say("No browser could be opened. Open the page yourself.")
     else:
         say(f"Open this page in a browser:\n\n  {request.url}\n")
-    return _pasted(client, request, account)
+    return _read_pasted(client, request, account)
 
 
 @contextmanager
 def _listening(receiver: CallbackReceiver) -> Generator[None, None, None]:
     try:
         receiver.__enter__()
-    except UsageError as error:  # a port that is taken is nobody's wrong argument
+    except UsageError as error:  # here it means that the port is in use, not wrong usage
         raise TraktAuthError(str(error), hint=error.hint) from None
     try:
         yield
@@ -64,26 +66,26 @@ def _listening(receiver: CallbackReceiver) -> Generator[None, None, None]:
 def open_browser(url: str) -> bool:
     """Open a page; tell whether there is a browser."""
     try:
-        opener = subprocess.Popen(  # noqa: S603 - our own interpreter, our own words
+        opener = subprocess.Popen(  # noqa: S603 - this interpreter and a constant program
             [sys.executable, "-c", OPENER],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for us, not for the browser
+            start_new_session=True,  # Ctrl-C ends this command, not the browser
         )
     except OSError:
         return False
     try:
-        opener.communicate(url.encode(), timeout=OPENER_PATIENCE)
+        opener.communicate(url.encode(), timeout=OPENER_TIMEOUT)
     except subprocess.TimeoutExpired:
         threading.Thread(target=opener.wait, daemon=True).start()
         return True
     return opener.returncode == 0
 
 
-def _pasted(client: Client, request: AuthorizationRequest, account: str) -> Token:
-    say("Then paste the address that the browser ends on, or the code that the page shows:")
-    for left in reversed(range(TRIES)):
+def _read_pasted(client: Client, request: AuthorizationRequest, account: str) -> Token:
+    say("Then paste the address where the browser ends, or the code on the page:")
+    for left in reversed(range(ATTEMPTS)):
         line = sys.stdin.readline()
         if not line:
             raise TraktAuthError(
@@ -98,4 +100,6 @@ def _pasted(client: Client, request: AuthorizationRequest, account: str) -> Toke
             say(f"{clean(str(error))}. {clean(error.hint)}")
         if left:
             say("Paste it again:")
-    raise TraktAuthError(f"Nothing usable was pasted in {TRIES} tries", hint="Start again.")
+    raise TraktAuthError(
+        f"None of the {ATTEMPTS} lines was the address or the code", hint="Start again."
+    )

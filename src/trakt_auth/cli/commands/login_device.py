@@ -1,6 +1,6 @@
 """`login --device`: shows the code and the address, and waits for the person.
 
-The polling is the client's; the drawing is in `screen`, imported for a terminal only.
+The client polls Trakt. `drawing` is imported only when stderr is a terminal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["sign_in"]
 
 
 def sign_in(client: Client, account: str) -> Token:
-    """Show a code and wait until it is approved.
+    """Show a code and wait until the person has approved it.
 
     Raises: what `start_device` and `wait_for_device` raise.
     """

@@ -1,41 +1,40 @@
-"""`trakt-auth rekey`: encrypts every record of an application by the first key; makes new keys.
+"""`trakt-auth rekey`: encrypts every record of an application with the first key; makes new keys.
 
-What a encrypted record is, is known to `stores.encryption` alone.
+How a record is encrypted is decided in `stores.wrappers.encrypted`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trakt_auth.cli.settings import Settings
-from trakt_auth.cli.terminal.output import DONE, FAILED, clean, delivered, say
+from trakt_auth.cli.terminal.output import DONE, FAILED, clean, say, write_result
 from trakt_auth.errors import StoreError, UsageError
 from trakt_auth.stores.record import AccountKey
 from trakt_auth.stores.wrappers.encrypted import EncryptedStore, generate_key
 
-__all__ = ["generate", "rekey"]
+__all__ = ["rekey"]
 
-ROUNDS = 3  # until one of them finds nothing to do
-STEP = 500  # records between two words of progress
-PATIENCE = 10  # failures; then it is the store and not the records
+ROUNDS = 3  # at most, until one of them finds nothing to change
+PROGRESS_STEP = 500  # records between two lines of progress
+MOST_FAILURES = 10  # after that many, the store is broken rather than single records
 
 
 @dataclass(slots=True)
-class _Count:
-    """One round over all records."""
+class _Round:
+    """What one round over all records did; `changed` holds the names of accounts."""
 
-    all: int = 0
-    changed: int = 0
+    total: int = 0
+    changed: set[str] = field(default_factory=set[str])
     failed: int = 0
 
 
-def generate() -> int:
-    """Print a new key and nothing else."""
-    return delivered(f"{generate_key()}\n")
-
-
-def rekey(settings: Settings, *, decrypt: bool) -> int:
-    """Encrypt every record that needs it, while others go on refreshing; return the status."""
+def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
+    """Encrypt every record with the first key, or print a new key; return the exit status."""
+    if generate and decrypt:
+        raise UsageError("--generate excludes --decrypt", hint="Choose one of them.")
+    if generate:
+        return write_result(f"{generate_key()}\n")
     client_id = settings.application("trakt-auth").client_id
     store = settings.open_store()
     if not isinstance(store, EncryptedStore):
@@ -43,59 +42,60 @@ def rekey(settings: Settings, *, decrypt: bool) -> int:
             "There is no key: neither TRAKT_AUTH_KEY nor TRAKT_AUTH_KEY_FILE is set",
             hint="Make one: export TRAKT_AUTH_KEY=$(trakt-auth rekey --generate), and keep it.",
         )
-    count = _round(store, client_id, settings.account, decrypt=decrypt, quiet=False)
-    changed, rounds = count.changed, 1
-    while count.changed and rounds < ROUNDS:  # somebody may have used the old key meanwhile
-        count = _round(store, client_id, settings.account, decrypt=decrypt, quiet=True)
-        changed, rounds = changed + count.changed, rounds + 1
+    last = _run_round(store, client_id, settings.account, decrypt=decrypt, quiet=False)
+    names, rounds = set(last.changed), 1
+    while last.changed and rounds < ROUNDS:  # another program may have used its old key meanwhile
+        last = _run_round(store, client_id, settings.account, decrypt=decrypt, quiet=True)
+        names, rounds = names | last.changed, rounds + 1
     store.close()
-    fallback = settings.open_fallback()
+    changed, fallback = len(names), settings.open_fallback()
     if settings.account is None and isinstance(fallback, EncryptedStore):
-        aside = _round(fallback, client_id, None, decrypt=decrypt, quiet=False)
+        unsaved = _run_round(fallback, client_id, None, decrypt=decrypt, quiet=False)
         fallback.close()
-        changed += aside.changed
-        count.all += aside.changed + aside.failed
-        count.failed += aside.failed
-    return _told(count, changed, None if decrypt else store.key_id, settings.account)
+        changed += len(unsaved.changed)
+        last.total += len(unsaved.changed) + unsaved.failed
+        last.failed += unsaved.failed
+    return _report(last, changed, None if decrypt else store.key_id, settings.account)
 
 
-def _round(
+def _run_round(
     store: EncryptedStore, client_id: str, account: str | None, *, decrypt: bool, quiet: bool
-) -> _Count:
+) -> _Round:
     names = store.accounts(client_id) if account is None else [account]
-    count = _Count(all=len(names))
+    result = _Round(total=len(names))
     for number, name in enumerate(names, 1):
         try:
-            count.changed += store.reencrypt(AccountKey(client_id, name), plain=decrypt)
+            if store.reencrypt(AccountKey(client_id, name), plain=decrypt):
+                result.changed.add(name)
         except StoreError as error:
-            count.failed += 1
-            if count.failed == PATIENCE:
+            result.failed += 1
+            if result.failed == MOST_FAILURES:
                 raise
             if not quiet:
                 say(f"trakt-auth: {clean(str(error))}")
-        if number % STEP == 0 and not quiet:
-            say(f"{number} of {count.all} ...")
-    return count
+        if number % PROGRESS_STEP == 0 and not quiet:
+            say(f"{number} of {result.total} ...")
+    return result
 
 
-def _told(last: _Count, changed: int, key: str | None, account: str | None) -> int:
-    word = "unencrypted" if key is None else "reencrypted"
-    say(f"{changed} of {last.all} records were {word}.")
+def _report(last: _Round, changed: int, key: str | None, account: str | None) -> int:
+    done = "decrypted" if key is None else "re-encrypted"
+    say(f"{changed} of {last.total} records were {done}.")
     if last.changed:
         say(
-            "Another program still encrypts with another key. Put the new key first wherever "
-            "programs use this store, then run this again."
+            "Another program still encrypts with another key. Make the new key the first one in "
+            "every program that uses this store, then run this again."
         )
     if last.failed:
-        say(f"{last.failed} could not be opened and are as they were: keep their keys.")
+        say(f"{last.failed} could not be decrypted and were not changed: keep their keys.")
     if last.changed or last.failed:
         return FAILED
-    needs = "a key" if key is None else f"another key than {key}"
+    needed = "a key" if key is None else f"any key but {key}"
     if account is not None:
-        say(f"Account {clean(account)!r} does not need {needs} any more.")
-        say("The other accounts may: once more without --account.")
+        say(f"Account {clean(account)!r} no longer needs {needed}.")
+        say("Other accounts may need one: run this again without --account.")
         return DONE
-    then = ": unset TRAKT_AUTH_KEY." if key is None else "."
-    say(f"No record of this application needs {needs} any more{then}")
-    say("Other applications that use this store: once more with their TRAKT_CLIENT_ID.")
+    unset = "; unset TRAKT_AUTH_KEY." if key is None else "."
+    say(f"The records of this application no longer need {needed}{unset}")
+    say("If other applications use this store, run this again with their TRAKT_CLIENT_ID.")
     return DONE

@@ -1,6 +1,6 @@
-"""`trakt-auth status`: who is signed in, as the store tells it; no token and no request.
+"""`trakt-auth status`: who is signed in, by the store alone; shows no token, sends no request.
 
-What a record calls for is decided in `judgement`; here it is put into words.
+Whether a login is over is decided in `flows.policy`; here its state gets a name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from trakt_auth.cli.commands.status_text import table
 from trakt_auth.cli.settings import Settings
-from trakt_auth.cli.terminal.output import DONE, FAILED, delivered
+from trakt_auth.cli.terminal.output import DONE, FAILED, write_result
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted
 from trakt_auth.flows.policy import why_over
 from trakt_auth.protocol.token import TokenState
@@ -22,7 +22,7 @@ __all__ = ["status"]
 
 LOGIN_REQUIRED = 3
 UNREADABLE = "unreadable"
-NOBODY = "nobody has signed in here"
+NO_LOGIN = "no login is stored for it"
 STATES = {
     TokenState.FRESH: "signed_in",
     TokenState.STALE: "due",
@@ -31,11 +31,11 @@ STATES = {
 
 
 def status(settings: Settings, *, as_json: bool) -> int:
-    """Tell of all accounts, or of the one that is asked for; return the exit status."""
+    """Report all accounts, or the one that --account names; return the exit status."""
     now = datetime.now(UTC)
     report = _report(settings, now)
     text = json.dumps(report, indent=2) + "\n" if as_json else table(report, now)
-    written = delivered(text)
+    written = write_result(text)
     states = [account["state"] for account in report["accounts"]]
     if UNREADABLE in states:
         return FAILED
@@ -55,12 +55,12 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
     for name in sorted(known) if settings.account is None else [settings.account]:
         key = AccountKey(client_id, name)
         try:
-            # Before a first sign-in is saved, what was put aside is all there is.
+            # A first login that could not be saved is in the fallback store only.
             stored = store.load(key)
             if stored is None and name in unsaved:
                 stored = fallback.load(key)
             account = _account(name, Record.from_stored(stored) if stored else None, now)
-        except (StoreCorrupt, StoreEncrypted) as error:  # it hides none of the others
+        except (StoreCorrupt, StoreEncrypted) as error:  # report the other accounts all the same
             account = _account(name, None, now)
             account |= {"state": UNREADABLE, "reason": f"{error}. {error.hint}"}
         accounts.append(account | {"unsaved": name in unsaved})
@@ -96,7 +96,7 @@ def _account(name: str, record: Record | None, now: datetime) -> dict[str, Any]:
 
 def _state(name: str, record: Record | None, now: datetime) -> tuple[str, str | None]:
     if record is None:
-        return "login_required", NOBODY
+        return "login_required", NO_LOGIN
     over = why_over(record, now)
     if over is not None:
         return "login_required", over

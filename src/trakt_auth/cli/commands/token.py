@@ -1,13 +1,13 @@
-"""`token`, `refresh` and `logout`: each a call of the client, and a sentence.
+"""`token`, `refresh` and `logout`: each is one call of the client, and a message.
 
-The short cut for a fresh token is in `quick`.
+The fast path of `token` with a fresh token is in `cli.fast_path`.
 """
 
 from __future__ import annotations
 
 from trakt_auth.cli.commands.login import moment
 from trakt_auth.cli.settings import Settings
-from trakt_auth.cli.terminal.output import DONE, clean, delivered, say
+from trakt_auth.cli.terminal.output import DONE, clean, say, write_result
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted
 from trakt_auth.stores.record import AccountKey, encrypted_by
 
@@ -18,37 +18,37 @@ def token(settings: Settings) -> int:
     """Print a valid access token and nothing else."""
     with settings.client() as client:
         access_token = client.token(account=settings.account_name).access_token
-    return delivered(f"{access_token}\n")
+    return write_result(f"{access_token}\n")
 
 
 def refresh(settings: Settings) -> int:
     """Refresh now, and say until when the new token is valid."""
     with settings.client() as client:
-        renewed = client.refresh(account=settings.account_name)
-    say(f"Refreshed. The token is valid until {moment(renewed.expires_at)}.")
+        refreshed = client.refresh(account=settings.account_name)
+    say(f"Refreshed. The token is valid until {moment(refreshed.expires_at)}.")
     return DONE
 
 
 def logout(settings: Settings) -> int:
-    """Sign out at Trakt as far as it can be reached, and here in any case."""
+    """Revoke the token at Trakt if it can be reached, and delete it here in any case."""
     account = settings.account_name
     with settings.client() as client:
-        there, readable = _looked_at(settings, AccountKey(client.application.client_id, account))
-        if not there and account not in client.unsaved():
+        exists, readable = _look_up(settings, AccountKey(client.application.client_id, account))
+        if not exists and account not in client.unsaved():
             say(f"Account {clean(account)!r} is not signed in; there is nothing to do.")
             return DONE
         client.revoke(account=account)
-    say(f"Account {clean(account)!r} is signed out, and its token is forgotten.")
+    say(f"Account {clean(account)!r} is signed out, and its token is deleted.")
     if not readable:
         say(
-            "It was encrypted, and its key is not configured, so Trakt could not be told: remove "
-            "the application in your account on Trakt as well."
+            "The token was encrypted and its key is not configured, so it could not be revoked at "
+            "Trakt: remove the application in your account on Trakt as well."
         )
     return DONE
 
 
-def _looked_at(settings: Settings, key: AccountKey) -> tuple[bool, bool]:
-    """Tell whether there is a record, and whether it can be opened."""
+def _look_up(settings: Settings, key: AccountKey) -> tuple[bool, bool]:
+    """Tell whether there is a record, and whether it can be decrypted."""
     store = settings.open_store()
     try:
         stored = store.load(key)

@@ -1,7 +1,7 @@
-"""`trakt-auth demo`: everything that the library does, in a few seconds, each fact measured.
+"""`trakt-auth demo`: what the library does, in a few seconds, each fact measured.
 
-Plays the scenes on the stage and shows how each went; decides nothing about logins.
-Only `commands` imports this package.
+Runs the scenes one after the other and prints how each ended. The scenes are in `scenes`, and what
+they need is set up in `stage`.
 """
 
 from __future__ import annotations
@@ -12,42 +12,43 @@ from collections.abc import Callable
 from functools import partial
 
 from trakt_auth.cli.commands.emulator_extra import require_emulator
-from trakt_auth.cli.terminal.output import DONE, FAILED, clean, coloured, delivered, say
+from trakt_auth.cli.terminal.output import DONE, FAILED, clean, say, uses_colour, write_result
 
 __all__ = ["demo"]
 
 
 def demo() -> int:
-    """Play all scenes; return 1 as soon as one does not do what it says."""
+    """Run all scenes; return 1 as soon as one fails."""
     require_emulator()
     from trakt_auth.cli.demo.scenes import SCENES
     from trakt_auth.cli.demo.stage import open_stage
 
     started = time.monotonic()
     with open_stage() as stage:
-        say(f"A Trakt of your own runs at {stage.url}. Its clock moves; nobody waits.\n")
+        say(f"A local Trakt emulator runs at {stage.url}.")
+        say("Its clock is moved ahead, so nothing has to wait.\n")
         for title, scene in SCENES:
-            if not _play(title, partial(scene, stage)):
+            if not _run(title, partial(scene, stage)):
                 return FAILED
-    say(f"\nAll of it took {time.monotonic() - started:.1f} seconds, and nothing is left behind.")
+    say(f"\nThis took {time.monotonic() - started:.1f} seconds. All files were removed again.")
     return DONE
 
 
-def _play(title: str, scene: Callable[[], str]) -> bool:
+def _run(title: str, scene: Callable[[], str]) -> bool:
     begun = time.monotonic()
     try:
         fact, good = scene(), True
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the audience is told
+    except Exception as error:  # noqa: BLE001 - any failure is printed
         fact, good = f"{type(error).__name__}: {error}", False
     milliseconds = (time.monotonic() - begun) * 1000
-    written = delivered(_line(title, clean(fact), milliseconds, good=good))
+    written = write_result(_line(title, clean(fact), milliseconds, good=good))
     return good and written == DONE
 
 
 def _line(title: str, fact: str, milliseconds: float, *, good: bool) -> str:
     mark = _mark(good=good)
     title, time_ = f"{title:<27}", f"{milliseconds:4.0f} ms"
-    if coloured(sys.stdout):
+    if uses_colour(sys.stdout):
         from trakt_auth.cli.terminal.drawing import paint
 
         mark = paint(mark, "bold green" if good else "bold red")

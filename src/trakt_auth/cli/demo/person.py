@@ -1,6 +1,6 @@
-"""A person with a browser: opens pages, fills in forms, keeps cookies; standard library only.
+"""A simulated person with a browser: opens pages, fills in forms, keeps cookies.
 
-The demo. Sees nothing but HTML over HTTP: no method of the emulator is called here.
+Uses the standard library and HTTP only; calls no method of the emulator.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class _Forms(HTMLParser):
 
 
 class Person:
-    """Somebody with a name and a browser of their own."""
+    """A person with a user name and a browser."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._browser = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),  # everything is on this computer
+            urllib.request.ProxyHandler({}),  # the emulator is on this computer
             urllib.request.HTTPCookieProcessor(CookieJar()),
         )
         self._url = self._page = ""
 
     def visit(self, url: str) -> None:
-        """Open a page and follow where it leads."""
+        """Open a page, following redirects."""
         self._load(urllib.request.Request(url, headers={"accept": "text/html"}))  # noqa: S310
 
     def fill_in(self, name: str, value: str) -> None:
@@ -61,7 +61,7 @@ class Person:
         self._submit(next(form for form in self._forms() if name in form.fields), {name: value})
 
     def press(self, value: str) -> None:
-        """Press the button that stands for `value`."""
+        """Press the button with this `value` and submit its form."""
         for form in self._forms():
             for button in form.buttons:
                 if button[1] == value:
@@ -69,14 +69,14 @@ class Person:
         raise LookupError(f"the page has no button {value!r}")
 
     def approve_device(self, url: str, code: str) -> None:
-        """Sign in at the address on the screen, type the code, allow."""
+        """Sign in at the address that the device shows, type the code, allow."""
         self.visit(url)
         self.fill_in("username", self.name)
         self.fill_in("code", code)
         self.press("allow")
 
     def approve_in_browser(self, url: str) -> None:
-        """Sign in at the address that the program opened, allow, and be sent back."""
+        """Sign in at the address that the program opened, allow, and follow the redirect."""
         self.visit(url)
         self.fill_in("username", self.name)
         self.press("allow")

@@ -1,6 +1,6 @@
-"""The demo's steps, in order: each does what its title says and returns the fact it measured.
+"""The scenes of the demo, in order: each does what its title says and returns what it measured.
 
-The demo. A step that does not do what it says raises; nothing is printed here.
+A scene that does not do what its title says raises an error. Nothing is printed here.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ OK, UNAUTHORIZED = 200, 401
 
 
 class Failed(Exception):
-    """A step did not do what it says."""
+    """A scene did not do what its title says."""
 
 
 Scene: TypeAlias = Callable[[Stage], str]
 
 
-def _expect(fact: bool, otherwise: str) -> None:  # noqa: FBT001 - reads like an assertion
+def _expect(fact: bool, otherwise: str) -> None:  # noqa: FBT001 - an assertion
     if not fact:
         raise Failed(otherwise)
 
@@ -53,7 +53,7 @@ def by_device(stage: Stage) -> str:
 
     token = stage.client.wait_for_device(login, on_poll=approve)
     kinds = [type(poll) for poll in polls]
-    _expect(kinds == [Pending, Granted], f"the polls went {kinds}")
+    _expect(kinds == [Pending, Granted], f"the polls returned {kinds}")
     life = span(token.lifetime.total_seconds())
     return f"alice entered {login.user_code}; valid for {life}"
 
@@ -68,17 +68,17 @@ def by_browser(stage: Stage) -> str:
     _expect("code_challenge_method=S256" in request.url, "PKCE was not used")
     _expect(_who(stage, BROWSER) == OK, "the token does not work")
     kept = stage.client.token(account=BROWSER).access_token == token.access_token
-    _expect(kept, "the token was not kept")
-    return "bob pressed Allow; state and PKCE hold; code exchanged"
+    _expect(kept, "the token was not stored")
+    return "bob pressed Allow; state and PKCE match"
 
 
 def keep_private(stage: Stage) -> str:
-    """Keep the tokens."""
+    """Store the tokens in a private file."""
     file = stage.folder / "tokens.json"
     mode = S_IMODE(file.stat().st_mode)
     _expect(os.name == "nt" or mode == 0o600, f"the file's mode is {mode:o}")  # noqa: PLR2004
     names = stage.client.accounts()
-    _expect(len(names) == 2, f"the store knows {names}")  # noqa: PLR2004 - alice and bob
+    _expect(len(names) == 2, f"the store holds {names}")  # noqa: PLR2004 - alice and bob
     return f"{len(names)} accounts in one file, mode {mode:o}"
 
 
@@ -110,18 +110,18 @@ def coroutines(stage: Stage) -> str:
 
 
 def lose_answer(stage: Stage) -> str:
-    """Survive a lost answer."""
+    """Lose the answer to a refresh, and go on with the old token."""
     token = stage.client.token()
     left = token.due_at() - stage.clock.now().wall
     stage.clock.advance(left.total_seconds() + 1)
     before = stage.refreshes()
     stage.emulator.arm("reset", grant_type="refresh_token")
     served = stage.client.token()
-    _expect(served.access_token == token.access_token, "another token was served")
+    _expect(served.access_token == token.access_token, "another token was returned")
     _expect(_who(stage, "default") == OK, "the token does not work")
     sent = stage.refreshes() - before
-    _expect(sent == 0, f"{sent} refreshes got through")
-    return "connection reset during the refresh: the old token serves on"
+    _expect(sent == 0, f"{sent} refreshes reached the emulator")
+    return "answer lost; the old token still works"
 
 
 def revoke(stage: Stage) -> str:
@@ -134,12 +134,12 @@ def revoke(stage: Stage) -> str:
     except LoginRequired:
         pass
     else:
-        raise Failed("a token was still served")
-    with suppress(LoginRequired):  # the 401 has nothing to refresh with
+        raise Failed("a token was still returned")
+    with suppress(LoginRequired):  # after the 401 there is no refresh token to use
         _who(stage, "leftover")
-    said = [one.status for one in stage.emulator.log if one.endpoint == "/users/settings"][-1]
-    _expect(said == UNAUTHORIZED, f"the old token is answered with {said}")
-    return f"LoginRequired here, {said} for the old token there"
+    status = [one.status for one in stage.emulator.log if one.endpoint == "/users/settings"][-1]
+    _expect(status == UNAUTHORIZED, f"the API answers {status} to the old token")
+    return f"LoginRequired; {status} for the old token"
 
 
 def _without_refresh(token: Token) -> Token:
@@ -163,9 +163,9 @@ def _expire(stage: Stage) -> Token:
 def _one_refresh(stage: Stage, found: list[Token], old: Token, before: int, who: str) -> str:
     sent, different = stage.refreshes() - before, {token.access_token for token in found}
     _expect(sent == 1, f"{sent} refreshes were sent")
-    _expect(len(found) == CALLS, f"only {len(found)} were served")
+    _expect(len(found) == CALLS, f"only {len(found)} got a token")
     _expect(len(different) == 1 and old.access_token not in different, "the tokens differ")
-    return f"{who}, one expired token: {sent} refresh sent"
+    return f"{who}: {sent} refresh sent"
 
 
 SCENES: tuple[tuple[str, Scene], ...] = (
@@ -175,6 +175,6 @@ SCENES: tuple[tuple[str, Scene], ...] = (
     ("call the API", call_api),
     ("refresh once for threads", threads),
     ("refresh once for coroutines", coroutines),
-    ("survive a broken line", lose_answer),
+    ("survive a lost answer", lose_answer),
     ("sign out", revoke),
 )

@@ -1,6 +1,6 @@
-"""Where the demo plays: an emulator on a free port, clocks that move, a store that is thrown away.
+"""What the scenes of the demo need: an emulator on a free port, movable clocks, a temporary store.
 
-The demo. Nothing is shown here and no step is taken.
+Sets up and tears down; the scenes are in `scenes`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from trakt_auth.runtime.clock import SystemClock
 __all__ = ["PROGRAMS", "Stage", "open_stage"]
 
 PROGRAMS = 5  # clients that share the store as programs on one computer would
-LONG = 0.5  # seconds; a longer wait is played by moving the clocks
+LONGEST_WAIT = 0.5  # seconds; instead of a longer wait the clocks are moved
 
 
 class StageClock(SystemClock):
-    """The computer's clocks, moved together with the emulator's."""
+    """The clocks of the computer, moved ahead together with the clock of the emulator."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._ahead = 0.0
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, here and at the emulator."""
+        """Move all clocks ahead."""
         self._ahead += seconds
         self._emulator.clock.advance(seconds)
 
@@ -48,8 +48,8 @@ class StageClock(SystemClock):
         )
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Wait; long waits pass at once."""
-        if seconds > LONG:
+        """Wait for a short time; move the clocks instead of waiting for a long one."""
+        if seconds > LONGEST_WAIT:
             self.advance(seconds)
         else:
             super().sleep(seconds, cancel)
@@ -57,7 +57,7 @@ class StageClock(SystemClock):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What the scenes play with."""
+    """What every scene is given."""
 
     url: str
     emulator: Emulator
@@ -68,17 +68,17 @@ class Stage:
 
     @property
     def client(self) -> Client:
-        """The program that most scenes are about."""
+        """The client that most scenes use."""
         return self.programs[0]
 
     def refreshes(self) -> int:
-        """Return how many refreshes the emulator has been sent, whatever became of them."""
+        """Return how many refreshes were sent to the emulator, successful or not."""
         return sum(one.notes.get("grant_type") == "refresh_token" for one in self.emulator.log)
 
 
 @contextmanager
 def open_stage() -> Generator[Stage, None, None]:
-    """Set everything up, and leave nothing behind."""
+    """Set everything up, and remove it at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trakt-auth-demo-")))
         emulator = Emulator()
@@ -92,7 +92,7 @@ def open_stage() -> Generator[Stage, None, None]:
             stack.enter_context(Client(application, store=store, endpoints=endpoints, clock=clock))
             for _ in range(PROGRAMS)
         ]
-        # Not entered: its scene closes it, on the event loop that used it.
+        # Its scene opens and closes it, both on the event loop of that scene.
         other = AsyncClient(application, store=store, endpoints=endpoints, clock=clock)
         yield Stage(
             url=url, emulator=emulator, clock=clock, programs=programs, other=other, folder=folder

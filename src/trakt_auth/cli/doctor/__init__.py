@@ -1,4 +1,4 @@
-"""`trakt-auth doctor`: one file for each kind of check, and `run`, which shows the results.
+"""`trakt-auth doctor`: one file for each kind of check, and `run`, which prints the results.
 
-Nothing is repaired here.
+Checks change nothing, in the store or at Trakt.
 """

@@ -1,24 +1,22 @@
-"""What a check of `trakt-auth doctor` says, and the checks of the configuration.
+"""The checks of `trakt-auth doctor` about the configuration: application, User-Agent, servers.
 
-Reads settings; no store, no socket.
-`doctor` and the other files of checks import this one.
+Reads settings only; opens no store and no socket.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from trakt_auth.cli.commands.login import is_loopback
+from trakt_auth.cli.doctor import check
+from trakt_auth.cli.doctor.check import Check
 from trakt_auth.cli.settings import TRAKT_API, TRAKT_AUTH, Settings
-from trakt_auth.cli.terminal.output import FAILED
-from trakt_auth.errors import TraktAuthError, UsageError
+from trakt_auth.errors import UsageError
 from trakt_auth.protocol.application import Endpoints
 
-__all__ = ["Check", "Mark", "configuration", "failed", "fine", "is_private", "off", "status_of"]
+__all__ = ["check_configuration", "is_private"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LIBRARIES = re.compile(
@@ -27,128 +25,83 @@ LIBRARIES = re.compile(
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 
-class Mark(enum.Enum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One line of the report. `advice` is what to do, `status` the exit status of a failure."""
-
-    name: str
-    mark: Mark
-    said: str
-    advice: str = ""
-    status: int = FAILED
-
-
-def fine(name: str, said: str) -> Check:
-    """Return a check that found nothing."""
-    return Check(name=name, mark=Mark.OK, said=said)
-
-
-def off(name: str, said: str, advice: str) -> Check:
-    """Return a check that found something to look at."""
-    return Check(name=name, mark=Mark.WARN, said=said, advice=advice)
-
-
-def failed(name: str, said: str, advice: str, *, status: int = FAILED) -> Check:
-    """Return a check that found what keeps the program from working."""
-    return Check(name=name, mark=Mark.FAIL, said=said, advice=advice, status=status)
-
-
-def of_error(name: str, error: TraktAuthError, *, status: int = FAILED) -> Check:
-    """Return the failure that an error stands for."""
-    return failed(name, f"{error}.", error.hint, status=status)
-
-
-def configuration(settings: Settings) -> Iterator[Check]:
-    """Check what the environment says, each part for itself."""
+def check_configuration(settings: Settings) -> Iterator[Check]:
+    """Check what the environment says, each variable by itself."""
     try:
         application = settings.application()
     except UsageError as error:
-        yield of_error("application", error)
+        yield check.from_error("application", error)
         return
-    yield fine("application", f"The client id is {application.client_id!r}.")
+    yield check.passed("application", f"The client id is {application.client_id!r}.")
     if application.client_secret == application.client_id:
-        yield failed(
+        yield check.error(
             "client secret",
             "TRAKT_CLIENT_SECRET is the same text as TRAKT_CLIENT_ID.",
             "Copy the secret from the application's page on Trakt, or unset the variable.",
         )
     yield _user_agent(application.user_agent)
     yield _redirect_uri(application.redirect_uri)
-    yield from _servers(settings)
+    yield _servers(settings)
 
 
 def _user_agent(user_agent: str) -> Check:
+    name = "user agent"
     if LIBRARIES.match(user_agent):
-        return off(
-            "user agent",
-            f"{user_agent!r} names a library, and Trakt's edge refuses such requests.",
+        return check.warning(
+            name,
+            f"{user_agent!r} names a library; Cloudflare, in front of Trakt, blocks such requests.",
             "Set TRAKT_USER_AGENT to your program's name and version, e.g. my-player/1.2.",
         )
-    return fine("user agent", f"Requests are sent as {user_agent!r}.")
+    return check.passed(name, f"Requests are sent as {user_agent!r}.")
 
 
 def _redirect_uri(uri: str | None) -> Check:
     name = "redirect URI"
     if uri is None:
-        return fine(name, "None is set; only `login --browser` needs one.")
+        return check.passed(name, "None is set; only `login --browser` needs one.")
     if uri == OUT_OF_BAND:
-        return fine(name, "Trakt shows a code to paste.")
+        return check.passed(name, "After the sign-in Trakt shows a code, which you paste.")
     if ":" not in uri or "://" not in uri or "?" in uri or "#" in uri:
-        return failed(
+        return check.error(
             name,
-            f"{uri!r} is none that Trakt registers: SCHEME://... without ? and #.",
-            "Set TRAKT_REDIRECT_URI to one of the application's, letter by letter.",
+            f"Trakt cannot have registered {uri!r}: it has to be SCHEME://... without ? and #.",
+            "Set TRAKT_REDIRECT_URI to a redirect URI of the application, exactly as registered.",
         )
     if is_loopback(uri):
-        return fine(name, f"The browser comes back to {uri} on this computer.")
-    return off(
+        return check.passed(name, f"The browser returns to {uri} on this computer.")
+    return check.warning(
         name,
-        f"{uri} does not lead to a port of this computer, so the answer has to be pasted.",
-        "To receive it, register an address such as http://127.0.0.1:8765/callback.",
+        f"{uri} does not lead to a port of this computer, so you have to paste the answer.",
+        "To receive it here, register an address such as http://127.0.0.1:8765/callback.",
     )
 
 
-def _servers(settings: Settings) -> Iterator[Check]:
+def _servers(settings: Settings) -> Check:
     name = "servers"
     try:
         endpoints = settings.endpoints() or Endpoints()
     except UsageError as error:
-        yield of_error(name, error)
-        return
+        return check.from_error(name, error)
     shown = " and ".join(sorted({endpoints.auth, endpoints.api}))
     if not is_private(endpoints):
-        yield failed(
+        return check.error(
             name,
-            f"{shown}: http:// to another computer shows every token to the network.",
+            f"{shown}: http:// to another computer sends every token unencrypted.",
             "Write https:// in TRAKT_AUTH_URL and TRAKT_API_URL.",
         )
-    elif (endpoints.auth == TRAKT_AUTH) != (endpoints.api == TRAKT_API):
-        yield off(
+    if (endpoints.auth == TRAKT_AUTH) != (endpoints.api == TRAKT_API):
+        return check.warning(
             name,
-            f"{shown}: one of them is Trakt's and the other is not; tokens work with their own.",
+            f"{shown}: one is a server of Trakt and the other is not, but a token works only with "
+            "the servers that belong together.",
             "Set both TRAKT_AUTH_URL and TRAKT_API_URL, or neither.",
         )
-    elif endpoints.auth == TRAKT_AUTH:
-        yield fine(name, f"Trakt's own, {shown}.")
-    else:
-        yield fine(name, f"{shown}, not Trakt's own.")
+    if endpoints.auth == TRAKT_AUTH:
+        return check.passed(name, f"Trakt's own: {shown}.")
+    return check.passed(name, f"Not Trakt's own: {shown}.")
 
 
 def is_private(endpoints: Endpoints) -> bool:
-    """Tell whether tokens travel encrypted, or do not leave this computer."""
+    """Tell whether tokens are sent encrypted, or do not leave this computer."""
     parts = [urlsplit(url) for url in (endpoints.auth, endpoints.api)]
     return all(part.scheme == "https" or part.hostname in LOOPBACK for part in parts)
-
-
-def status_of(checks: list[Check]) -> int:
-    """Return the exit status: that of the failures where they agree on one."""
-    statuses = {check.status for check in checks if check.mark is Mark.FAIL}
-    return statuses.pop() if len(statuses) == 1 else FAILED if statuses else 0

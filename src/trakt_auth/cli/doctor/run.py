@@ -1,6 +1,6 @@
-"""`trakt-auth doctor`: runs the checks, one line for each as soon as it is known.
+"""`trakt-auth doctor`: runs the checks and prints a line for each as soon as it is known.
 
-What is checked is in the files of checks; the colours are in `screen`.
+What is checked is in the other files of this folder.
 """
 
 from __future__ import annotations
@@ -13,27 +13,21 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from trakt_auth.cli.doctor.configuration import (
-    Check,
-    Mark,
-    configuration,
-    is_private,
-    of_error,
-    status_of,
-)
-from trakt_auth.cli.doctor.login import logins, serving
-from trakt_auth.cli.doctor.store import storage
+from trakt_auth.cli.doctor.check import Check, Mark, exit_status, from_error
+from trakt_auth.cli.doctor.configuration import check_configuration, is_private
+from trakt_auth.cli.doctor.login import check_logins, usable_token
+from trakt_auth.cli.doctor.store import check_store
 from trakt_auth.cli.settings import Settings
-from trakt_auth.cli.terminal.output import clean, coloured, delivered, is_terminal
+from trakt_auth.cli.terminal.output import clean, is_terminal, uses_colour, write_result
 from trakt_auth.errors import StoreError, UsageError
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.stores.record import AccountKey
 
 __all__ = ["doctor"]
 
-COLUMN = 16  # of names; longer ones push their line to the right
+COLUMN = 16  # characters for the name of a check; a longer one moves its line to the right
 MARKS = {Mark.OK: ("✓", "green"), Mark.WARN: ("!", "yellow"), Mark.FAIL: ("✗", "bold red")}
-NARROWEST, WIDEST = 50, 100  # characters of a terminal's lines
+NARROWEST, WIDEST = 36, 100  # characters of a terminal's lines
 
 
 def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
@@ -41,39 +35,39 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
     done: list[Check] = []
     for check in _checks(settings, offline=offline):
         done.append(check)
-        if not as_json and delivered(_line(check)):
+        if not as_json and write_result(_line(check)):
             return 1
-    status = status_of(done)
+    status = exit_status(done)
     if as_json:
-        return delivered(json.dumps(_report(done, status), indent=2) + "\n") or status
-    return delivered(f"\n{_summary(done)}\n") or status
+        return write_result(json.dumps(_report(done, status), indent=2) + "\n") or status
+    return write_result(f"\n{_summary(done)}\n") or status
 
 
 def _checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
-    yield from configuration(settings)
+    yield from check_configuration(settings)
     try:
         application, endpoints = settings.application(), settings.endpoints() or Endpoints()
-    except UsageError:  # told above
+    except UsageError:  # reported above
         return
     client_id = application.client_id
     readable = True
-    for check in storage(settings, client_id):
+    for check in check_store(settings, client_id):
         readable = readable and not (check.name == "store" and check.mark is Mark.FAIL)
         yield check
     now, access_token = datetime.now(UTC), None
     if readable:
         store = settings.open_store()
         try:
-            access_token = serving(store, AccountKey(client_id, settings.account_name), now)
-            yield from logins(settings, store, client_id, now)
+            access_token = usable_token(store, AccountKey(client_id, settings.account_name), now)
+            yield from check_logins(settings, store, client_id, now)
         except StoreError as error:
-            yield of_error("store", error)
+            yield from_error("store", error)
         finally:
             store.close()
     if not offline and is_private(endpoints):
-        from trakt_auth.cli.doctor.network import network
+        from trakt_auth.cli.doctor.network import check_network
 
-        yield from network(
+        yield from check_network(
             application, endpoints, account=settings.account_name, access_token=access_token
         )
 
@@ -94,16 +88,17 @@ def _report(done: list[Check], status: int) -> dict[str, object]:
 
 
 def _summary(done: list[Check]) -> str:
-    counts = Counter(check.mark for check in done)
-    bad, odd = counts[Mark.FAIL], counts[Mark.WARN]
-    if not bad and not odd:
-        return "All is well."
-    parts = [f"{bad} to mend"] * bool(bad) + [f"{odd} to look at"] * bool(odd)
-    return f"{counts[Mark.OK]} fine, {', '.join(parts)}."
+    marks = Counter(check.mark for check in done)
+    found = [
+        f"{marks[mark]} {word}{'s' if marks[mark] > 1 else ''}"
+        for mark, word in ((Mark.FAIL, "error"), (Mark.WARN, "warning"))
+        if marks[mark]
+    ]
+    return f"{', '.join(found)}." if found else "Everything is in order."
 
 
 def _line(check: Check) -> str:
-    """Write a check on one line; on a terminal, fold it under its name."""
+    """Write a check as one line; on a terminal, wrap it beside its name."""
     name = clean(check.name)
     text = clean(f"{check.said} {check.advice}")
     if not is_terminal(sys.stdout):
@@ -114,18 +109,18 @@ def _line(check: Check) -> str:
         mark, arrow = check.mark.value, ""
     width = max(NARROWEST, min(shutil.get_terminal_size().columns - 1, WIDEST))
     indent = " " * (len(mark) + COLUMN + 2)
-    lines = [_folded(check.said, f"{mark} {name:<{COLUMN}} ", indent, width)]
+    lines = [_wrapped(check.said, f"{mark} {name:<{COLUMN}} ", indent, width)]
     if check.advice:
-        lines.append(_folded(arrow + check.advice, indent, indent, width))
+        lines.append(_wrapped(arrow + check.advice, indent, indent, width))
     text = "\n".join(lines) + "\n"
-    if not coloured(sys.stdout):
+    if not uses_colour(sys.stdout):
         return text
     from trakt_auth.cli.terminal.drawing import paint
 
     return paint(mark, style) + text.removeprefix(mark)
 
 
-def _folded(text: str, first: str, others: str, width: int) -> str:
+def _wrapped(text: str, first: str, others: str, width: int) -> str:
     return textwrap.fill(
         clean(text), width, initial_indent=first, subsequent_indent=others,
         break_on_hyphens=False, break_long_words=False,

@@ -1,4 +1,4 @@
-"""How the command speaks to a person: plain lines, drawings, QR codes.
+"""How the command talks to a person: plain lines, drawings, QR codes.
 
-No command is decided here.
+Commands decide what is said; here it is only written or drawn.
 """

@@ -1,6 +1,6 @@
-"""What is drawn on a terminal: the code with its QR code, the countdown, coloured JSON.
+"""What is drawn on a terminal: the code with its QR code, the countdown, coloured text.
 
-And the only file that imports rich; imported only when something is drawn.
+The only file that imports rich, and itself imported only when something is drawn.
 """
 
 from __future__ import annotations
@@ -17,37 +17,32 @@ from rich.text import Text
 
 from trakt_auth.cli.terminal.qr import qr_lines
 
-__all__ = ["console", "paint", "show_device", "waiting"]
+__all__ = ["paint", "show_device", "waiting"]
 
-ON_DARK = "bright_white on black"  # the right way round on light terminals as well
-
-
-def console(*, stderr: bool = True) -> Console:
-    """Return a console that obeys NO_COLOR and guesses nothing from the text."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+ON_DARK = "bright_white on black"  # so that a light terminal does not invert the QR code
 
 
 def show_device(code: str, uri: str) -> None:
-    """Draw the code, the address, and the address as a QR code where there is room for it."""
-    screen = console()
+    """Draw the code, the address, and a QR code of the address if there is room for it."""
+    console = _console()
     lines = qr_lines(uri)
     # One column less: some terminals wrap when the last one is filled.
-    fits = lines and len(lines[0]) < screen.width and len(lines) + 10 <= screen.height
+    fits = lines and len(lines[0]) < console.width and len(lines) + 10 <= console.height
     big = Panel(Text(code, style="bold"), padding=(1, 4), expand=False)
     parts: list[Text | Padding] = [
         Text.assemble("1. Open ", (uri, "bold cyan"), overflow="fold"),
-        Text(f"2. Enter {'this code' if len(code) > 1 else code}:"),
+        Text("2. Enter this code:"),
         Padding(big, (0, 0, 0, 3)),
     ]
     if fits:
-        parts.append(Text("The same address for a phone's camera:"))
+        parts.append(Text("Or open the same address by scanning this with a phone:"))
         parts.append(Padding(Text("\n".join(lines), style=ON_DARK), (0, 0, 0, 3), expand=False))
-    screen.print(Group(*parts))
+    console.print(Group(*parts))
 
 
 @contextmanager
 def waiting(until: datetime) -> Generator[None, None, None]:
-    """Count down to the code's end for as long as the context lasts."""
+    """Count down to the moment at which the code expires, as long as the context lasts."""
 
     def left() -> Text:
         seconds = max(0, round((until - datetime.now(UTC)).total_seconds()))
@@ -55,7 +50,7 @@ def waiting(until: datetime) -> Generator[None, None, None]:
         return Text.assemble("Waiting for you ... ", (clock, "bold"), " left (Ctrl-C to stop)")
 
     with Live(
-        console=console(),
+        console=_console(),
         get_renderable=left,
         refresh_per_second=4,
         transient=True,
@@ -64,9 +59,14 @@ def waiting(until: datetime) -> Generator[None, None, None]:
         yield
 
 
-def paint(text: str, style: str, *, stderr: bool = False) -> str:
+def paint(text: str, style: str) -> str:
     """Return text with the terminal's codes for a style."""
-    screen = console(stderr=stderr)
-    with screen.capture() as capture:
-        screen.print(text, style=style, end="", soft_wrap=True)
+    console = _console(stderr=False)
+    with console.capture() as capture:
+        console.print(text, style=style, end="", soft_wrap=True)
     return capture.get()
+
+
+def _console(*, stderr: bool = True) -> Console:
+    """Return a console that obeys NO_COLOR and reads no markup in the text."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

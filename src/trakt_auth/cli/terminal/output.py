@@ -1,7 +1,6 @@
-"""What leaves the program: results on stdout, words for people on stderr, exit statuses.
+"""What leaves the program: results on stdout, messages to people on stderr, exit statuses.
 
-No decision about logins, no third-party library.
-The files of `cli` import this one.
+Decides nothing about logins; imports no third-party library.
 """
 
 from __future__ import annotations
@@ -10,25 +9,25 @@ import os
 import sys
 from typing import TextIO
 
-__all__ = ["DONE", "FAILED", "clean", "coloured", "delivered", "is_terminal", "say"]
+__all__ = ["DONE", "FAILED", "clean", "is_terminal", "say", "uses_colour", "write_result"]
 
 DONE = 0
 FAILED = 1
 
 
 def say(text: str) -> None:
-    """Tell a person something; that nobody listens is no reason to fail."""
+    """Print a message to a person on stderr. A closed stderr is no failure of the command."""
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is where printing happens
     except OSError:
         return
 
 
-def delivered(content: str | bytes) -> int:
-    """Write a result to stdout, return the exit status; a reader who left is told nothing."""
+def write_result(content: str | bytes) -> int:
+    """Write a result to stdout and return the exit status; say nothing if the pipe was closed."""
     stdout: object = sys.stdout
-    if stdout is None:  # closed by whoever started the command
-        say("trakt-auth: there is no stdout to write to")
+    if stdout is None:  # the parent process closed it
+        say("trakt-auth: the result cannot be written, because stdout is closed")
         return FAILED
     try:
         if isinstance(content, bytes):
@@ -37,38 +36,38 @@ def delivered(content: str | bytes) -> int:
             sys.stdout.write(content)
         sys.stdout.flush()
     except OSError as error:
-        return _undeliverable(error)
+        return _report_unwritten(error)
     return DONE
 
 
-def _undeliverable(error: OSError) -> int:
-    """Make the interpreter's own last flush harmless; return the exit status."""
+def _report_unwritten(error: OSError) -> int:
+    """Say why stdout cannot be written; let the interpreter's own last flush succeed."""
     if not isinstance(error, BrokenPipeError):
-        say(f"trakt-auth: the output cannot be written: {error.strerror or error}")
-        say("Check where stdout leads, and the free space there.")
+        say(f"trakt-auth: the result cannot be written to stdout: {error.strerror or error}")
+        say("Check where stdout is redirected to, and the free space there.")
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
     except (OSError, ValueError):
         return FAILED
     return FAILED
 
 
 def clean(text: str) -> str:
-    """Return text from outside on one line, without anything that would move a cursor."""
+    """Return text as one line of printable characters: nothing in it can control the terminal."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether a person reads or writes this stream."""
+    """Tell whether a stream is a terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
 
 
-def coloured(stream: TextIO | None) -> bool:
-    """Tell whether this stream may carry colours (https://no-color.org)."""
+def uses_colour(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal that takes colours (https://no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return is_terminal(stream) and not plain

@@ -1,4 +1,4 @@
-"""The token files of other programs: their formats, read and written.
+"""Token files, of this program and of others: their formats, read and written.
 
-No command and no store lives here.
+Opens no file and no store; the commands `import` and `export` do.
 """

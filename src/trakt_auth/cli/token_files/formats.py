@@ -1,6 +1,6 @@
-"""Token files of this program and of others: bytes in, tokens out, and back again.
+"""The formats of token files, of this program and of others: bytes to tokens, tokens to JSON.
 
-Pure: no file, no clock; whoever asks brings the moment. No error quotes the content.
+Pure: opens no file and reads no clock; the caller passes the time. No error quotes the content.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from trakt_auth.cli.token_files.json_reader import Fields, bad
+from trakt_auth.cli.token_files.json_reader import JsonReader, invalid
 from trakt_auth.errors import UsageError
 from trakt_auth.protocol.token import Token
 
@@ -20,18 +20,18 @@ __all__ = ["WRITERS", "Found", "Login", "read_tokens"]
 
 FORMAT = 1
 MARK = "trakt-auth-export"
-STORE_MARK = "trakt-auth"  # what a file store of ours begins with
+STORE_MARK = "trakt-auth"  # the first key of a file store
 LONGEST_LIFE = timedelta(days=366)  # Trakt has never given more than 90 days
-AHEAD = timedelta(minutes=5)  # by which another computer's clock may be fast
-SHORTEST_LIFE = timedelta(days=1)  # that Trakt is known to have given
+TOLERANCE = timedelta(minutes=5)  # by which another computer's clock may be ahead
+SHORTEST_LIFE = timedelta(days=1)  # the shortest that Trakt is known to have given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """A token in a file. `account` is None where the file names none.
+    """A token in a file. `account` is None when the file names no account.
 
-    `dated` is False where the file does not tell, or not credibly, until when the access token is
-    valid: it then counts as expired, so that it is refreshed before it is used.
+    `dated` is False when the file does not say, or not credibly, until when the access token is
+    valid. It then counts as expired, so that it is refreshed before it is used.
     """
 
     account: str | None
@@ -41,7 +41,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a file turned out to be. `client_id` is None where it does not tell."""
+    """The content of a file. `client_id` is None when the file does not name it."""
 
     kind: str
     client_id: str | None
@@ -51,97 +51,97 @@ class Found:
 def read_tokens(content: bytes, *, now: datetime) -> Found:
     """Recognise a token file and read it.
 
-    Raises: UsageError when it is none, or damaged; it names the field and no content.
+    Raises: UsageError for an unknown format or a damaged file.
     """
     try:
         document: object = json.loads(content)
     except (ValueError, RecursionError):
-        raise bad("The file is not JSON, or only the beginning of it") from None
+        raise invalid("The file is not complete JSON") from None
     if not isinstance(document, dict):
-        raise bad("The file is JSON, but holds no token")
-    fields = Fields(cast("object", document))
-    if MARK in fields:
-        return _read_own(fields)
-    if "OAUTH_TOKEN" in fields:
-        return _read_pytrakt(fields, now)
-    if "access_token" in fields:
-        return _read_response(fields, now)
-    if STORE_MARK in fields:
+        raise invalid("The file is JSON, but holds no token")
+    reader = JsonReader(cast("object", document))
+    if MARK in reader:
+        return _read_own(reader)
+    if "OAUTH_TOKEN" in reader:
+        return _read_pytrakt(reader, now)
+    if "access_token" in reader:
+        return _read_response(reader, now)
+    if STORE_MARK in reader:
         raise UsageError(
             "The file is a token store of trakt-auth, not an export",
             hint="Use it where it is: --store file:PATH, or TRAKT_AUTH_STORE.",
         )
-    raise bad("The file is JSON, but no token file that is known here")
+    raise invalid("The file is JSON, but not a token file of a known format")
 
 
 # -- reading -------------------------------------------------------------------------------------
 
 
-def _read_own(fields: Fields) -> Found:
-    format_ = fields.raw(MARK)
+def _read_own(reader: JsonReader) -> Found:
+    format_ = reader.raw(MARK)
     if isinstance(format_, int) and format_ > FORMAT:
         raise UsageError(
             "The file was exported by a newer version of trakt-auth", hint="Upgrade trakt-auth."
         )
-    accounts: list[object] | None = fields.raw("accounts")
+    accounts: list[object] | None = reader.raw("accounts")
     if format_ != FORMAT or not isinstance(accounts, list) or not accounts:
-        raise bad("The file looks like an export of trakt-auth, but holds no accounts")
-    logins = tuple(_read_account(Fields(one)) for one in accounts)
+        raise invalid("The file looks like an export of trakt-auth, but holds no accounts")
+    logins = tuple(_read_account(JsonReader(one)) for one in accounts)
     if len({login.account for login in logins}) < len(logins):
-        raise bad("The file holds an account twice")
+        raise invalid("The file holds an account twice")
     return Found(
-        kind="an export of trakt-auth", client_id=fields.secret("client_id"), logins=logins
+        kind="an export of trakt-auth", client_id=reader.secret("client_id"), logins=logins
     )
 
 
-def _read_account(fields: Fields) -> Login:
-    name = fields.raw("account")
+def _read_account(reader: JsonReader) -> Login:
+    name = reader.raw("account")
     if not isinstance(name, str) or not name:
-        raise bad("The file's account is not a name")
-    scope = fields.raw("scope")
+        raise invalid("An account of the file has no name")
+    scope = reader.raw("scope")
     token = Token(
-        access_token=fields.secret("access_token"),
-        refresh_token=fields.optional_secret("refresh_token"),
-        token_type=fields.secret("token_type"),
+        access_token=reader.secret("access_token"),
+        refresh_token=reader.optional_secret("refresh_token"),
+        token_type=reader.secret("token_type"),
         scope=scope if isinstance(scope, str) else None,
-        created_at=fields.moment("created_at"),
-        expires_at=fields.moment("expires_at"),
+        created_at=reader.moment("created_at"),
+        expires_at=reader.moment("expires_at"),
     )
     return Login(account=name, token=token, dated=True)
 
 
-def _read_pytrakt(fields: Fields, now: datetime) -> Found:
+def _read_pytrakt(reader: JsonReader, now: datetime) -> Found:
     login = _login(
-        fields.secret("OAUTH_TOKEN"),
-        fields.optional_secret("OAUTH_REFRESH"),
+        reader.secret("OAUTH_TOKEN"),
+        reader.optional_secret("OAUTH_REFRESH"),
         created_at=None,
-        expires_at=fields.epoch("OAUTH_EXPIRES_AT"),
+        expires_at=reader.epoch("OAUTH_EXPIRES_AT"),
         now=now,
     )
     return Found(
-        kind="a PyTrakt file", client_id=fields.optional_secret("CLIENT_ID"), logins=(login,)
+        kind="a PyTrakt file", client_id=reader.optional_secret("CLIENT_ID"), logins=(login,)
     )
 
 
-def _read_response(fields: Fields, now: datetime) -> Found:
-    created_at, seconds = fields.epoch("created_at"), fields.number("expires_in")
+def _read_response(reader: JsonReader, now: datetime) -> Found:
+    created_at, seconds = reader.epoch("created_at"), reader.number("expires_in")
     expires_at = None
     if seconds is None:
-        expires_at = fields.epoch("expires_at")
+        expires_at = reader.epoch("expires_at")
     elif created_at is not None and 0 <= seconds <= LONGEST_LIFE.total_seconds():
         expires_at = created_at + timedelta(seconds=seconds)
-    scope = fields.raw("scope")
+    scope = reader.raw("scope")
     login = _login(
-        fields.secret("access_token"),
-        fields.optional_secret("refresh_token"),
+        reader.secret("access_token"),
+        reader.optional_secret("refresh_token"),
         created_at=created_at,
         expires_at=expires_at,
         now=now,
         scope=scope if isinstance(scope, str) else None,
     )
     return Found(
-        kind="a token response, as Trakt gives it and trakt.py keeps it",
-        client_id=fields.optional_secret("client_id"),
+        kind="a token response of Trakt, as trakt.py keeps it",
+        client_id=reader.optional_secret("client_id"),
         logins=(login,),
     )
 
@@ -156,7 +156,7 @@ def _login(
     scope: str | None = None,
 ) -> Login:
     credible = expires_at is not None and expires_at - now <= LONGEST_LIFE
-    if created_at is not None and created_at - now > AHEAD:
+    if created_at is not None and created_at - now > TOLERANCE:
         credible = False
     if expires_at is None or not credible:
         expires_at, created_at = now, None
@@ -226,8 +226,8 @@ def _seconds(moment: datetime) -> int:
 
 
 Writer = Callable[[Mapping[str, Token], str, str | None], dict[str, Any]]
-# By name, what makes the JSON of tokens, the client id and the client secret. The first takes many
-# accounts, the others one.
+# For each format the function that turns tokens, client id and client secret into a JSON object.
+# The first format takes any number of accounts, the others take one.
 WRITERS: Mapping[str, Writer] = {
     "trakt-auth": _own,
     "pytrakt": _pytrakt,
