@@ -69,7 +69,7 @@ class FaultKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLost(FaultKind):
-    """The request is processed, then the connection ends without an answer."""
+    """The request is processed, then the connection ends without a response."""
 
     name: ClassVar[str] = "answer_lost"
     endpoint: ClassVar[str] = "/oauth/token"
