@@ -1,4 +1,4 @@
-"""A store with `await`: what its contract in test_stores does not say."""
+"""A store with `await`: what the contract in test_store_contract does not say."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 class Gate:
-    """Lets a call in, and holds it there until the test opens."""
+    """Lets a call in, and stops it until the test opens the gate."""
 
     def __init__(self) -> None:
         self.entered, self._open = threading.Event(), threading.Event()
@@ -45,7 +45,7 @@ class Gate:
 
 
 class SlowStore(MemoryStore):
-    """Waits at a gate before it saves, and after it has taken a lock."""
+    """Waits at a gate before it saves, and after it has acquired a lock."""
 
     def __init__(self, gate: Gate) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def test_the_same_methods_with_await(backend: str) -> None:
     anyio.run(main, backend=backend)
 
 
-def test_errors_come_as_they_are(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_are_passed_on(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(_: MemoryStore, __: AccountKey) -> None:
         raise StoreUnavailable("It is away")
 
@@ -126,11 +126,11 @@ def test_errors_come_as_they_are(backend: str, monkeypatch: pytest.MonkeyPatch) 
     anyio.run(main, backend=backend)
 
 
-def test_the_loop_goes_on_meanwhile(backend: str, slow: SlowStore, gate: Gate) -> None:
+def test_the_event_loop_is_not_blocked(backend: str, slow: SlowStore, gate: Gate) -> None:
     async def main() -> None:
         store = AsyncStore(slow)
         async with anyio.create_task_group() as group:
-            for number in range(50):  # more than the threads that are shared by default
+            for number in range(50):  # more threads than the default limit allows
                 key = AccountKey("client", f"{number:02}")
                 group.start_soon(save, store, key)
             await until(lambda: gate.inside == 50)
@@ -178,7 +178,7 @@ def test_cancelling_leaves_no_lock_behind(backend: str, slow: SlowStore, gate: G
         await lock.release()
 
     async def use(lock: AsyncLock) -> None:
-        if await lock.acquire():  # trio tells it, and cancels at the next occasion
+        if await lock.acquire():  # trio returns the result, and cancels at the next checkpoint
             try:
                 await anyio.sleep_forever()
             finally:
@@ -188,12 +188,12 @@ def test_cancelling_leaves_no_lock_behind(backend: str, slow: SlowStore, gate: G
     anyio.run(main, backend=backend)
 
 
-def test_asyncios_own_cancelling_leaves_no_lock_behind(slow: SlowStore, gate: Gate) -> None:
+def test_cancelling_an_asyncio_task_leaves_no_lock_behind(slow: SlowStore, gate: Gate) -> None:
     async def main() -> None:
         lock = AsyncStore(slow).lock(KEY)
         task = asyncio.create_task(lock.acquire())
         await until(gate.entered.is_set)
-        for _ in range(3):  # as often as it likes
+        for _ in range(3):  # repeated cancelling changes nothing
             task.cancel()
             await asyncio.sleep(0)
         assert not task.done()
@@ -215,7 +215,7 @@ def test_a_loop_that_ends_leaves_no_lock_behind(slow: SlowStore, gate: Gate) -> 
         asyncio.get_running_loop().call_later(0.01, gate.open)
 
     tasks: list[asyncio.Task[bool]] = []
-    asyncio.run(main())  # cancels what is left
+    asyncio.run(main())  # cancels the tasks that are left
     assert tasks[0].cancelled()
     assert slow.lock(KEY).acquire()
 
@@ -236,7 +236,7 @@ def test_cancelling_a_second_try_keeps_the_first(slow: SlowStore, gate: Gate) ->
     asyncio.run(main())
 
 
-def test_a_task_that_was_cancelled_before_begins_nothing(
+def test_a_task_that_was_cancelled_before_its_start_calls_nothing(
     backend: str, slow: SlowStore, gate: Gate
 ) -> None:
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Encrypted payloads: what opens, what does not, and what is never overwritten."""
+"""Encrypted payloads: which can be decrypted, which cannot, and which are never overwritten."""
 
 import base64
 import json
@@ -51,12 +51,12 @@ def encrypted_by(key, text=PLAIN, where=KEY):
     return inner.load(where).payload
 
 
-# -- opening -------------------------------------------------------------------------------------
+# -- decrypting ----------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=100)
 @given(text=NAMES.filter(bool), client_id=NAMES, account=NAMES.filter(bool))
-def test_what_is_encrypted_opens_in_its_place_alone(text, client_id, account):
+def test_a_payload_is_decrypted_as_its_own_record_only(text, client_id, account):
     inner, key = MemoryStore(), AccountKey(client_id, account)
     store = EncryptedStore(inner, [NEW])
     version = put(store, text, key)
@@ -76,7 +76,7 @@ def test_what_is_encrypted_opens_in_its_place_alone(text, client_id, account):
                 store.load(other)
 
 
-def test_lengths_tell_two_places_apart(inner):
+def test_two_accounts_with_the_same_characters_are_told_apart(inner):
     store = EncryptedStore(inner, [NEW])
     put(store, PLAIN, AccountKey("a", "1:bc"))
     put(inner, inner.load(AccountKey("a", "1:bc")).payload, AccountKey("a1:b", "c"))
@@ -84,18 +84,18 @@ def test_lengths_tell_two_places_apart(inner):
         store.load(AccountKey("a1:b", "c"))
 
 
-def test_two_encrypts_are_never_alike():
+def test_encrypting_twice_gives_two_texts():
     assert len({encrypted_by(NEW) for _ in range(50)}) == 50
 
 
-def test_the_text_of_an_envelope_never_changes(inner):
+def test_the_format_of_an_encrypted_payload_never_changes(inner):
     key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
     assert key_id(key) == KNOWN.split(":")[2]
     put(inner, KNOWN)
     assert EncryptedStore(inner, [key]).load(KEY).payload == '{"known": true}'
 
 
-def test_every_slip_is_found(inner):
+def test_every_changed_bit_is_detected(inner):
     encrypted = encrypted_by(NEW, '{"format": 1}')
     store = EncryptedStore(inner, [NEW])
     tried = 0
@@ -112,7 +112,7 @@ def test_every_slip_is_found(inner):
 
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
-def test_cut_and_mixed_envelopes_are_found(data):
+def test_cut_and_mixed_payloads_are_detected(data):
     one, two = encrypted_by(NEW, '{"one": 1}'), encrypted_by(NEW, '{"two": 2}')
     start, end = data.draw(st.integers(0, len(one))), data.draw(st.integers(0, len(two)))
     mixed = one[:start] + two[end:]
@@ -132,7 +132,7 @@ def test_cut_and_mixed_envelopes_are_found(data):
      f"trakt-auth-encrypted:1:{key_id(NEW)}", f"trakt-auth-encrypted:1:{key_id(NEW)}:",
      f"trakt-auth-encrypted:1:{key_id(NEW)}:\n", f"trakt-auth-encrypted:1:{key_id(NEW)}:ä"],
 )  # fmt: skip
-def test_rubbish(inner, text):
+def test_text_that_is_no_payload(inner, text):
     put(inner, text)
     with pytest.raises((StoreCorrupt, StoreUnavailable)):
         EncryptedStore(inner, [NEW]).load(KEY)
@@ -141,7 +141,7 @@ def test_rubbish(inner, text):
 # -- the wrong key, no key -----------------------------------------------------------------------
 
 
-def test_the_wrong_key_is_told_and_overwrites_nothing(inner):
+def test_a_missing_key_is_named_and_nothing_is_overwritten(inner):
     version = put(EncryptedStore(inner, [OLD]))
     there = inner.load(KEY)
     wrong = EncryptedStore(inner, [NEW, THIRD])
@@ -161,7 +161,7 @@ def test_the_wrong_key_is_told_and_overwrites_nothing(inner):
     assert there.version == version
 
 
-def test_no_key_is_told(inner):
+def test_without_keys_the_error_names_the_missing_one(inner):
     put(EncryptedStore(inner, [OLD]))
     with pytest.raises(StoreUnavailable, match="encrypted") as caught:
         Record.from_stored(inner.load(KEY))
@@ -170,7 +170,7 @@ def test_no_key_is_told(inner):
 
 
 @pytest.mark.parametrize("text", ["trakt-auth-encrypted:", "trakt-auth-encrypted:9:\n\033[0m:x"])
-def test_no_key_for_rubbish(text):
+def test_without_keys_an_invalid_payload_is_encrypted_too(text):
     with pytest.raises(StoreUnavailable) as caught:
         Record.from_stored(Stored(payload=text, version=1))
     assert str(caught.value).isprintable()
@@ -184,7 +184,7 @@ def test_a_newer_format_is_left_alone(inner):
             call()
 
 
-def test_a_new_login_takes_the_place_of_what_is_damaged(inner):
+def test_a_new_login_replaces_a_damaged_record(inner):
     put(inner, encrypted_by(NEW)[:-4])
     store = EncryptedStore(inner, [NEW])
     with pytest.raises(StoreCorrupt):
@@ -222,10 +222,10 @@ def test_a_new_login_does_not_overwrite_what_another_key_encrypts_meanwhile(inne
     assert other.load(KEY).payload == PLAIN
 
 
-# -- moving in, keys in turn, moving out ---------------------------------------------------------
+# -- from plain to encrypted, from key to key, and back ------------------------------------------
 
 
-def test_what_is_plain_is_read_and_encrypted_by_the_next_save(inner):
+def test_a_plain_record_is_read_and_encrypted_by_the_next_save(inner):
     version = put(inner)
     store = EncryptedStore(inner, [NEW])
     assert store.load(KEY) == inner.load(KEY)
@@ -234,7 +234,7 @@ def test_what_is_plain_is_read_and_encrypted_by_the_next_save(inner):
     assert store.load(KEY).payload == PLAIN
 
 
-def test_keys_in_turn(inner):
+def test_changing_the_key(inner):
     put(EncryptedStore(inner, [OLD]))
     both = EncryptedStore(inner, [NEW, OLD])
     assert both.load(KEY).payload == PLAIN
@@ -248,16 +248,16 @@ def test_keys_in_turn(inner):
     assert both.reencrypt(KEY, plain=True) is True
     assert both.reencrypt(KEY, plain=True) is False
     assert inner.load(KEY).payload == PLAIN
-    assert both.reencrypt(AccountKey("client", "nobody")) is False
+    assert both.reencrypt(AccountKey("client", "missing")) is False
 
 
-def test_a_conflict_is_the_callers(inner):
+def test_a_conditional_save_raises_the_conflict(inner):
     version = put(EncryptedStore(inner, [NEW]))
     with pytest.raises(StoreConflict):
         put(EncryptedStore(inner, [NEW]), replacing=version + 1)
 
 
-def test_the_applications_notes_stay_as_they_are(inner):
+def test_the_record_of_the_application_is_not_encrypted(inner):
     notes = AccountKey("client", "")
     store = EncryptedStore(inner, [NEW])
     text = pause_to(END)
@@ -269,7 +269,7 @@ def test_the_applications_notes_stay_as_they_are(inner):
 
 
 def test_reencrypting_loses_no_refresh(tmp_path):
-    """Writers count up while two others turn the keys; every step of the count survives."""
+    """Two threads count up while a third one changes the key; no step of the count is lost."""
     url, times = f"sqlite:{tmp_path}/tokens", 40
     put(open_store(url, keys=[OLD]), '{"n": 0}')
     done, failed, reencrypted = threading.Event(), [], []
@@ -341,7 +341,7 @@ def test_keys_are_not_shown(inner):
 @pytest.mark.parametrize(
     "key", ["", "geheim", NEW[:-1], NEW + "A", NEW + "ä", "\0", NEW[:-1] + "!"]
 )
-def test_what_is_no_key(inner, key):
+def test_texts_that_are_no_key(inner, key):
     for call in (lambda: EncryptedStore(inner, [NEW, key]), lambda: key_id(key)):
         with pytest.raises(UsageError) as caught:
             call()
@@ -351,12 +351,12 @@ def test_what_is_no_key(inner, key):
 
 
 @pytest.mark.parametrize("keys", [(), [], NEW])
-def test_what_is_no_list_of_keys(inner, keys):
+def test_values_that_are_no_list_of_keys(inner, keys):
     with pytest.raises(UsageError):
         EncryptedStore(inner, keys)
 
 
-def test_keys_in_other_spellings(inner):
+def test_other_spellings_of_a_key(inner):
     raw = bytes(range(224, 256))
     one, two = base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode().rstrip("=")
     assert one != two
@@ -366,7 +366,7 @@ def test_keys_in_other_spellings(inner):
 # -- open_store ----------------------------------------------------------------------------------
 
 
-def test_open_store_encrypts_with_keys_alone(tmp_path):
+def test_open_store_encrypts_only_if_it_is_given_keys(tmp_path):
     assert isinstance(open_store(f"file:{tmp_path}/t"), FileStore)
     assert isinstance(open_store(f"file:{tmp_path}/t", keys=[NEW]), EncryptedStore)
 
@@ -395,8 +395,8 @@ def test_without_a_key_the_library_is_not_loaded(tmp_path):
     assert done.stdout == "False\n"
 
 
-def test_an_empty_payload_needs_no_key_to_be_seen() -> None:
-    """What was put aside and let go of must not be in the way when the key is another one."""
+def test_an_empty_payload_is_readable_without_a_key() -> None:
+    """A record of a fallback store that was emptied must not need a key."""
     inner = MemoryStore()
     EncryptedStore(inner, [OLD]).save(KEY, "", expires_at=None, replacing=None)
     for store in (inner, EncryptedStore(inner, [NEW])):
@@ -406,7 +406,7 @@ def test_an_empty_payload_needs_no_key_to_be_seen() -> None:
     assert EncryptedStore(inner, [NEW]).reencrypt(KEY) is False
 
 
-def test_nobody_encrypts_with_another_key_between_the_look_and_the_save() -> None:
+def test_a_record_that_is_encrypted_between_reading_and_saving_stays() -> None:
     class Store(MemoryStore):
         def load(self, key: AccountKey) -> Stored | None:
             found = super().load(key)

@@ -1,4 +1,4 @@
-"""Locks as leases, over an engine and a clock that are in the test's hand."""
+"""Locks as leases, with an engine and a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Clock:
 
 
 class Engine:
-    """Grants leases by the test's clock; can be away, lose answers, and be slow."""
+    """Grants leases by the test's clock; can be unreachable, lose answers, and be slow."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ class Engine:
 
 
 class Plans(Timer):
-    """A timer that waits until the test has a renewal done."""
+    """A timer whose renewals are started by the test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Plans(Timer):
         return pause
 
     def step(self) -> None:
-        """Do what is planned."""
+        """Run the renewal that is scheduled."""
         ((owner, (lease, _)),) = self.made.items()
         del self.made[owner]
         lease.keep(owner)
@@ -163,7 +163,7 @@ def test_a_renewal_that_fails_is_tried_again_soon(
     for _ in range(3):
         plans.step()
         assert plans.pause == LIFE / 30
-    assert lease.remaining() == LIFE * 2 / 3  # nothing is believed that was not granted
+    assert lease.remaining() == LIFE * 2 / 3  # only time that was granted counts
     engine.away = False
     plans.step()
     assert plans.pause == LIFE / 3
@@ -179,7 +179,7 @@ def test_a_renewal_counts_from_before_the_request(
     assert lease.remaining() == LIFE - 4
 
 
-def test_it_lapses_while_the_engine_is_away(
+def test_it_expires_while_the_engine_is_unreachable(
     lease: Lease, engine: Engine, clock: Clock, plans: Plans
 ) -> None:
     assert lease.acquire()
@@ -189,30 +189,34 @@ def test_it_lapses_while_the_engine_is_away(
     assert plans.pause == LIFE / 30
     assert lease.remaining() == -1
     engine.away = False
-    plans.step()  # the engine is back, and says that it is over
+    plans.step()  # the engine is back, and answers that the lease has expired
     assert plans.made == {}
     assert lease.remaining() == -math.inf
 
 
-def test_who_lost_it_knows_at_the_next_renewal(lease: Lease, engine: Engine, plans: Plans) -> None:
+def test_a_holder_that_lost_it_learns_so_at_the_next_renewal(
+    lease: Lease, engine: Engine, plans: Plans
+) -> None:
     assert lease.acquire()
-    engine.owner = "somebody else"
+    engine.owner = "another owner"
     plans.step()
     assert plans.made == {}
     assert lease.remaining() == -math.inf
-    assert not lease.acquire()  # it has to be given back first
+    assert not lease.acquire()  # it has to be released first
     lease.release()
-    assert engine.owner == "somebody else"
+    assert engine.owner == "another owner"
 
 
-def test_what_was_given_back_is_not_renewed(lease: Lease, engine: Engine, plans: Plans) -> None:
+def test_a_released_lease_is_not_renewed(lease: Lease, engine: Engine, plans: Plans) -> None:
     assert lease.acquire()
     lease.release()
     assert plans.made == {}
     assert engine.asked == ["take", "end"]
 
 
-def test_what_cannot_be_given_back_lapses(lease: Lease, engine: Engine, clock: Clock) -> None:
+def test_a_lease_that_cannot_be_released_expires(
+    lease: Lease, engine: Engine, clock: Clock
+) -> None:
     assert lease.acquire()
     engine.away = True
     lease.release()
@@ -225,7 +229,7 @@ def test_what_cannot_be_given_back_lapses(lease: Lease, engine: Engine, clock: C
     other.release()
 
 
-def test_giving_back_in_the_middle_of_a_renewal(
+def test_releasing_in_the_middle_of_a_renewal(
     lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lease.acquire()
@@ -243,7 +247,7 @@ def test_giving_back_in_the_middle_of_a_renewal(
     monkeypatch.undo()
 
 
-def test_giving_back_in_the_middle_of_a_renewal_that_fails(
+def test_releasing_in_the_middle_of_a_renewal_that_fails(
     lease: Lease, engine: Engine, plans: Plans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lease.acquire()
@@ -257,7 +261,7 @@ def test_giving_back_in_the_middle_of_a_renewal_that_fails(
     assert plans.made == {}
 
 
-def test_a_late_renewal_does_not_touch_the_next_term(lease: Lease, engine: Engine) -> None:
+def test_a_late_renewal_does_not_touch_the_next_lease(lease: Lease, engine: Engine) -> None:
     assert lease.acquire()
     first = engine.owner
     lease.release()
@@ -267,7 +271,7 @@ def test_a_late_renewal_does_not_touch_the_next_term(lease: Lease, engine: Engin
     assert lease.remaining() == until
 
 
-def test_an_answer_that_was_lost_blocks_nobody(lease: Lease, engine: Engine) -> None:
+def test_a_lost_answer_blocks_no_other_holder(lease: Lease, engine: Engine) -> None:
     engine.deaf = True
     with pytest.raises(StoreUnavailable, match="answer was lost"):
         lease.acquire()
@@ -277,7 +281,7 @@ def test_an_answer_that_was_lost_blocks_nobody(lease: Lease, engine: Engine) -> 
     assert lease.acquire()
 
 
-def test_of_two_threads_that_ask_at_once_one_has_it(
+def test_of_two_threads_that_acquire_at_once_one_succeeds(
     lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take, second = engine.take_lease, []
@@ -292,7 +296,7 @@ def test_of_two_threads_that_ask_at_once_one_has_it(
     monkeypatch.undo()
 
 
-def test_a_try_that_failed_is_not_the_last(lease: Lease, engine: Engine) -> None:
+def test_it_can_be_acquired_after_a_try_that_failed(lease: Lease, engine: Engine) -> None:
     engine.away = True
     with pytest.raises(StoreUnavailable):
         lease.acquire()
@@ -300,13 +304,15 @@ def test_a_try_that_failed_is_not_the_last(lease: Lease, engine: Engine) -> None
     assert lease.acquire()
 
 
-def test_an_engine_that_is_away_is_neither_busy_nor_free(lease: Lease, engine: Engine) -> None:
+def test_an_unreachable_engine_is_an_error_and_not_a_busy_lock(
+    lease: Lease, engine: Engine
+) -> None:
     engine.away = True
     with pytest.raises(StoreUnavailable, match="is away"):
         lease.acquire()
 
 
-def test_a_lock_that_is_taken_after_a_fork_can_be_given_back(
+def test_a_lock_that_is_acquired_after_a_fork_can_be_released(
     lease: Lease, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "getpid", lambda: -1)  # in the child
@@ -342,7 +348,7 @@ def test_the_clock_counts_while_the_machine_sleeps() -> None:
 
 
 class Renewed:
-    """An engine that grants everything, and tells of each renewal by the key's account."""
+    """An engine that grants everything, and puts the account of each renewal into a queue."""
 
     def __init__(self) -> None:
         self.told: queue.Queue[str] = queue.Queue()
@@ -399,7 +405,7 @@ def test_one_thread_waits_for_all_leases_and_ends_with_them(timer: Timer) -> Non
     again.release()
 
 
-def test_giving_back_does_not_end_the_thread_at_once(timer: Timer) -> None:
+def test_releasing_does_not_end_the_thread_at_once(timer: Timer) -> None:
     engine = Renewed()
     threads = set()
     for _ in range(3):
@@ -433,14 +439,14 @@ def test_an_engine_that_hangs_delays_no_other_lease(timer: Timer) -> None:
     other.release()
 
 
-def test_what_nobody_can_give_back_any_more_is_not_renewed(timer: Timer) -> None:
+def test_a_lease_without_references_is_not_renewed(timer: Timer) -> None:
     engine = Renewed()
     assert engine.lease("lost", 0.03).acquire()
     assert ended(timer)
     assert engine.told.empty()
 
 
-def test_without_a_thread_it_lapses(
+def test_without_a_thread_it_expires(
     engine: Engine, clock: Clock, timer: Timer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease = Lease(engine, KEY, LIFE)
@@ -457,7 +463,7 @@ def none_left(_: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_a_thread_that_is_not_to_be_had_is_asked_for_again(
+def test_a_thread_that_cannot_be_started_is_tried_again(
     timer: Timer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, start, refused = Renewed(), threading.Thread.start, queue.Queue[str]()
@@ -477,7 +483,7 @@ def test_a_thread_that_is_not_to_be_had_is_asked_for_again(
 
 
 def test_a_forked_child_has_a_timer_of_its_own(timer: Timer) -> None:
-    with timer._guard:  # another thread of the parent's is in the middle of it
+    with timer._guard:  # as if another thread of the parent were using it
         child = os.fork()
         if not child:
             signal.alarm(30)  # instead of waiting for ever

@@ -1,4 +1,4 @@
-"""What a store keeps, in text and back; and nothing but StoreErrors from any other text."""
+"""Records as text and back; any other text raises a StoreError and nothing else."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ GOLDEN = {
     },
 }
 
-TEXTS = st.text(st.characters() | st.characters(categories=["Cs"]))  # halves of them included
+TEXTS = st.text(st.characters() | st.characters(categories=["Cs"]))  # lone surrogates included
 MOMENTS = st.datetimes(
     datetime(2, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
     datetime(9998, 1, 1),  # noqa: DTZ001
@@ -106,7 +106,7 @@ def test_round_trip(record: Record) -> None:
     assert Record.from_stored(stored(record.to_payload(), record.version)) == record
 
 
-def test_the_text_of_a_record_never_changes() -> None:
+def test_the_format_of_a_record_never_changes() -> None:
     record = Record(token=TOKEN, version=7, attempt=ATTEMPT)
     assert json.loads(record.to_payload()) == GOLDEN
     assert Record.from_stored(stored(GOLDEN)) == record
@@ -124,10 +124,10 @@ def test_moments_are_kept_in_utc() -> None:
     attempt = Record.from_stored(stored(written)).attempt
     assert attempt is not None
     assert attempt.lost_at == NOW
-    assert attempt.lost_at.tzinfo is UTC  # it is shown to people as UTC
+    assert attempt.lost_at.tzinfo is UTC  # it is shown to users as UTC
 
 
-def test_what_may_be_missing() -> None:
+def test_optional_fields() -> None:
     written = json.loads(json.dumps(GOLDEN))
     for name in ("refresh_token", "scope"):
         del written["token"][name]
@@ -245,7 +245,7 @@ def test_any_text_is_a_record_or_a_store_error(text: str) -> None:
         assert isinstance(value, kind | StoreError)
 
 
-# -- the pause ---------- --------------------------------------------------------------------------
+# -- the pause -----------------------------------------------------------------------------------
 
 
 @given(MOMENTS)
@@ -253,7 +253,7 @@ def test_a_pause_round_trip(until: datetime) -> None:
     assert pause_from(stored(pause_to(until))) == until
 
 
-def test_the_text_of_a_pause_never_changes() -> None:
+def test_the_format_of_a_pause_never_changes() -> None:
     expected = {"format": 1, "paused_until": "2026-11-23T12:00:00+00:00"}
     assert json.loads(pause_to(NOW)) == expected
 
@@ -264,16 +264,16 @@ def test_a_broken_pause_is_corruption(until: object) -> None:
         pause_from(stored({"format": 1, "paused_until": until}))
 
 
-# -- keys --------------- --------------------------------------------------------------------------
+# -- keys ----------------------------------------------------------------------------------------
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
-def test_keys_are_equal_only_in_both_parts(one: str, two: str, three: str, four: str) -> None:
+def test_keys_are_equal_if_both_parts_are(one: str, two: str, three: str, four: str) -> None:
     same = (one, two) == (three, four)
     assert (AccountKey(one, two) == AccountKey(three, four)) is same
     assert len({AccountKey(one, two), AccountKey(three, four)}) == (1 if same else 2)
 
 
-def test_the_text_is_hidden() -> None:
+def test_the_payload_is_not_in_the_repr() -> None:
     shown = repr(stored(GOLDEN)) + repr(Record(token=TOKEN, attempt=ATTEMPT))
     assert "0123456789" not in shown

@@ -40,7 +40,7 @@ from trakt_auth.stores.record import AccountKey, Stored
 END = datetime(2026, 11, 30, 12, 0, 0, 123456, tzinfo=UTC)
 KEY = AccountKey("client", "default")
 OTHER = AccountKey("client", "other")
-NAMES = st.text(st.characters() | st.characters(categories=["Cs"]))  # halves of them included
+NAMES = st.text(st.characters() | st.characters(categories=["Cs"]))  # lone surrogates included
 
 
 @pytest.fixture(
@@ -55,7 +55,7 @@ def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 
 @pytest.fixture
 def leased(request: pytest.FixtureRequest) -> bool:
-    """Tell whether the locks of this store lapse."""
+    """Return whether the locks of this store expire."""
     return request.node.callspec.params["again"][0] in LEASED
 
 
@@ -95,14 +95,14 @@ def test_what_is_saved_is_loaded(again: Open) -> None:
 @pytest.mark.parametrize(
     "end", [None, END, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
 )
-def test_any_end_is_kept_to_the_microsecond(again: Open, end: datetime | None) -> None:
+def test_any_expiry_is_exact_to_the_microsecond(again: Open, end: datetime | None) -> None:
     again().save(KEY, "x", expires_at=end, replacing=None)
     stored = again().load(KEY)
     assert stored is not None
     assert stored.expires_at == end
 
 
-def test_none_overwrites_whatever_is_there(store: TokenStore) -> None:
+def test_none_overwrites_any_version(store: TokenStore) -> None:
     first = put(store, "one")
     second = put(store, "two")
     assert second > first
@@ -121,13 +121,13 @@ def test_a_version_overwrites_only_itself(again: Open) -> None:
     assert (stored.payload, stored.version) == ("two", second)
 
 
-def test_a_version_of_nothing_is_a_conflict(store: TokenStore) -> None:
+def test_a_version_of_a_missing_record_is_a_conflict(store: TokenStore) -> None:
     with pytest.raises(StoreConflict):
         put(store, "x", replacing=1)
     assert store.load(KEY) is None
 
 
-def test_version_0_is_that_of_nothing(again: Open) -> None:
+def test_version_0_means_that_there_is_no_record(again: Open) -> None:
     first = put(again(), "one", replacing=0)
     assert first > 0
     with pytest.raises(StoreConflict):
@@ -139,7 +139,7 @@ def test_version_0_is_that_of_nothing(again: Open) -> None:
     assert put(again(), "three", replacing=0) > first
 
 
-def test_of_many_who_fill_an_empty_place_one_does(again: Open) -> None:
+def test_of_many_first_saves_one_succeeds(again: Open) -> None:
     stores = [again() for _ in range(8)]
     raised = in_threads(
         [partial(put, store, str(number), replacing=0) for number, store in enumerate(stores)]
@@ -169,7 +169,7 @@ def test_versions_never_repeat(again: Open) -> None:
     assert seen[0] > 0
 
 
-def test_versions_are_of_one_record(store: TokenStore) -> None:
+def test_each_record_has_a_version_of_its_own(store: TokenStore) -> None:
     mine = put(store, "mine")
     put(store, "theirs", OTHER)
     put(store, "mine again", replacing=mine)
@@ -181,7 +181,7 @@ def test_accounts_are_sorted_and_of_one_application(again: Open) -> None:
     put(again(), "x", AccountKey("another client", "theirs"))
     assert list(again().accounts("client")) == ["B", "a", "b", "ä"]
     assert list(again().accounts("another client")) == ["theirs"]
-    assert list(again().accounts("nobody")) == []
+    assert list(again().accounts("missing")) == []
     again().delete(AccountKey("client", "a"))
     assert list(again().accounts("client")) == ["B", "b", "ä"]
 
@@ -233,7 +233,7 @@ def test_names_and_payloads_are_any_text(
         store.close()
 
 
-def test_who_is_due_comes_in_order(again: Open) -> None:
+def test_due_accounts_come_in_order(again: Open) -> None:
     ends = {"c": 3, "a": 2, "b": 2, "ä": 1, "never": None, "far": 90, "": 0}
     for account, minutes in ends.items():
         end = None if minutes is None else END + timedelta(minutes=minutes)
@@ -252,10 +252,10 @@ def test_who_is_due_comes_in_order(again: Open) -> None:
     again().save(AccountKey("client", "ä"), "x", expires_at=END + timedelta(90), replacing=None)
     again().delete(AccountKey("client", "a"))
     assert due(4) == ["b", "c"]
-    assert list(again().due("nobody", before=END + timedelta(9), limit=9)) == []
+    assert list(again().due("missing", before=END + timedelta(9), limit=9)) == []
 
 
-def test_two_halves_are_not_one_character(again: Open) -> None:
+def test_two_lone_surrogates_are_not_one_character(again: Open) -> None:
     halves, whole = AccountKey("client", "\ud83d" + "\ude00"), AccountKey("client", "\U0001f600")
     put(again(), "\ud83d" + "\ude00", halves)
     put(again(), "whole", whole)
@@ -280,7 +280,7 @@ def test_a_lock_has_one_holder(again: Open) -> None:
     mine, theirs = again().lock(KEY), again().lock(KEY)
     assert mine.acquire()
     assert not theirs.acquire()
-    assert not mine.acquire()  # it is no counter
+    assert not mine.acquire()  # it is not reentrant
     assert mine.remaining() > 50
     mine.release()
     assert theirs.acquire()
@@ -296,7 +296,7 @@ def test_a_lock_is_of_one_account(store: TokenStore) -> None:
     other.release()
 
 
-def test_giving_back_twice_takes_nothing_from_the_next(again: Open) -> None:
+def test_releasing_twice_does_not_release_the_next_holders_lock(again: Open) -> None:
     first, second, third = (again().lock(KEY) for _ in range(3))
     assert first.acquire()
     first.release()
@@ -307,7 +307,7 @@ def test_giving_back_twice_takes_nothing_from_the_next(again: Open) -> None:
     second.release()
 
 
-def test_a_lock_may_be_given_back_by_another_thread(again: Open) -> None:
+def test_a_lock_may_be_released_by_another_thread(again: Open) -> None:
     lock = again().lock(KEY)
     assert lock.acquire()
     assert in_threads([lock.release]) == []
@@ -316,7 +316,7 @@ def test_a_lock_may_be_given_back_by_another_thread(again: Open) -> None:
     after.release()
 
 
-def test_what_is_left_of_a_lock(store: TokenStore, leased: bool) -> None:
+def test_the_remaining_time_of_a_lock(store: TokenStore, leased: bool) -> None:
     lock = store.lock(KEY, lease=1000)
     assert lock.acquire()
     if leased:
@@ -330,7 +330,7 @@ def test_what_is_left_of_a_lock(store: TokenStore, leased: bool) -> None:
 
 
 def increment(store: TokenStore) -> int:
-    """Add one by compare and swap; return how often somebody else was faster."""
+    """Add one by compare and swap; return how often another thread was faster."""
     conflicts = 0
     while True:
         stored = store.load(KEY)
@@ -433,7 +433,7 @@ def test_open_memory() -> None:
     "url",
     ["", "memory", "memory:x", "file", "file:", "file://", "file:\0", "tokens.json", "C:\\x", ":x"],
 )
-def test_what_is_no_store(url: str) -> None:
+def test_urls_that_name_no_store(url: str) -> None:
     with pytest.raises(UsageError, match="names no store") as caught:
         open_store(url)
     assert "memory:" in caught.value.hint
@@ -454,7 +454,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_everything_is_private_from_birth(
+def test_files_are_private_when_they_are_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
 ) -> None:
     born: list[int] = []
@@ -492,7 +492,7 @@ def test_a_file_of_another_mode_is_private_after_the_next_write(path: Path) -> N
     assert mode(path) == 0o600
 
 
-def test_the_mode_of_a_folder_that_was_there_is_left_alone(tmp_path: Path) -> None:
+def test_the_mode_of_an_existing_folder_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
     put(FileStore(f"{folder}/t"), "x")
@@ -516,7 +516,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     real, link = tmp_path / "dir" / "real.json", tmp_path / "link.json"
     real.parent.mkdir()
     link.symlink_to(real)
-    for text in ("one", "two"):  # dangling at first
+    for text in ("one", "two"):  # the link leads nowhere at first
         put(FileStore(str(link)), text)
         assert link.is_symlink()
         assert not real.is_symlink()
@@ -529,7 +529,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     ours.release()
 
 
-def test_the_text_of_the_file_never_changes(path: Path) -> None:
+def test_the_format_of_the_file_never_changes(path: Path) -> None:
     document = {
         "trakt-auth": 1,
         "version": 41,
@@ -581,7 +581,7 @@ CORRUPT = {
     "zeros": b"\0" * 512,
     "not UTF-8": b"\xff\xfe\xff tok-3n",
     "truncated": document()[:-9],
-    "somebody else's JSON": b'{"access_token":"tok-3n"}',
+    "JSON of another program": b'{"access_token":"tok-3n"}',
     "no records": b'{"trakt-auth":1,"version":1}',
     "no version": b'{"trakt-auth":1,"records":[]}',
     "records null": b'{"trakt-auth":1,"version":1,"records":null}',
@@ -618,7 +618,7 @@ def test_corrupt_content_is_left_byte_for_byte(
     assert not caplog.records
     assert {p.name for p in path.parent.iterdir()} <= {"tokens.json", "tokens.json.lock"}
 
-    # A new login moves it aside, and says where to.
+    # A new login moves it aside, and logs its new name.
     version = put(store, "new login")
     assert version > 1
     assert list(store.accounts("client")) == ["default"]
@@ -780,7 +780,7 @@ def test_a_full_disk_leaves_the_old_content(
             store.delete(KEY)
     assert path.read_bytes() == content
     assert len(list(path.parent.glob("*.new"))) <= 1
-    put(store, "new", replacing=version)  # and the lock was given back
+    put(store, "new", replacing=version)  # and the lock was released
     assert not list(path.parent.glob("*.new"))
 
 
@@ -852,7 +852,7 @@ READER = """
 import select
 print("ready", flush=True)
 seen, last = 0, 0
-while not select.select([0], [], [], 0)[0]:  # until the other end is closed
+while not select.select([0], [], [], 0)[0]:  # until the test closes the pipe
     stored = store.load(KEY)
     assert stored.payload == stored.payload[0] * 5000 and stored.version >= last
     seen, last = seen + (stored.version > last), stored.version
@@ -860,7 +860,7 @@ print(seen)
 """
 
 
-def test_a_reader_never_sees_half(path: Path) -> None:
+def test_a_reader_never_sees_half_a_file(path: Path) -> None:
     store = FileStore(str(path))
     put(store, "a" * 5000)
     with start(READER, path) as reader:
@@ -875,7 +875,7 @@ def test_a_reader_never_sees_half(path: Path) -> None:
     assert seen > 5  # they did overlap
 
 
-# One process that forks the writers: starting an interpreter for each would take the longest.
+# One process that forks the writers: starting an interpreter for each would take most of the time.
 KILLER = """
 random.seed(int(sys.argv[2]))
 letters = "abcdefghij"
@@ -892,7 +892,7 @@ for _ in range(50):
             store.save(KEY, text, expires_at=None, replacing=None)
             os.write(tell, b".")
     os.close(tell)
-    os.read(told, 1)  # it writes now; a random moment of the next millisecond or two
+    os.read(told, 1)  # it is writing; kill it at a random moment of the next two milliseconds
     end = time.perf_counter() + random.random() * 0.003
     while time.perf_counter() < end:
         pass
@@ -917,18 +917,18 @@ def test_fifty_writers_killed_at_random_moments(path: Path) -> None:
         assert killer.stdout is not None
         said = killer.stdout.read()
     assert killer.returncode == 0
-    assert said == "left behind\n"  # some died between the birth of the file and its renaming
+    assert said == "left behind\n"  # some died between the creation of the file and its renaming
     assert FileStore(str(path)).load(KEY) is not None
 
 
 def test_a_lock_ends_with_its_holder(path: Path) -> None:
     script = (
-        "lock = store.lock(KEY)\nassert lock.acquire()\nprint('ours', flush=True)\nsys.stdin.read()"
+        "lock = store.lock(KEY)\nassert lock.acquire()\nprint('held', flush=True)\nsys.stdin.read()"
     )
     lock = FileStore(str(path)).lock(KEY)
     with start(script, path) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == "ours\n"
+        assert holder.stdout.readline() == "held\n"
         assert not lock.acquire()
         holder.kill()
     assert lock.acquire()
@@ -942,7 +942,7 @@ lock = store.lock(KEY)
 for _ in range(40):
     while not lock.acquire():
         os.sched_yield()
-    # No version is given: the lock alone protects what lies between reading and writing.
+    # Without a version: only the lock protects the time between reading and writing.
     number = int(store.load(KEY).payload)
     store.save(KEY, str(number + 1), expires_at=None, replacing=None)
     lock.release()
@@ -966,7 +966,7 @@ def test_two_processes_under_the_lock_lose_no_update(path: Path) -> None:
 def test_a_file_system_without_real_locks_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock that is only a file would outlive a holder that dies."""
+    """filelock would use a file instead, which stays locked after its holder has died."""
     import fcntl
 
     def flock(*_: object) -> None:
@@ -999,7 +999,7 @@ def test_a_store_is_shown_without_secrets(url: str, seen: str) -> None:
 def test_a_store_is_the_same_however_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was put aside for one store must be found again, and not turn up in another."""
+    """A pair that is kept for one store is found again for that store, and for no other."""
     monkeypatch.chdir(tmp_path)
     for same in (
         [f"file:{tmp_path}/t", "file:t", "FILE:./t", f"file://{tmp_path}/x/../t"],

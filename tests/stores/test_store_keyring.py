@@ -1,4 +1,4 @@
-"""What only the keyring store promises: manners of three systems, deaths at any step, reasons."""
+"""What only the keyring store promises: three systems, a crash at any step, clear reasons."""
 
 import json
 import logging
@@ -46,11 +46,11 @@ def texts(chain):
     return json.dumps(list(chain.entries.values()))
 
 
-# -- deaths --------------------------------------------------------------------------------------
+# -- crashes -------------------------------------------------------------------------------------
 
 
 def die_at_every_step(kind, store, prepare, work):
-    """Yield after each death, on a keychain as the dead process left it."""
+    """Yield after each crash, on a keychain as the crashed process left it."""
     step = 0
     while True:
         with installed(kind()) as chain:
@@ -135,7 +135,7 @@ def test_a_deletion_that_dies_never_brings_back_an_older_one(store, kind, text, 
 
 
 @KINDS
-def test_nothing_of_a_token_is_left_after_a_deletion(store, kind):
+def test_no_part_of_a_token_is_left_after_a_deletion(store, kind):
     with installed(kind()) as chain:
         for text in (LONG, LONG, SHORT, LONG, LONG):
             put(store, text)
@@ -149,7 +149,7 @@ def test_nothing_of_a_token_is_left_after_a_deletion(store, kind):
 # -- shapes --------------------------------------------------------------------------------------
 
 
-def test_a_real_record_is_one_entry_and_a_encrypted_one_too(store, chain):
+def test_a_real_record_is_one_entry_and_an_encrypted_one_too(store, chain):
     token = Token(
         access_token="a" * 64, refresh_token="r" * 64, scope="public",
         created_at=END, expires_at=END,
@@ -175,7 +175,7 @@ def test_long_payloads_and_names_fit(store, kind):
 
 
 @KINDS
-def test_case_and_halves_of_characters(store, kind):
+def test_case_and_lone_surrogates(store, kind):
     names = ["B", "b", "\ud83d\ude00", "\N{GRINNING FACE}", "a/b", "a%2fb", "\0", "=x"]
     with installed(kind()):
         for name in names:
@@ -227,7 +227,7 @@ def test_a_reader_is_overtaken_by_writers(store, chain, monkeypatch):
     assert len(overtaken) == 3
 
 
-def test_a_reader_looks_while_both_places_are_replaced(store, chain, monkeypatch):
+def test_a_reader_looks_while_both_slots_are_replaced(store, chain, monkeypatch):
     put(store, "1")
     put(store, "2")
     read, gone = chain.get_password, ["b", "a"]
@@ -236,7 +236,7 @@ def test_a_reader_looks_while_both_places_are_replaced(store, chain, monkeypatch
         found = read(service, username)
         if gone and service.endswith(f"default/{gone[-1]}"):
             gone.pop()
-            return None  # as macOS has it between deleting and adding
+            return None  # as on macOS, between deleting and adding
         return found
 
     monkeypatch.setattr(chain, "get_password", between)
@@ -271,7 +271,7 @@ def test_corrupt_entries_are_left_until_a_new_login(store, chain, caplog, rubbis
     assert store.accounts("client") == ["default"]
 
 
-def test_a_corrupt_head_is_kept_aside(store, chain, caplog):
+def test_a_corrupt_header_is_moved_aside(store, chain, caplog):
     put(store, "x")
     chain.set_password("trakt-auth:client/default/a", "trakt-auth", "rubbish")
     put(store, "new")
@@ -283,7 +283,7 @@ def test_a_corrupt_head_is_kept_aside(store, chain, caplog):
 
 
 @pytest.mark.parametrize("rubbish", ["rubbish", "trakt-auth/1 5 1 [5]", 'trakt-auth/1 5 1 {"a":5}'])
-def test_a_corrupt_list_costs_no_refreshed_token(store, chain, rubbish):
+def test_a_corrupt_index_does_not_stop_a_refreshed_token(store, chain, rubbish):
     version = put(store, "x")
     chain.set_password("trakt-auth:index/a", "trakt-auth", rubbish)
     chain.set_password("trakt-auth:index/b", "trakt-auth", rubbish)
@@ -311,7 +311,7 @@ def test_a_newer_version_is_left_alone(store, chain):
         assert chain.get_password(entry, "trakt-auth") == newer
 
 
-def test_the_list_is_lost(store, chain):
+def test_a_lost_index(store, chain):
     version = put(store, "x")
     for name in list(chain.entries):
         if "index" in name:
@@ -334,7 +334,9 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "said", "hint"), FAILURES)
-def test_every_failure_is_ours_and_quotes_nothing(store, chain, monkeypatch, failure, said, hint):
+def test_every_failure_is_a_store_error_and_quotes_nothing(
+    store, chain, monkeypatch, failure, said, hint
+):
     put(store, "geheim")
 
     def fail(*_):
@@ -351,18 +353,18 @@ def test_every_failure_is_ours_and_quotes_nothing(store, chain, monkeypatch, fai
             assert hint in caught.value.hint
             assert "geheim" not in f"{caught.value}{caught.value.hint}"
             assert caught.value.__suppress_context__
-    put(store, "the lock was given back")
+    put(store, "the lock was released")
 
 
 @pytest.mark.parametrize("cut", [lambda text: None, lambda text: text[:50]])
-def test_a_keychain_that_keeps_nothing_or_half(store, chain, monkeypatch, cut):
+def test_a_keychain_that_drops_or_shortens_texts(store, chain, monkeypatch, cut):
     keep = chain.set_password
     monkeypatch.setattr(chain, "set_password", lambda s, u, p: keep(s, u, cut(p)))
     with pytest.raises(StoreUnavailable, match="did not keep"):
         put(store, "x" * 100)
 
 
-def test_a_keychain_that_forgets_nothing(store, chain, monkeypatch):
+def test_a_keychain_that_does_not_delete(store, chain, monkeypatch):
     put(store, "x")
     monkeypatch.setattr(chain, "delete_password", lambda *_: None)
     with pytest.raises(StoreUnavailable, match="did not delete"):
@@ -377,7 +379,7 @@ def test_a_state_folder_that_cannot_be_written(chain, tmp_path):
         put(store, "x")
 
 
-def test_a_note_that_cannot_be_written(store, chain, monkeypatch):
+def test_a_marker_that_cannot_be_written(store, chain, monkeypatch):
     def refuse(path, *_):
         raise PermissionError(13, "Permission denied", path)
 
@@ -396,7 +398,7 @@ def test_without_the_library(monkeypatch):
 # -- which keychain counts -----------------------------------------------------------------------
 
 
-def test_a_keychain_answers():
+def test_an_available_keychain():
     with installed(Keychain()):
         assert available() == (True, "Test Keychain")
 
@@ -424,7 +426,7 @@ class Chained(Keychain):
     backends = (Keychain(), Plain())
 
 
-def test_what_does_not_count(monkeypatch):
+def test_backends_that_are_no_keychain(monkeypatch):
     from keyring.backends.fail import Keyring as Fail
     from keyring.backends.null import Keyring as Null
 
@@ -451,13 +453,13 @@ def test_what_does_not_count(monkeypatch):
     assert available() == (False, "the library keyring is not installed")
 
 
-def test_on_this_machine_it_tells_something():
+def test_there_is_an_answer_on_this_machine():
     usable, said = available()
     assert isinstance(usable, bool)
     assert said
 
 
-def test_a_test_keychain_is_chosen_by_nobody():
+def test_a_test_keychain_is_not_chosen_by_the_library():
     assert not isinstance(keyring.get_keyring(), Keychain)
 
 

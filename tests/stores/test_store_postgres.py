@@ -1,4 +1,4 @@
-"""What only the PostgreSQL store promises; the contract of every store is in test_stores."""
+"""What only the PostgreSQL store promises; the contract is in test_store_contract."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def calls_of(store: PostgresStore) -> list[Callable[[], object]]:
 # -- URLs ----------------------------------------------------------------------------------------
 
 
-def test_opening_touches_nothing() -> None:
+def test_opening_connects_to_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         for scheme in ("postgresql", "postgres", "PostgreSQL"):
@@ -100,7 +100,7 @@ def test_opening_touches_nothing() -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql:", "postgresql:db", "postgres", "postgresql:/db"])
-def test_what_is_no_store(url: str) -> None:
+def test_urls_that_name_no_store(url: str) -> None:
     with pytest.raises(UsageError, match="names no store") as caught:
         open_store(url)
     assert "postgresql://" in caught.value.hint
@@ -109,14 +109,14 @@ def test_what_is_no_store(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://me:ge/heim@host/db",  # geheim's first half would be the port
+        "postgresql://me:ge/heim@host/db",  # the first half of "geheim" would be the port
         "postgresql://me:geheim@host/db?nonsense=1",
         "postgresql://me:geheim%zz@host/db",
         "postgresql://me:geheim@[host/db",
         "postgresql://me:geheim\udcff@host/db",
     ],
 )
-def test_a_url_that_nobody_understands(url: str) -> None:
+def test_an_invalid_url(url: str) -> None:
     with pytest.raises(UsageError, match="not one that PostgreSQL understands") as caught:
         open_store(url)
     shown = "".join(traceback.format_exception(caught.value))
@@ -190,7 +190,7 @@ def version_of(postgres: Server, url: str) -> object:
     return version
 
 
-def test_many_at_once_make_the_tables_once(
+def test_several_processes_at_once_create_the_tables_once(
     postgres: Server, postgres_url: str, again: Callable[..., PostgresStore]
 ) -> None:
     stores = [again() for _ in range(20)]
@@ -204,7 +204,7 @@ def test_many_at_once_make_the_tables_once(
         other.close()
 
 
-def test_they_are_made_on_demand_too(
+def test_they_are_created_by_the_first_call_too(
     postgres: Server, postgres_url: str, store: PostgresStore
 ) -> None:
     for _ in range(2):
@@ -279,7 +279,7 @@ def test_tables_that_are_dropped_come_back(
 
 
 def test_a_server_that_takes_no_writes_any_more(store: PostgresStore, postgres: Server) -> None:
-    """After a switch-over the connections lead to the wrong one; the name may lead to the right."""
+    """After a switch-over, connections lead to a standby, and the name may lead to the primary."""
     put(store, "x")
     postgres.sql("ALTER ROLE postgres SET default_transaction_read_only = on")
     try:
@@ -294,7 +294,7 @@ def test_a_server_that_takes_no_writes_any_more(store: PostgresStore, postgres: 
             connection.execute("SET default_transaction_read_only = off")
             connection.execute("ALTER ROLE postgres RESET default_transaction_read_only")
     with pytest.raises(StoreUnavailable, match="takes no writes"):
-        put(store, "y")  # on the connection that the load has left
+        put(store, "y")  # on the connection that the load has used
     put(store, "y")
     assert payload(store) == "y"
 
@@ -360,7 +360,7 @@ def test_a_role_that_may_only_read(
 # -- leases --------------------------------------------------------------------------------------
 
 
-def test_a_lease_that_lapsed_has_a_successor(
+def test_an_expired_lease_can_be_taken(
     postgres: Server, postgres_url: str, again: Callable[..., PostgresStore]
 ) -> None:
     store = again()
@@ -381,7 +381,7 @@ def test_a_lease_that_lapsed_has_a_successor(
     with pytest.raises(StoreConflict):
         put(store, "late", replacing=version)
     late.release()
-    assert not again().lock(KEY).acquire()  # it freed nothing of its successor's
+    assert not again().lock(KEY).acquire()  # it did not end the new lease
     assert heir._owner is not None
     assert heir.renew(heir._owner)
     heir.release()
@@ -389,7 +389,7 @@ def test_a_lease_that_lapsed_has_a_successor(
     assert postgres.sql("SELECT * FROM trakt_auth_leases", url=postgres_url) == []
 
 
-def test_only_the_servers_clock_counts(
+def test_only_the_clock_of_the_server_counts(
     postgres: Server, postgres_url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 0.0)
@@ -427,8 +427,8 @@ def test_waiting_for_a_lease_writes_nothing(
     assert postgres.sql(where, url=postgres_url) == before
 
 
-def test_who_has_the_lease_already_has_it(store: PostgresStore) -> None:
-    """The answer was lost, and the same owner asks again: nobody waits for himself."""
+def test_an_owner_that_repeats_the_request_gets_its_lease(store: PostgresStore) -> None:
+    """The answer was lost, and the same owner asks again: it gets the lease it has."""
     assert store.take_lease(KEY, "mine", 1000.0)
     assert store.take_lease(KEY, "mine", 1000.0)
     assert not store.take_lease(KEY, "theirs", 1000.0)
@@ -438,7 +438,7 @@ def test_who_has_the_lease_already_has_it(store: PostgresStore) -> None:
 
 
 class Cut:
-    """A proxy in front of the server that hangs up, once, around a statement with `word` in it."""
+    """A proxy for the server that closes a connection, once, at a statement with `word` in it."""
 
     def __init__(self, port: int) -> None:
         self.target = ("127.0.0.1", port)
@@ -448,7 +448,7 @@ class Cut:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def at(self, word: bytes, *, answered: bool) -> None:
-        """Hang up before the statement gets there, or when its answer is on the way back."""
+        """Close before the statement is passed on, or before its answer is."""
         self.word, self.answered = word, answered
 
     def accept(self) -> None:
@@ -469,7 +469,7 @@ class Cut:
                         client.shutdown(socket.SHUT_RDWR)
                         server.shutdown(socket.SHUT_RDWR)
                         return
-                    self.hold = server  # what belongs to the statement may still come
+                    self.hold = server  # more of the statement may arrive
                 server.sendall(data)
 
     hold: socket.socket | None = None
@@ -478,7 +478,7 @@ class Cut:
         try:
             while data := server.recv(65536):
                 if self.hold is server:
-                    # The answer is here, so the work is done; nobody hears of it.
+                    # The answer is here, so the statement was run; it is not passed on.
                     client.shutdown(socket.SHUT_RDWR)
                     server.shutdown(socket.SHUT_RDWR)
                     return
@@ -499,11 +499,11 @@ def cut(postgres: Server) -> Iterator[Cut]:
 def behind(
     cut: Cut, postgres: Server, postgres_url: str, again: Callable[..., PostgresStore]
 ) -> PostgresStore:
-    """A store that speaks through the proxy."""
+    """A store that connects through the proxy."""
     return again(postgres_url.replace(f":{postgres.port}/", f":{cut.port}/"))
 
 
-def test_a_save_whose_answer_was_lost_knows_its_own_record(
+def test_a_save_that_is_repeated_after_a_lost_answer_finds_its_record(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
     first = put(behind, "one")
@@ -517,23 +517,21 @@ def test_a_save_whose_answer_was_lost_knows_its_own_record(
     assert store.load(KEY) == there  # it was not written again
     assert put(behind, "three", replacing=there.version) > there.version
     with pytest.raises(StoreConflict):
-        put(behind, "two", replacing=first)  # known once, and not for ever
+        put(behind, "two", replacing=first)  # remembered until it was repeated, not for ever
 
 
-def test_a_connection_that_breaks_at_work_is_a_sign_for_all(
-    behind: PostgresStore, cut: Cut
-) -> None:
+def test_a_connection_that_breaks_in_use_replaces_all(behind: PostgresStore, cut: Cut) -> None:
     put(behind, "one")
     cut.at(b"DELETE", answered=False)
     cut.listener.shutdown(socket.SHUT_RDWR)
     cut.listener.close()
     with pytest.raises(StoreUnavailable, match="it closed the connection"):
         behind.delete(KEY)
-    with pytest.raises(StoreUnavailable, match="refused"):  # and no wait for the pool
+    with pytest.raises(StoreUnavailable, match="refused"):  # and without waiting for the pool
         behind.delete(KEY)
 
 
-def test_the_first_save_whose_answer_was_lost(
+def test_a_first_save_that_is_repeated_after_a_lost_answer(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
     behind.load(KEY)
@@ -547,7 +545,7 @@ def test_the_first_save_whose_answer_was_lost(
     assert stored.version == version
 
 
-def test_a_save_where_nothing_was_knows_its_own_record(
+def test_a_save_with_version_0_that_is_repeated_finds_its_record(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
     behind.load(KEY)
@@ -563,7 +561,7 @@ def test_a_save_where_nothing_was_knows_its_own_record(
             put(behind, "one", replacing=0)
 
 
-def test_of_two_saves_where_nothing_was_one_wins(again: Callable[..., PostgresStore]) -> None:
+def test_of_two_saves_with_version_0_one_succeeds(again: Callable[..., PostgresStore]) -> None:
     stores = [again(), again()]
     for number in range(20):
         key = AccountKey("client", str(number))
@@ -575,7 +573,7 @@ def test_of_two_saves_where_nothing_was_one_wins(again: Callable[..., PostgresSt
         assert [type(error) for error in raised] == [StoreConflict]
 
 
-def test_a_lock_whose_answer_was_lost_is_taken_at_the_next_try(
+def test_a_lock_whose_answer_was_lost_is_acquired_at_the_next_try(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
     lock = behind.lock(KEY, lease=1000)
@@ -589,7 +587,7 @@ def test_a_lock_whose_answer_was_lost_is_taken_at_the_next_try(
     assert store.lock(KEY).acquire()
 
 
-def test_a_save_that_never_got_there_is_made_anew(
+def test_a_save_that_never_arrived_is_repeated(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
     first = put(behind, "one")
@@ -601,7 +599,7 @@ def test_a_save_that_never_got_there_is_made_anew(
     assert payload(store) == "two"
 
 
-def test_somebody_elses_record_is_not_taken_for_ones_own(
+def test_a_record_of_another_writer_is_a_conflict(
     behind: PostgresStore, store: PostgresStore, cut: Cut
 ) -> None:
     first = put(behind, "one")
@@ -618,7 +616,7 @@ def test_somebody_elses_record_is_not_taken_for_ones_own(
         put(behind, "two", replacing=first)
 
 
-def test_lost_answers_are_not_remembered_for_ever(
+def test_the_memory_for_lost_answers_is_bounded(
     behind: PostgresStore, cut: Cut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idempotency, "MOST", 2)
@@ -655,14 +653,14 @@ def test_a_server_that_is_killed_and_comes_back(
         lock.release()
         own.kill()
         own.start()
-        # Nobody called meanwhile: the dead connections are noticed before they are used.
+        # There was no call meanwhile: the dead connections are noticed before they are used.
         assert put(store, "next", replacing=version) > version
         assert in_threads([lambda: other.load(KEY)] * 8) == []
         store.close()
         other.close()
 
 
-def test_a_pool_without_connections_tells_at_once_what_is_wrong(
+def test_a_pool_without_connections_reports_at_once_what_is_wrong(
     own: Server, again: Callable[..., PostgresStore]
 ) -> None:
     with own.schema() as url:
@@ -671,7 +669,7 @@ def test_a_pool_without_connections_tells_at_once_what_is_wrong(
         pool = store._pool._pool
         assert pool is not None
         pool._nconns_min = 1
-        pool._shrink_pool()  # as it does when nobody called for ten minutes
+        pool._shrink_pool()  # as it does after ten minutes without a call
         own.kill()
         start = time.monotonic()
         with pytest.raises(StoreUnavailable, match="the connection was refused"):
@@ -682,10 +680,10 @@ def test_a_pool_without_connections_tells_at_once_what_is_wrong(
         store.close()
 
 
-def test_who_waits_asks_no_server_again_that_has_just_failed(
+def test_waiting_threads_do_not_try_a_server_that_has_just_failed(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many threads a frozen server holds up: each waits as long as if it were alone."""
+    """However many threads wait for a frozen server, each waits as long as if it were alone."""
     tried: list[None] = []
 
     def frozen(_: postgres_pool.Pool) -> None:
@@ -701,7 +699,7 @@ def test_who_waits_asks_no_server_again_that_has_just_failed(
     assert len(tried) == 2
 
 
-def test_a_server_that_hangs_up_in_the_middle(
+def test_a_server_that_closes_the_connection_in_use(
     postgres: Server, postgres_url: str, store: PostgresStore
 ) -> None:
     put(store, "x")
@@ -721,7 +719,7 @@ def test_a_server_that_hangs_up_in_the_middle(
     assert payload(store) == "x"
 
 
-def test_a_connection_that_is_gone_has_no_answers(
+def test_a_closed_connection_has_no_results(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "x")
@@ -739,7 +737,7 @@ def test_a_connection_that_is_gone_has_no_answers(
 
 
 @pytest.mark.parametrize("joined", [True, False])
-def test_a_pool_that_is_closed_when_somebody_joins_its_queue(
+def test_a_pool_that_is_closed_when_a_thread_joins_its_queue(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch, joined: bool
 ) -> None:
     put(store, "x")
@@ -782,7 +780,7 @@ def test_nothing_that_was_acknowledged_is_lost(
                 try:
                     version = store.save(key, text, expires_at=END, replacing=version)
                 except StoreUnavailable:
-                    continue  # the same once more
+                    continue  # the same save once more
                 told[name], number = version, number + 1
                 ready.release()
 
@@ -800,7 +798,7 @@ def test_nothing_that_was_acknowledged_is_lost(
             finally:
                 over.set()
 
-        # A StoreConflict would be a writer that did not know its own record.
+        # A StoreConflict would mean that a writer did not recognise its own record.
         assert in_threads([*works, killer]) == []
         for name, version in told.items():
             stored = stores[0].load(AccountKey("client", name))
@@ -829,8 +827,8 @@ def test_a_server_that_is_frozen(
         store.close()
 
 
-def test_who_waited_for_the_same_failure_does_not_wait_for_his_own() -> None:
-    # It accepts and says nothing.
+def test_threads_that_waited_for_a_failure_share_it() -> None:
+    # It accepts connections and never answers.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://me@127.0.0.1:{silent.getsockname()[1]}/db?connect_timeout=1"
         store = PostgresStore(url)
@@ -849,7 +847,7 @@ def test_who_waited_for_the_same_failure_does_not_wait_for_his_own() -> None:
             connection.close()
 
 
-def test_a_server_that_hangs_up_at_once(
+def test_a_server_that_closes_every_connection(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_pool.Connection, "alive", False)
@@ -873,14 +871,14 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
         for replacing in (version, None):
             with pytest.raises(StoreUnavailable, match="within 5 seconds"):
                 put(store, "new", replacing=replacing)
-    assert payload(store) == "old"  # and it does not come later
+    assert payload(store) == "old"  # and it is not saved later
     put(store, "new", replacing=version)
 
 
 def test_the_log_of_the_server_has_no_token(
     postgres: Server, postgres_url: str, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server writes a statement that fails into its log, and shows one that runs."""
+    """The server logs statements that fail, and shows those that run."""
     put(store, "one")
     monkeypatch.setattr(postgres_store, "LIMIT", postgres_store.LIMIT.replace("5s", "50ms"))
     with psycopg.connect(postgres_url) as other:
@@ -896,7 +894,7 @@ def test_the_log_of_the_server_has_no_token(
 def test_a_connection_that_was_interrupted_is_not_lent_again(store: PostgresStore) -> None:
     put(store, "x")
     with store._pool.use() as connection:
-        connection.pgconn.enter_pipeline_mode()  # Ctrl-C came here
+        connection.pgconn.enter_pipeline_mode()  # as if Ctrl-C had come here
     assert connection.closed
     assert payload(store) == "x"
 
@@ -929,7 +927,7 @@ def test_connections_that_were_lost_to_ctrl_c(
     assert pool is not None
     with store._pool.use(), store._pool.use():
         pass
-    lost = [pool.getconn(10) for _ in range(2)]  # and nobody gives them back
+    lost = [pool.getconn(10) for _ in range(2)]  # and never returns them
     assert payload(store) == "x"
     for connection in lost:
         connection.close()
@@ -937,7 +935,7 @@ def test_connections_that_were_lost_to_ctrl_c(
 
 def test_a_connection_keeps_no_state(store: PostgresStore) -> None:
     version = put(store, "x")
-    for _ in range(10):  # psycopg prepares what it has seen five times, unless told not to
+    for _ in range(10):  # by default, psycopg prepares a statement that it has seen five times
         version = put(store, "x", replacing=version)
         store.load(KEY)
         assert store.take_lease(KEY, "mine", 100.0)
@@ -951,7 +949,7 @@ def test_a_connection_keeps_no_state(store: PostgresStore) -> None:
         assert row == ("0", 0, 0)
 
 
-def test_a_save_is_on_the_disk_whatever_the_server_is_set_to(
+def test_a_save_is_on_the_disk_even_with_synchronous_commit_off(
     postgres_url: str, again: Callable[..., PostgresStore]
 ) -> None:
     ask = "SELECT current_setting('synchronous_commit')"
@@ -964,7 +962,7 @@ def test_a_save_is_on_the_disk_whatever_the_server_is_set_to(
 
 
 @pytest.mark.parametrize("change", ["payload = '\\xff746f6b2d336e'", f"expires_at = {2**62}"])
-def test_a_row_that_is_not_ours(
+def test_a_row_of_another_program(
     postgres: Server, postgres_url: str, store: PostgresStore, change: str
 ) -> None:
     put(store, "x")
@@ -976,7 +974,9 @@ def test_a_row_that_is_not_ours(
     assert payload(store) == "a new login"
 
 
-def test_a_name_that_is_not_ours(postgres: Server, postgres_url: str, store: PostgresStore) -> None:
+def test_a_name_of_another_program(
+    postgres: Server, postgres_url: str, store: PostgresStore
+) -> None:
     put(store, "x")
     postgres.sql("UPDATE trakt_auth_records SET account = '\\xff'", url=postgres_url)
     for call in (
@@ -990,7 +990,7 @@ def test_a_name_that_is_not_ours(postgres: Server, postgres_url: str, store: Pos
 # -- many accounts -------------------------------------------------------------------------------
 
 
-def test_who_is_due_is_found_by_the_index(
+def test_due_accounts_are_found_by_the_index(
     postgres: Server, postgres_url: str, store: PostgresStore
 ) -> None:
     store.migrate()
@@ -1034,16 +1034,16 @@ def backend():
         return connection.execute("SELECT pg_backend_pid()").fetchone()[0]
 
 ours = backend()
-# As if another thread were in the middle of it: nobody in the child will ever let go.
+# As if another thread were using it: in the child it is never released.
 middle = store._pool._pool._tasks.mutex
 middle.acquire()
 child = os.fork()
 if not child:
     assert backend() != ours
     store.save(KEY, "child", expires_at=None, replacing=version)
-    postgres_pool._abandoned.clear()  # the interpreter may do so at its end
+    postgres_pool._abandoned.clear()  # the interpreter may do the same when it exits
     gc.collect()
-    sys.exit()  # not _exit: what is left behind must not hurt the parent's connections
+    sys.exit()  # not _exit: cleaning up must not hurt the parent's connections
 middle.release()
 _, status = os.waitpid(child, 0)
 assert status == 0, status
@@ -1055,7 +1055,7 @@ assert backend() == ours
 def test_a_forked_child_has_connections_of_its_own(postgres_url: str) -> None:
     source = str(Path(trakt_auth.__file__).parents[1])
     done = subprocess.run(
-        # Python 3.12 warns of every fork beside threads, and a pool has some.
+        # Python 3.12 warns of every fork while there are threads, and a pool has some.
         [
             sys.executable,
             "-W",
@@ -1091,7 +1091,7 @@ def eventually(check: Callable[[], bool]) -> None:
 
 
 def test_connections_end_with_the_store(postgres: Server, postgres_url: str) -> None:
-    gc.collect()  # stores that other tests have left to it
+    gc.collect()  # collect the stores of other tests
     eventually(lambda: connections_to(postgres) == 0)
     for end in (PostgresStore.close, lambda _: None):
         store = PostgresStore(postgres_url)
@@ -1106,7 +1106,7 @@ def test_connections_end_with_the_store(postgres: Server, postgres_url: str) -> 
         eventually(lambda: connections_to(postgres) == 0)
 
 
-def test_closing_in_the_middle_of_work_hurts_nobody(store: PostgresStore) -> None:
+def test_closing_while_other_threads_work(store: PostgresStore) -> None:
     put(store, "x")
 
     def load() -> None:

@@ -1,4 +1,4 @@
-"""What only the Redis store promises; the contract of every store is in test_stores."""
+"""What only the Redis store promises; the contract is in test_store_contract."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def store(again: Callable[..., RedisStore]) -> RedisStore:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Server]:
-    """A server that may be spoilt."""
+    """A server of this test's own, which it may damage."""
     with running(tmp_path) as server:
         yield server
 
@@ -113,7 +113,7 @@ def calls_of(store: RedisStore) -> list[Callable[[], object]]:
 def refused(
     calls: list[Callable[[], object]], says: str, error: type[StoreError] = StoreUnavailable
 ) -> str:
-    """See each call refused with these words; return all that a person could see."""
+    """Check that each call fails with these words; return all text that a user could see."""
     shown: list[str] = []
     for call in calls:
         with pytest.raises(error, match=says) as caught:
@@ -128,7 +128,7 @@ def sha(script: str) -> bytes:
 
 
 class Between:
-    """Stands between a store and its server; loses requests or answers, may speak TLS."""
+    """A proxy for a server, which loses requests or answers; with TLS if it is given a context."""
 
     def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._to, self._tls = port, tls
@@ -139,7 +139,7 @@ class Between:
         self._threads[0].start()
 
     def lose(self, word: bytes, *, times: int, answered: bool = True) -> None:
-        """Hang up when a request holds `word`: after the server did it, or before it hears it."""
+        """Close the connection at a request with `word`: after the server ran it, or before."""
         self._word, self._times, self._answered = word, times, answered
 
     @property
@@ -225,7 +225,7 @@ def saying(line: bytes) -> Iterator[str]:
 # -- URLs ----------------------------------------------------------------------------------------
 
 
-def test_opening_touches_nothing() -> None:
+def test_opening_connects_to_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         for scheme in ("redis", "rediss", "Redis"):
@@ -236,7 +236,7 @@ def test_opening_touches_nothing() -> None:
 
 
 @pytest.mark.parametrize("url", ["redis:", "redis:db", "redis", "redis:/db", "rediss:x"])
-def test_what_is_no_store(url: str) -> None:
+def test_urls_that_name_no_store(url: str) -> None:
     with pytest.raises(UsageError, match="names no store") as caught:
         open_store(url)
     assert "redis://" in caught.value.hint
@@ -245,7 +245,7 @@ def test_what_is_no_store(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "redis://me:ge/heim@host/0",  # geheim's first half would be the port
+        "redis://me:ge/heim@host/0",  # the first half of "geheim" would be the port
         "redis://me:12/heim@host/0",
         "redis://me:12?heim@host/0",
         "redis://me:12?db=1&heim@host/0",
@@ -257,10 +257,10 @@ def test_what_is_no_store(url: str) -> None:
         "redis://me:geheim@host/0?decode_responses=1",
         "redis://me:geheim@host/0?socket_timeout=soon",
         "redis://me:geheim@host/0?max_connections=-1",
-        "redis://me:geheim@host/0?ssl_ca_certs=file",  # no TLS was asked for
+        "redis://me:geheim@host/0?ssl_ca_certs=file",  # an option of TLS without TLS
     ],
 )
-def test_a_url_that_nobody_understands(url: str) -> None:
+def test_an_invalid_url(url: str) -> None:
     with pytest.raises(UsageError, match="The redis:// URL is not valid") as caught:
         open_store(url)
     shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
@@ -285,7 +285,7 @@ def test_certificates_are_always_verified(option: str) -> None:
         open_store(f"rediss://host/0?{option}")
 
 
-def test_what_may_stand_in_a_url() -> None:
+def test_options_in_a_url() -> None:
     for options in ("?ssl_cert_reqs=required&ssl_check_hostname=True&ssl_min_version=771", ""):
         assert isinstance(open_store(f"rediss://:p%40ss@host:1/2{options}"), RedisStore)
     store = open_store("redis://h?socket_timeout=1.5&max_connections=3&db=2&client_name=x")
@@ -318,13 +318,13 @@ def test_the_password_is_used_and_never_shown(
     store = again(right)
     put(store, "tok-3n")
     assert payload(store) == "tok-3n"
-    # Tools that report errors show the variables of every frame, also of the library's.
+    # Error reporting tools show the variables of every frame, those of the library included.
     assert "geh@im" not in str(vars(store._server._client.connection_pool))
     shown = "".join(
         [repr(store), str(vars(store)), str(vars(store._server)), repr(store.lock(KEY))]
     )
     shown += refused(calls_of(again(own.url)), "wants a password")
-    for wrong in (right.replace("im@", "imer@"), right.replace("guarded", "nobody")):
+    for wrong in (right.replace("im@", "imer@"), right.replace("guarded", "missing")):
         shown += refused(calls_of(again(wrong)), "refuses the user name or the password")
     shown += refused(
         calls_of(again("redis://guarded:geh%40im@127.0.0.1:1/0")), "the connection was refused"
@@ -384,10 +384,12 @@ def test_tls(redis_server: Server, again: Callable[..., RedisStore], tmp_path: P
         between.close()
 
 
-# -- what a server may say -----------------------------------------------------------------------
+# -- errors of a server --------------------------------------------------------------------------
 
 
-def test_a_server_without_memory_serves_on(own: Server, again: Callable[..., RedisStore]) -> None:
+def test_a_server_without_memory_can_still_be_read(
+    own: Server, again: Callable[..., RedisStore]
+) -> None:
     store = again(own.url)
     version = put(store, "x")
     own.command("CONFIG", "SET", "maxmemory", "1")
@@ -410,7 +412,7 @@ def test_a_replica_takes_no_writes(own: Server, again: Callable[..., RedisStore]
 def test_another_server_behind_the_same_name(
     own: Server, redis_server: Server, again: Callable[..., RedisStore]
 ) -> None:
-    """A fail-over: who was connected to the old master, a replica by now, has to connect anew."""
+    """After a fail-over, connections to the old master, a replica by now, are replaced."""
     between = Between(own.port)
     try:
         store = again(f"redis://127.0.0.1:{between.port}/0")
@@ -437,7 +439,7 @@ def test_a_server_that_cannot_write_to_its_disk(
     eventually(lambda: b"rdb_last_bgsave_status:err" in raw(own, "INFO", "persistence"))
     refused([*writes_of(store)[1:], store.lock(KEY).acquire], "cannot write to its disk")
     assert payload(store) == "x"
-    own.command("CONFIG", "SET", "save", "")  # it would refuse to end
+    own.command("CONFIG", "SET", "save", "")  # or it would refuse to end
 
 
 def raw(server: Server, *words: object) -> bytes:
@@ -464,14 +466,14 @@ def raw(server: Server, *words: object) -> bytes:
         ("nothing that Redis would say", "failed with InvalidResponse"),
     ],
 )
-def test_other_words(line: str, says: str, again: Callable[..., RedisStore]) -> None:
+def test_other_errors(line: str, says: str, again: Callable[..., RedisStore]) -> None:
     with saying(line.encode()) as url:
         store = again(url)
         assert "tok-3n" not in refused(calls_of(store), says).replace('"tok-3n"', "")
         store.close()
 
 
-def test_names_are_not_taken_for_words(again: Callable[..., RedisStore]) -> None:
+def test_names_of_accounts_are_not_taken_for_errors(again: Callable[..., RedisStore]) -> None:
     with saying(b"-ERR something") as url:
         store, key = again(url), AccountKey("client", "readonly moved wrongtype")
         calls = [lambda: store.load(key), lambda: store.delete(key), store.lock(key).acquire]
@@ -479,13 +481,13 @@ def test_names_are_not_taken_for_words(again: Callable[..., RedisStore]) -> None
         store.close()
 
 
-def test_other_reasons(again: Callable[..., RedisStore]) -> None:
-    refused(calls_of(again("redis://nobody.invalid/0")), "reached: its name is unknown")
+def test_other_reasons_for_not_connecting(again: Callable[..., RedisStore]) -> None:
+    refused(calls_of(again("redis://missing.invalid/0")), "reached: its name is unknown")
     refused(calls_of(again("redis://oom..readonly/0")), r"oom..readonly:6379 cannot be reached$")
     refused(calls_of(again("redis://127.0.0.1:1/0?socket_timeout=-1")), "cannot be reached")
 
 
-def test_a_database_that_is_not_there(redis_url: str, again: Callable[..., RedisStore]) -> None:
+def test_a_database_that_does_not_exist(redis_url: str, again: Callable[..., RedisStore]) -> None:
     refused(calls_of(again(redis_url.replace("/0", "/999"))), "no database of this number")
 
 
@@ -505,7 +507,7 @@ def test_a_frozen_server(
     assert isinstance(pooled.load(KEY), Stored | None)
 
 
-def test_another_server_does_not_know_the_scripts(redis_server: Server, store: RedisStore) -> None:
+def test_a_server_that_does_not_know_the_scripts(redis_server: Server, store: RedisStore) -> None:
     for call in (*writes_of(store)[1:], *locks_of(store)):
         redis_server.command("SCRIPT", "FLUSH")
         call()
@@ -538,7 +540,7 @@ def test_what_was_acknowledged_survives_a_kill(
     assert put(store, "last", replacing=version)
 
 
-def test_a_server_that_was_restarted_while_nobody_called(
+def test_a_server_that_was_restarted_between_two_calls(
     own: Server, again: Callable[..., RedisStore]
 ) -> None:
     store = again(own.url)
@@ -559,7 +561,7 @@ def test_one_lost_answer_is_not_noticed(
     assert between.left == 0
     assert first == loaded(store).version
     between.lose(sha(redis_store.SAVE), times=1)
-    second = put(behind, "two", replacing=first)  # its own record is no conflict
+    second = put(behind, "two", replacing=first)  # its own record is not a conflict
     assert between.left == 0
     assert second == loaded(store).version > first
     between.lose(sha(redis_store.DELETE), times=1)
@@ -629,12 +631,12 @@ def test_a_lease_lives_as_long_as_it_says(redis_server: Server, store: RedisStor
     assert 90_000 < int(str(redis_server.command("PTTL", LOCK))) <= 100_001
     assert store.renew_lease(KEY, "mine", 1000.0)
     assert 990_000 < int(str(redis_server.command("PTTL", LOCK))) <= 1_000_000
-    assert store.take_lease(KEY, "mine", 1e-9)  # nothing is for ever, and nothing an error
+    assert store.take_lease(KEY, "mine", 1e-9)  # neither without an end nor an error
     assert int(str(redis_server.command("PTTL", LOCK))) <= 1
 
 
 @pytest.mark.parametrize("how", [("PEXPIRE", LOCK, -1), ("DEL", LOCK)])
-def test_who_lost_the_lease_hurts_nobody(
+def test_a_holder_that_lost_the_lease_does_not_end_the_next_one(
     redis_server: Server, again: Callable[..., RedisStore], how: tuple[object, ...]
 ) -> None:
     late, next_ = again(), again()
@@ -658,7 +660,7 @@ def test_who_lost_the_lease_hurts_nobody(
 
 def test_versions_grow_when_the_clock_does_not(redis_server: Server, store: RedisStore) -> None:
     assert put(store, "now") > 1_700_000_000_000_000
-    ahead = 4_000_000_000_123_457  # a server whose clock was a lifetime ahead
+    ahead = 4_000_000_000_123_457  # a server whose clock was decades ahead
     redis_server.command("SET", VERSION, ahead)
     first = put(store, "x")
     assert first == ahead + 1
@@ -675,7 +677,7 @@ def test_versions_grow_when_the_counter_is_lost(redis_server: Server, store: Red
     assert put(store, "y", replacing=first) == first + 1
 
 
-def test_versions_are_of_the_servers_time_when_all_is_lost(
+def test_versions_are_the_time_of_the_server_when_all_data_are_lost(
     redis_server: Server, store: RedisStore
 ) -> None:
     first = put(store, "x")
@@ -686,7 +688,9 @@ def test_versions_are_of_the_servers_time_when_all_is_lost(
 
 
 @pytest.mark.parametrize("garbage", ["rubbish", "", "inf", "-inf", "nan", "1e300", "0x1p60"])
-def test_a_counter_that_is_not_ours(redis_server: Server, store: RedisStore, garbage: str) -> None:
+def test_a_counter_of_another_program(
+    redis_server: Server, store: RedisStore, garbage: str
+) -> None:
     first = put(store, "x")
     redis_server.command("SET", VERSION, garbage)
     second = put(store, "y", replacing=first)
@@ -696,7 +700,7 @@ def test_a_counter_that_is_not_ours(redis_server: Server, store: RedisStore, gar
     assert payload(store) == "z"
 
 
-# -- what is there -------------------------------------------------------------------------------
+# -- keys and records ----------------------------------------------------------------------------
 
 
 def test_all_keys_of_an_application_are_in_one_slot(
@@ -716,7 +720,7 @@ def test_all_keys_of_an_application_are_in_one_slot(
     assert len({key_slot(name) for name in keys}) == 2
 
 
-def test_who_is_due_is_found_without_looking_at_the_others(
+def test_due_accounts_are_found_without_reading_the_others(
     redis_server: Server, store: RedisStore
 ) -> None:
     for minute in range(30):
@@ -735,7 +739,7 @@ def test_who_is_due_is_found_without_looking_at_the_others(
     assert ours == {"get": 1, "zrangebyscore": 1}  # O(log accounts + due), with LIMIT
 
 
-def test_what_a_newer_version_wrote_is_left_alone(redis_server: Server, store: RedisStore) -> None:
+def test_records_of_a_newer_version_are_left_alone(redis_server: Server, store: RedisStore) -> None:
     version = put(store, "x")
     assert redis_server.command("GET", FORMAT) == b"1"
     redis_server.command("SET", FORMAT, "2")
@@ -752,7 +756,7 @@ def test_what_a_newer_version_wrote_is_left_alone(redis_server: Server, store: R
     ("key", "calls"),
     [(RECORD, 0), (NAMES, 1), (ENDS, 2), (FORMAT, None)],
 )
-def test_something_else_under_our_keys(
+def test_keys_of_another_type(
     redis_server: Server, store: RedisStore, key: bytes, calls: int | None
 ) -> None:
     version = put(store, "old")
@@ -771,7 +775,7 @@ def test_something_else_under_our_keys(
     ("field", "value"),
     [("payload", b"\xfftok-3n"), ("version", b"one"), ("end", b"soon"), ("end", 2**70)],
 )
-def test_a_record_that_is_not_ours(
+def test_a_record_of_another_program(
     redis_server: Server, store: RedisStore, field: str, value: object
 ) -> None:
     put(store, "tok-3n")
@@ -783,7 +787,7 @@ def test_a_record_that_is_not_ours(
 
 
 @pytest.mark.parametrize("gone", [["version"], ["payload"], ["version", "payload"]])
-def test_half_a_record_is_not_nothing(
+def test_half_a_record_is_corrupt_and_not_missing(
     redis_server: Server, store: RedisStore, gone: list[str]
 ) -> None:
     put(store, "x")
@@ -795,15 +799,15 @@ def test_half_a_record_is_not_nothing(
     assert payload(store) == "a new login"
 
 
-def test_what_load_takes_for_nothing_save_does_too(redis_server: Server, store: RedisStore) -> None:
-    """Else a writer would go round for ever."""
+def test_load_and_save_agree_on_a_missing_record(redis_server: Server, store: RedisStore) -> None:
+    """Otherwise a writer that saves what it has loaded would never succeed."""
     put(store, "x")
     redis_server.command("HDEL", RECORD, "payload", "version", "end")
     assert store.load(KEY) is None
     assert put(store, "y", replacing=0)
 
 
-def test_a_name_that_is_not_ours(redis_server: Server, store: RedisStore) -> None:
+def test_a_name_of_another_program(redis_server: Server, store: RedisStore) -> None:
     redis_server.command("SADD", NAMES, b"\xff")
     redis_server.command("ZADD", ENDS, 1, b"\xff")
     refused(reads_of(store)[1:], "name of an account", StoreCorrupt)
@@ -815,7 +819,7 @@ def test_a_name_that_is_not_ours(redis_server: Server, store: RedisStore) -> Non
 @contextmanager
 def cluster(folder: Path) -> Iterator[Server]:
     server = Server(folder, "--cluster-enabled", "yes")
-    while server.port > 55_000:  # its nodes would speak on a port 10000 above
+    while server.port > 55_000:  # its nodes also use a port that is higher by 10000
         server.stop()
         server = Server(folder, "--cluster-enabled", "yes")
     try:
@@ -831,7 +835,7 @@ def test_a_cluster_of_one(tmp_path: Path, again: Callable[..., RedisStore]) -> N
         refused(calls_of(store), "is a cluster that is down")
         server.command("CLUSTER", "ADDSLOTS", *range(16384))
         eventually(lambda: b"cluster_state:ok" in raw(server, "CLUSTER", "INFO"))
-        version = put(store, "x")  # CROSSSLOT, if a script's keys did not lie together
+        version = put(store, "x")  # CROSSSLOT, if a script's keys were not in one slot
         assert put(store, "y", replacing=version) > version
         for call in calls_of(store)[3:]:
             with suppress(StoreConflict):
@@ -871,7 +875,7 @@ def test_more_threads_than_connections(
     assert payload(busy) == "x"
 
 
-def test_many_save_at_once_and_one_wins(again: Callable[..., RedisStore]) -> None:
+def test_of_many_saves_at_once_one_succeeds(again: Callable[..., RedisStore]) -> None:
     stores = [again() for _ in range(8)]
     version = put(stores[0], "x")
     raised = in_threads([partial(put, s, "y", replacing=version) for s in stores])
@@ -916,7 +920,7 @@ def test_a_call_that_has_just_begun_goes_on_after_closing(store: RedisStore) -> 
     begun.connection_pool.disconnect()
 
 
-def test_closing_in_the_middle_of_work_hurts_nobody(store: RedisStore) -> None:
+def test_closing_while_other_threads_work(store: RedisStore) -> None:
     put(store, "x")
 
     def load() -> None:
@@ -948,7 +952,7 @@ pool = store._server._client.connection_pool
 ready, end = threading.Event(), threading.Event()
 
 def hold():
-    # What another thread may hold in the moment of a fork, nobody gives back in the child.
+    # What another thread may hold at the moment of a fork is never released in the child.
     with pool._lock, pool._fork_lock, pool._event_dispatcher._lock, lock._guard:
         ready.set()
         end.wait()
@@ -984,7 +988,7 @@ assert store.lock(KEY).acquire()
 
 def test_a_forked_child_has_connections_of_its_own(redis_url: str) -> None:
     source = str(Path(trakt_auth.__file__).parents[1])
-    # Python 3.12 warns of every fork beside threads.
+    # Python 3.12 warns of every fork while there are threads.
     words = ["-W", "error", "-W", "ignore::DeprecationWarning", "-c", FORK, redis_url]
     done = subprocess.run(
         [sys.executable, *words],

@@ -1,4 +1,4 @@
-"""What only the SQLite store promises; the contract of every store is in test_stores."""
+"""What only the SQLite store promises; the contract is in test_store_contract."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_any_file_name(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_everything_is_private_from_birth(
+def test_files_are_private_when_they_are_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
 ) -> None:
     born: set[int] = set()
@@ -131,7 +131,7 @@ def test_everything_is_private_from_birth(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"127.0.0.1 localhost\n", "sqlite"])
-def test_what_is_no_token_database_keeps_its_mode(path: Path, content: bytes | str | None) -> None:
+def test_files_of_other_programs_keep_their_mode(path: Path, content: bytes | str | None) -> None:
     if content is None:
         path.mkdir()
     elif isinstance(content, str):
@@ -174,7 +174,7 @@ def test_the_settings(path: Path) -> None:
     assert "records_by_end" in told
 
 
-def test_a_store_that_is_forgotten_closes_itself(path: Path) -> None:
+def test_a_store_that_is_collected_closes_itself(path: Path) -> None:
     store = made(path)
     assert payload(store) == "tok-3n"
     assert path.with_name("tokens.db-wal").exists()
@@ -265,14 +265,14 @@ def test_corrupt_content_is_left_byte_for_byte(
         f"expires_at = {2**62}",
     ],
 )
-def test_a_row_that_is_not_ours(path: Path, change: str) -> None:
+def test_a_row_of_another_program(path: Path, change: str) -> None:
     store = made(path)
     run_sql(path, f"UPDATE records SET {change}")
     with pytest.raises(StoreCorrupt, match="not a readable"):
         store.load(KEY)
 
 
-def test_names_and_counter_that_are_not_ours(path: Path) -> None:
+def test_names_and_a_counter_of_another_program(path: Path) -> None:
     store = made(path)
     run_sql(path, "UPDATE records SET account = x'ff'")
     with pytest.raises(StoreCorrupt):
@@ -281,7 +281,7 @@ def test_names_and_counter_that_are_not_ours(path: Path) -> None:
     store.close()
     with pytest.raises(StoreConflict):
         put(store, "x", replacing=1)
-    assert put(store, "x") > 1  # a new login got over it
+    assert put(store, "x") > 1  # a new login is saved nevertheless
     assert len(list(path.parent.glob("*.corrupt-*Z"))) == 1
 
 
@@ -319,7 +319,7 @@ def test_a_newer_version_is_neither_corrupt_nor_moved(path: Path) -> None:
 
 
 def test_the_first_page_may_be_ahead_of_the_file(path: Path) -> None:
-    # A checkpoint that was killed: page 1 counts pages that are still in the log alone.
+    # A checkpoint that was killed: page 1 counts pages that are still only in the log.
     store = made(path, "a")
     store.load(KEY)
     reader = SqliteStore(str(path))
@@ -332,7 +332,7 @@ def test_the_first_page_may_be_ahead_of_the_file(path: Path) -> None:
     reader.close()
 
 
-def test_a_database_that_was_replaced_is_opened_anew(path: Path) -> None:
+def test_a_database_that_was_replaced_is_opened_again(path: Path) -> None:
     store = made(path, "old")
     version = put(store, "mine")
     other = made(path.with_name("other.db"), "restored")
@@ -361,14 +361,12 @@ def test_a_reader_looks_at_the_file_ten_times_a_second(
     assert payload(store) == "old"
     clock.now += connections.CHECK_EVERY
     assert payload(store) == "restored"
-    # What was saved is read at once, though it stands in another file.
+    # What was saved is read at once, although it is in another file.
     path.unlink()
     assert payload(store) == "restored"
     put(store, "new")
     assert payload(store) == "new"
-    assert (
-        connections.CHECK_EVERY <= 0.1
-    )  # seconds; less than anybody needs to change a file by hand
+    assert connections.CHECK_EVERY <= 0.1  # seconds; less than it takes to replace a file by hand
 
 
 def test_a_deleted_database_does_not_come_back_by_its_log(path: Path) -> None:
@@ -414,7 +412,7 @@ def test_an_impossible_path(tmp_path: Path, where: Callable[[Path], str]) -> Non
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="only Linux has such a place")
-def test_a_place_where_nothing_can_be_made() -> None:
+def test_a_folder_where_no_file_can_be_created() -> None:
     store = SqliteStore("/sys/kernel/tokens.db")
     assert store.load(KEY) is None
     with pytest.raises(StoreUnavailable, match="cannot be written"):
@@ -422,7 +420,10 @@ def test_a_place_where_nothing_can_be_made() -> None:
 
 
 def test_read_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, connect = made(path, "old"), sqlite3.connect  # modes do not stop root: SQLite's own
+    store, connect = (
+        made(path, "old"),
+        sqlite3.connect,
+    )  # root ignores modes, so SQLite has to refuse
     monkeypatch.setattr(
         sqlite3, "connect", lambda name, **more: connect(name.replace("=rw", "=ro"), **more)
     )
@@ -435,7 +436,7 @@ def test_read_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_full_disk_leaves_the_old_content(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = made(path, "old")
-    full = sqlite_schema.SETTINGS + "PRAGMA max_page_count=1;"  # no more than there are
+    full = sqlite_schema.SETTINGS + "PRAGMA max_page_count=1;"  # no more pages than there are
     with monkeypatch.context() as patch:
         patch.setattr(sqlite_schema, "SETTINGS", full)
         with pytest.raises(StoreUnavailable, match="full"):
@@ -446,7 +447,7 @@ def test_a_full_disk_leaves_the_old_content(path: Path, monkeypatch: pytest.Monk
             put(new, "x")
         assert not Path(f"{path}2").exists()
     put(store, "x" * 100_000)
-    put(new, "x")  # over what was left half-made
+    put(new, "x")  # over the half-made file
     assert not list(path.parent.glob("*.new*"))
 
 
@@ -471,7 +472,9 @@ def test_a_disk_too_small_for_a_whole_database(tmp_path: Path, size: int) -> Non
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
-def test_a_birth_that_fails_at_the_last_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_creation_that_fails_at_the_last_step(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -493,7 +496,7 @@ def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(LockTimeout, match="locked") as caught:
             put(store, "x")
         assert "Another program" in caught.value.hint
-        assert payload(store) == "old"  # reading goes on
+        assert payload(store) == "old"  # reading still works
     times = iter((0.0, sqlite_errors.WAIT * 2))
     with monkeypatch.context() as patch:
         patch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: next(times)))
@@ -504,19 +507,19 @@ def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         pytest.raises(LockTimeout, match="locked"),
     ):
         put(SqliteStore(f"{path}2"), "x")
-    # Our own kind of lock on a database that is being made.
+    # The lock for writing, while a database is being created.
     monkeypatch.setattr(sqlite_schema, "failure", lambda *_: StoreError("seen"))
     monkeypatch.setattr(sqlite_schema, "SCHEMA", "nonsense")
     with pytest.raises(StoreError, match="seen"):
         put(SqliteStore(f"{path}3"), "x")
 
 
-def test_a_transaction_that_could_not_be_undone(path: Path) -> None:
+def test_a_transaction_that_could_not_be_rolled_back(path: Path) -> None:
     store = made(path, "old")
     version = put(store, "new")
     left = store._writer._database
     assert left is not None
-    left.execute("BEGIN IMMEDIATE")  # Ctrl-C came here
+    left.execute("BEGIN IMMEDIATE")  # as if Ctrl-C had come here
     put(store, "newer", replacing=version)
     assert store._writer._database is not left
     assert payload(store) == "newer"
@@ -537,7 +540,7 @@ while rung < 300:
             store.load(KEY)
             store.save(KEY, "x", expires_at=None, replacing=None)
     except KeyboardInterrupt as error:
-        kept, rung = error, rung + 1  # with its frames, as a debugger does
+        kept, rung = error, rung + 1  # keeps its frames alive, as a debugger does
         assert not store._reader.guard.locked()
         assert not store._writer.guard.locked()
 assert store.save(KEY, "y", expires_at=None, replacing=None) > version
@@ -551,7 +554,9 @@ def test_ctrl_c_leaves_nothing_locked(path: Path) -> None:
     assert child.returncode == 0
 
 
-def test_whoever_was_faster_is_believed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_another_process_has_just_created_is_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, really = SqliteStore(str(path)), connections.SqliteConnection.use
     first = [True]
 
@@ -663,7 +668,7 @@ for _ in range(30):
     os.close(told)
     stored = store.load(KEY)
     assert stored.payload == stored.payload[0] * 5000
-    assert stored.version >= int.from_bytes(kept, "big") > before  # what was told was kept
+    assert stored.version >= int.from_bytes(kept, "big") > before  # no reported version is lost
     before = stored.version
 print(*store._reader.use(lambda database: database.execute("PRAGMA integrity_check").fetchone()))
 """
@@ -696,7 +701,7 @@ assert not [name for name in os.listdir(os.path.dirname(path)) if "corrupt" in n
 """
 
 
-def test_thirty_births_killed_at_random_moments(path: Path) -> None:
+def test_thirty_creations_killed_at_random_moments(path: Path) -> None:
     with start(BORN, path) as killer:
         killer.communicate(timeout=30)
     assert killer.returncode == 0
@@ -750,7 +755,7 @@ def test_a_fork_does_not_wait_for_ever(path: Path, monkeypatch: pytest.MonkeyPat
         forks._run_in_child()
         assert connections._abandoned == [inherited]
         assert store._reader.guard is not guard
-        assert payload(store) == "old"  # by a connection and a guard of its own
+        assert payload(store) == "old"  # with a connection and a guard of its own
         store._reader.guard = guard
     inherited.close()
     store.close()

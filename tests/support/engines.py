@@ -1,4 +1,4 @@
-"""The stores that the contract is checked on: how each is opened, sync and with `await`."""
+"""The stores that the contract is tested on: how each is opened, sync and with `await`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def encrypted(_: pytest.FixtureRequest, folder: Path) -> Iterator[Open]:
 
 
 # Each is a context manager that yields a function, which opens the same store once more, as
-# another process would. Servers come from session fixtures, by `request.getfixturevalue`.
+# another process would. Servers are session fixtures, taken by `request.getfixturevalue`.
 ENGINES = {
     "memory": memory,
     "file": file,
@@ -87,11 +87,11 @@ ENGINES = {
     "postgresql": postgresql,
     "redis": redis,
 }
-LEASED = {"postgresql", "redis"}  # whose locks lapse
+LEASED = {"postgresql", "redis"}  # their locks are leases, which expire
 
 
 class Blocking:
-    """An AsyncStore under the sync store's names, so that one contract is for both."""
+    """An AsyncStore with blocking methods, so that one contract tests both."""
 
     def __init__(self, store: AsyncStore, portal: BlockingPortal) -> None:
         self._store, self._portal = store, portal
@@ -127,7 +127,10 @@ class BlockingLock:
 
 @contextmanager
 def opened(kind: str, face: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Open]:
-    """Yield a function that opens the same store once more, with the face that is asked for."""
+    """Yield a function that opens the same store once more.
+
+    `face` is "sync", or the event loop of an AsyncStore: "asyncio" or "trio".
+    """
     with ENGINES[kind](request, folder) as again:
         if face == "sync":
             yield again

@@ -1,8 +1,8 @@
-"""Keychains that are none: in a dict or a file, with the manners of each system's library.
+"""Simulated keychains, in a dict or a file, which behave as the library keyring on each system.
 
-What the library keyring does on macOS (delete, then add) and on Windows (copies what it
-overwrites, ignores case, refuses what is long) is done here step by step, so that a test can die
-between any two. The tests of stores and of the command line import this file.
+On macOS it deletes an entry and then adds it; on Windows it copies what it overwrites, ignores
+case and refuses long texts. Here this happens step by step, so that a test can crash between any
+two steps.
 """
 
 import fcntl
@@ -17,14 +17,14 @@ from keyring.errors import PasswordDeleteError
 
 
 class Died(BaseException):
-    """The process ends here."""
+    """The process crashes here."""
 
 
 class Keychain(KeyringBackend):
     """Like Secret Service: one step replaces an entry."""
 
     priority = 5
-    viable = False  # chosen by nobody but the tests
+    viable = False  # the library does not choose it by itself
     name = "Test Keychain"
 
     def __init__(self):
@@ -52,7 +52,7 @@ class Keychain(KeyringBackend):
 
 
 class Mac(Keychain):
-    """Deletes an entry before it adds it anew."""
+    """Deletes an entry before it adds the new one."""
 
     def set_password(self, service, username, password):
         if self.get_password(service, username) is not None:
@@ -61,7 +61,7 @@ class Mac(Keychain):
 
 
 class Windows(Keychain):
-    """Copies what it overwrites, ignores case, refuses what is long."""
+    """Copies what it overwrites, ignores case, refuses long texts."""
 
     def get_password(self, service, username):
         for target in (service, f"{username}@{service}"):
@@ -87,7 +87,7 @@ class Windows(Keychain):
 
 
 class Shared(Keychain):
-    """In a file that other processes open as well; TEST_KEYCHAIN names it."""
+    """In a file that other processes open as well; the variable TEST_KEYCHAIN names it."""
 
     def __init__(self):
         super().__init__()
@@ -99,7 +99,7 @@ class Shared(Keychain):
             fcntl.flock(guard, fcntl.LOCK_EX)
             entries = json.loads(self.path.read_text()) if self.path.exists() else {}
             yield entries
-            new = self.path.with_suffix(".new")  # a real one outlives who is killed in between
+            new = self.path.with_suffix(".new")  # a process may be killed before the next line
             new.write_text(json.dumps(entries))
             new.replace(self.path)
 
@@ -114,7 +114,7 @@ class Shared(Keychain):
 
 @contextmanager
 def installed(backend):
-    """Let the library keyring use this one."""
+    """Let the library keyring use this backend."""
     before = keyring.core._keyring_backend
     keyring.set_keyring(backend)
     try:

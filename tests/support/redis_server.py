@@ -15,7 +15,7 @@ import pytest
 import redis
 
 PATIENCE = 30  # seconds for the server to start or to end
-# What is acknowledged is on the disk, as docs/how-to/keep-tokens-in-redis.md asks for.
+# What is acknowledged is on the disk, as docs/how-to/keep-tokens-in-redis.md requires.
 SETTINGS = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
 
 
@@ -24,7 +24,7 @@ class Server:
 
     def __init__(self, folder: Path, *settings: str, address: str = "127.0.0.1") -> None:
         self.folder, self._settings, self.address = folder, settings, address
-        # Bound, but never listening: nobody else is given the port, also while the server is down.
+        # Bound, but never listening: no other program gets the port, even while the server is down.
         self._port = socket.socket()
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._port.bind((address, 0))
@@ -65,7 +65,7 @@ class Server:
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:  # it refuses to end while it cannot write
+        except subprocess.TimeoutExpired:  # it does not end while it cannot write to its disk
             self.kill()
 
 

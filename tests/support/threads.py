@@ -6,12 +6,12 @@ import sys
 import threading
 from collections.abc import Callable
 
-LONG = 60  # seconds; longer means that they wait for each other
-OFTEN = 1e-6  # seconds between two switches; the usual 5 ms would hide most races
+LONG = 60  # seconds; if it takes longer, they wait for each other
+OFTEN = 1e-6  # seconds between two switches; the default of 5 ms would hide most races
 
 
 def in_threads(works: list[Callable[[], object]]) -> list[BaseException]:
-    """Run all at once; return what was raised."""
+    """Run all functions at once, each in a thread; return the exceptions."""
     raised: list[BaseException] = []
     start = threading.Barrier(len(works))
 
