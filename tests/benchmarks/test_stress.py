@@ -74,7 +74,7 @@ def place(request, tmp_path, url):
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setenv("TEST_KEYCHAIN", str(tmp_path / "keychain.json"))
                     patch.setenv("XDG_DATA_HOME", str(tmp_path))
-                    patch.setenv("PYTHON_KEYRING_BACKEND", "keychains.Shared")
+                    patch.setenv("PYTHON_KEYRING_BACKEND", "support.keychains.Shared")
                     patch.setenv("PYTHONPATH", os.pathsep.join(["tests", "src"]))
                     with installed(Shared()):
                         yield Place(store="keyring:", url=url, **settings)

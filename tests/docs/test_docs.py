@@ -161,7 +161,8 @@ def shell(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p trakt_auth.testing -p no:cacheprovider -p no:asyncio")
+    without = "-p no:cacheprovider -p no:asyncio -p no:schemathesis"
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-p trakt_auth.testing {without}")
 
     def shell(script):
         with Emulator().serving() as url:
