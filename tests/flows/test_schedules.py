@@ -99,10 +99,10 @@ def test_every_interleaving_of_two_workers_with_faults(start, wishes, most, fami
             perform(world, move)
         return world
 
-    seen, ends, todo = set(), 0, [((), most)]
+    seen, ends, todo = set(), 0, [((), most, replay(()))]
     while todo:
-        moves, faults = todo.pop()
-        world = replay(moves)
+        moves, faults, world = todo.pop()
+        world = world or replay(moves)
         key = (world.state(), faults)
         if key in seen:
             continue
@@ -111,12 +111,17 @@ def test_every_interleaving_of_two_workers_with_faults(start, wishes, most, fami
         if not world.alive:
             ends += 1
             settled(world)
+            continue
         for worker in world.alive:
-            todo.append(((*moves, (worker.name, "tick")), faults))
+            todo.append(((*moves, (worker.name, "tick")), faults, None))
             if faults:
                 todo += [
-                    ((*moves, (worker.name, fault)), faults - 1) for fault in fitting(world, worker)
+                    ((*moves, (worker.name, fault)), faults - 1, None)
+                    for fault in fitting(world, worker)
                 ]
+        moves, faults, _ = todo.pop()  # this one goes on in the world that is there already
+        perform(world, moves[-1])
+        todo.append((moves, faults, world))
     assert ends > 20
     assert len(seen) > 500
 
