@@ -57,7 +57,7 @@ def place(kind: str, url: str, lease: float | None = None) -> Iterator[Place]:
                 os.environ |= {
                     "TEST_KEYCHAIN": f"{folder}/keychain.json",
                     "XDG_DATA_HOME": folder,
-                    "PYTHON_KEYRING_BACKEND": "keychains.Shared",
+                    "PYTHON_KEYRING_BACKEND": "support.keychains.Shared",
                     "PYTHONPATH": str(Path(__file__).parents[1] / "tests"),
                 }
                 stack.enter_context(keychains.installed(keychains.Shared()))

@@ -26,6 +26,8 @@ from trakt_auth.flows import saving as keeping
 from trakt_auth.flows.steps import Save, Send
 from trakt_auth.stores.record import Outcome, Record
 
+pytestmark = pytest.mark.long
+
 STALE = token(age=timedelta(days=5))
 EXPIRED = token(age=timedelta(days=8))
 STARTS = {"stale": STALE, "expired": EXPIRED, "fresh": token()}
