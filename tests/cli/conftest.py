@@ -31,7 +31,9 @@ def desk(trakt, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("TRAKT_AUTH_STORE", f"file:{file}")
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
         # A wait between two polls passes at once; programs of their own have the real clock.
-        monkeypatch.setattr("trakt_auth.runtime.clock.SystemClock", lambda: VirtualClock(trakt.clock))
+        monkeypatch.setattr(
+            "trakt_auth.runtime.clock.SystemClock", lambda: VirtualClock(trakt.clock)
+        )
         desk = Desk(trakt, url, file, capsys, monkeypatch)
         yield desk
     for ran in desk.ran:
