@@ -17,12 +17,22 @@ define from_debian
 	} || { echo "Install $(2), then run this again: $(3)."; exit 1; }
 endef
 
-.PHONY: demo test check bench lock screenshots browser network clean
+# What `make fast` runs: wire format, flows and the rules of the source tree.
+FAST := tests/protocol tests/flows tests/architecture tests/runtime/test_runner.py \
+	tests/stores/test_record.py tests/test_errors.py
+
+.PHONY: help demo fast test check bench lock screenshots browser network clean
+
+help:  ## list the targets
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUN_VENV)/.installed  ## watch a person being signed in, twice
 	@$(RUN_VENV)/bin/trakt-auth demo
 
-test: check browser  ## everything that has to hold
+fast: $(DEV_VENV)/.installed  ## the quick tests: wire format, flows, rules of the source tree
+	$(DEV_VENV)/bin/python -m pytest -q -m "not long" -p no:schemathesis $(FAST)
+
+test: check browser  ## everything that has to hold: checks, all tests, coverage
 	$(DEV_VENV)/bin/coverage erase
 	$(DEV_VENV)/bin/coverage run -m pytest -n 2 -q
 	$(DEV_VENV)/bin/coverage combine -q
@@ -40,7 +50,7 @@ browser:  # the pages are tested in a real one
 network:  # two hosts are two network namespaces
 	$(call from_debian,ip,iproute2,a benchmark makes networks with it)
 
-screenshots: $(DEV_VENV)/.installed browser  ## draw the pictures of the docs anew
+screenshots: $(DEV_VENV)/.installed browser  ## renew the pictures in the documentation
 	$(DEV_VENV)/bin/python docs/screenshots.py
 
 bench: $(BENCH_VENV)/.installed $(BENCH_VENV)/trakt-py network  ## figures, side by side with other libraries
@@ -56,7 +66,7 @@ lock: $(DEV_VENV)/.installed  ## renew the locks from the ranges in pyproject.to
 	$(DEV_VENV)/bin/$(LOCK) --group build --extra all --group bench pyproject.toml -o requirements/bench.lock
 	$(DEV_VENV)/bin/$(LOCK) --group trakt-py -o requirements/trakt-py.lock
 
-clean:
+clean:  ## remove what the other targets have made
 	rm -rf $(RUN_VENV) $(DEV_VENV) $(BENCH_VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(RUN_VENV)/.installed: requirements/run.lock pyproject.toml

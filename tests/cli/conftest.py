@@ -8,6 +8,7 @@ import os
 import pytest
 
 from support.cli_runner import ApprovingEmulator, CliRunner
+from trakt_auth.testing import VirtualClock
 
 
 @pytest.fixture
@@ -28,6 +29,10 @@ def cli(emulator, tmp_path, capsys, monkeypatch):
         file = tmp_path / "kept" / "tokens.json"
         monkeypatch.setenv("TRAKT_AUTH_STORE", f"file:{file}")
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+        # A wait between two polls passes at once; programs of their own have the real clock.
+        monkeypatch.setattr(
+            "trakt_auth.client.base.SystemClock", lambda: VirtualClock(emulator.clock)
+        )
         cli = CliRunner(emulator, url, file, capsys, monkeypatch)
         yield cli
     for ran in cli.ran:

@@ -161,7 +161,8 @@ def shell(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p trakt_auth.testing -p no:cacheprovider -p no:asyncio")
+    without = "-p no:cacheprovider -p no:asyncio -p no:schemathesis"
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-p trakt_auth.testing {without}")
 
     def shell(script):
         with Emulator().serving() as url:
@@ -201,7 +202,7 @@ def test_every_program_that_tests_an_app_is_run(shell):
 
 
 def test_links_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob(".github/*.md")]:
         for target in LINK.findall(page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -16,6 +17,8 @@ import httpx2
 import pytest
 
 from trakt_auth.emulator import Clock, Emulator, server
+from trakt_auth.emulator.dispatch import Reply
+from trakt_auth.protocol.http import HttpRequest, HttpResponse
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 SERVE = """
@@ -133,6 +136,49 @@ def test_a_stop_does_not_wait_for_slow_answers() -> None:
     thread.join()
     assert got == [400]
     assert time.monotonic() - started < 20
+
+
+def test_a_stop_does_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(server, "_SIGNALS", 60)  # for signals only: a stop must not wait for it
+    monkeypatch.setattr(server, "_GRACE", 60)  # nor for a connection on which nothing is asked
+    started = time.monotonic()
+    with httpx2.Client() as client:
+        with Emulator().serving() as url:
+            assert client.get(url).status_code == 200
+        assert time.monotonic() - started < 20
+    assert len(slept) < 100
+    assert 0 < max(slept) < 0.01
+
+
+def test_a_stop_lets_an_answer_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = HttpResponse(status=200, headers={}, body=b"x" * 20_000_000)
+    answering = threading.Event()
+    got: list[int] = []
+
+    class Slow(Emulator):
+        def respond(self, request: HttpRequest, *, peer: str = "") -> Reply:
+            answering.set()
+            return Reply(response=long)
+
+    def read(url: str) -> None:
+        with httpx2.Client(base_url=url, timeout=30) as client:
+            got.append(len(client.get("/").content))
+
+    monkeypatch.setattr(server, "_GRACE", 60)
+    with Slow().serving() as url:
+        thread = threading.Thread(target=read, args=(url,))
+        thread.start()
+        assert answering.wait(30)
+    thread.join()
+    assert got == [20_000_000]
 
 
 def test_long_bodies_over_a_socket() -> None:

@@ -35,7 +35,8 @@ SOURCE = str(Path(testing.__file__).parents[2])
 WITHOUT_EXTRA = (
     "import sys\nfor name in ('starlette', 'uvicorn', 'jinja2'):\n sys.modules[name] = None"
 )
-QUIET = ("-p", "no:cacheprovider", "-W", "error")
+# Schemathesis is another test's; each pytest that is started here would import it for a second.
+QUIET = ("-p", "no:cacheprovider", "-p", "no:schemathesis", "-W", "error")
 
 
 @pytest.fixture
@@ -568,14 +569,14 @@ def test_without_the_extra_only_the_url_is_missing(run):
 def test_an_unused_plugin_imports_almost_nothing(tmp_path):
     (tmp_path / "test_nothing.py").write_text("def test_nothing(): ...")
     program = (
-        "import pytest, sys; pytest.main(['-q', '-p', sys.argv[1], '-p', 'no:asyncio']);"
+        "import pytest, sys; pytest.main(['-q', '-p', sys.argv[1], *sys.argv[2:]]);"
         "print('LOADED', *sys.modules)"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     environment["PYTHONPATH"] = os.pathsep.join([SOURCE, *filter(None, sys.path)])
 
     def loaded(plugin):
-        command = [sys.executable, "-c", program, plugin]
+        command = [sys.executable, "-c", program, plugin, "-p", "no:asyncio", *QUIET]
         told = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
         )

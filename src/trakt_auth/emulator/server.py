@@ -52,6 +52,9 @@ _TRANSPORT = "trakt_auth.runtime.transport"
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _START_LIMIT = 30.0  # seconds
 _BACKLOG = 2048  # connections that may wait to be accepted
+_SIGNALS = 0.1  # seconds between two looks whether a signal has ended the server
+_GRACE = 1  # seconds for responses that are being sent when the server ends
+_CLOSING = 0.001  # seconds between two looks whether the connections are closed
 
 
 def serve(
@@ -84,7 +87,7 @@ def serving(emulator: Responder, *, host: str, port: int) -> Generator[str]:
                 raise RuntimeError("the emulator's server did not start")
             yield _url(listener)
         finally:
-            server.should_exit = True
+            server.stop()
             thread.join()
 
 
@@ -96,6 +99,7 @@ class _Server(Server):
     ) -> None:
         self._ready = ready
         self._stopping = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         adapter = _Adapter(emulator, self._stopping)
         super().__init__(
             Config(
@@ -110,17 +114,39 @@ class _Server(Server):
                 proxy_headers=False,  # a forged one would make another machine look like this one
                 server_header=False,
                 date_header=False,  # the emulator sets it, by its own clock
-                timeout_graceful_shutdown=1,
             )
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self._ready()
 
+    def stop(self) -> None:
+        """End the server from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended by itself
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    # uvicorn's own two methods sleep for 0.1 seconds each, which every served test would pay.
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _SIGNALS)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        del sockets  # their owner closes them
         self._stopping.set()
-        await super().shutdown(sockets)
+        for listener in self.servers:
+            listener.close()
+        state, now = self.server_state, asyncio.get_running_loop().time
+        for connection in list(state.connections):
+            connection.shutdown()
+        last = now() + _GRACE
+        while (state.connections or state.tasks) and now() < last:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(_CLOSING)
 
 
 class _Protocol(H11Protocol):
