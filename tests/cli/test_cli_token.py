@@ -13,7 +13,7 @@ from trakt_auth.cli import app
 from trakt_auth.cli import fast_path as quick
 
 HEAVY = {
-    "click", "rich", "httpx2", "msgspec", "asyncio", "anyio", "filelock", "segno", "platformdirs",
+    "click", "rich", "httpx2", "asyncio", "anyio", "filelock", "segno", "platformdirs",
     "logging", "email", "urllib.parse", "importlib.metadata", "concurrent.futures", "socket",
     "trakt_auth.client.sync", "trakt_auth.cli.parser", "trakt_auth.cli.app",
 }  # fmt: skip

@@ -6,13 +6,14 @@ Pure: values, their text form, and the reading of it. No clock, no I/O.
 from __future__ import annotations
 
 import enum
-import json  # our own text, read at every start: the validating decoder loads too slowly for that
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreEncrypted, StoreUnavailable
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError
 from trakt_auth.protocol.token import Token
 
 __all__ = [
@@ -157,10 +158,9 @@ class Record:
         Raises: StoreCorrupt; StoreEncrypted; StoreUnavailable when a newer version of this
         library wrote it.
         """
-        content = _read(stored)
         try:
-            token = _Fields(content.get("token"))
-            attempt = content.get("attempt")
+            content = _read(stored)
+            token, attempt = content.nested("token"), content.optional_nested("attempt")
             return cls(
                 token=Token(
                     access_token=token.text("access_token"),
@@ -171,12 +171,12 @@ class Record:
                     expires_at=token.moment("expires_at"),
                 ),
                 version=stored.version,
-                attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
-                spent=_Fields(content).optional_text("spent"),
-                aside_at=_Fields(content).optional_moment("aside_at"),
-                after_401=content.get("after_401") is True,
+                attempt=None if attempt is None else _read_attempt(attempt),
+                spent=content.optional_text("spent"),
+                aside_at=content.optional_moment("aside_at"),
+                after_401=content.value("after_401") is True,
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except MalformedJsonError as error:
             raise _corrupt(error) from None
 
 
@@ -197,10 +197,9 @@ def pause_from(stored: Stored) -> datetime:
 
     Raises: StoreCorrupt; StoreUnavailable when a newer version of this library wrote it.
     """
-    content = _read(stored)
     try:
-        return _Fields(content).moment("paused_until")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return _read(stored).moment("paused_until")
+    except MalformedJsonError as error:
         raise _corrupt(error) from None
 
 
@@ -226,25 +225,26 @@ def _to_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def _read(stored: Stored) -> dict[str, Any]:
+def _read(stored: Stored) -> JsonObject:
     if stored.payload.startswith(ENCRYPTED):
         raise no_key(stored, "this account")
-    try:
-        content = json.loads(stored.payload)
-        format_ = content["format"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise _corrupt(error) from None
-    if isinstance(format_, int) and format_ > FORMAT:
+    # A token that a program passed to `adopt` is read back as it is, lone surrogates included.
+    content = JsonObject.parse(stored.payload, lone_surrogates=True)
+    format_ = content.count("format")
+    if format_ > FORMAT:
         raise StoreUnavailable(
             f"The record was written by a newer version of trakt-auth (format {format_})",
             hint="Upgrade trakt-auth, or name another store.",
         )
-    return dict(content)
+    return content
 
 
-def _read_attempt(fields: _Fields) -> Attempt:
+def _read_attempt(fields: JsonObject) -> Attempt:
+    outcome = fields.text("outcome")
+    if outcome not in {known.value for known in Outcome}:
+        raise fields.malformed("outcome", "is not known")
     return Attempt(
-        outcome=Outcome(fields.text("outcome")),
+        outcome=Outcome(outcome),
         started_at=fields.moment("started_at"),
         failures=fields.count("failures"),
         retry_at=fields.optional_moment("retry_at"),
@@ -253,40 +253,5 @@ def _read_attempt(fields: _Fields) -> Attempt:
     )
 
 
-def _corrupt(error: Exception) -> StoreCorrupt:
-    # The error's own text may quote the payload, so only its kind and the field's name are told.
-    named = f" ({error})" if isinstance(error, KeyError) else ""
-    return StoreCorrupt(f"The record is not readable: {type(error).__name__}{named}")
-
-
-class _Fields:
-    """A JSON object whose fields are checked as they are read; KeyError names the field."""
-
-    def __init__(self, content: object) -> None:
-        if not isinstance(content, dict):
-            raise TypeError
-        self._content: dict[str, object] = content
-
-    def text(self, name: str) -> str:
-        value = self._content[name]
-        if not isinstance(value, str):
-            raise KeyError(name)
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        return None if self._content.get(name) is None else self.text(name)
-
-    def count(self, name: str) -> int:
-        value = self._content[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise KeyError(name)
-        return value
-
-    def moment(self, name: str) -> datetime:
-        moment = datetime.fromisoformat(self.text(name))
-        if moment.tzinfo is None:
-            raise KeyError(name)
-        return moment.astimezone(UTC)
-
-    def optional_moment(self, name: str) -> datetime | None:
-        return None if self._content.get(name) is None else self.moment(name)
+def _corrupt(error: MalformedJsonError) -> StoreCorrupt:
+    return StoreCorrupt(f"The record is not readable: {error}")
