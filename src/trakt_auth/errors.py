@@ -38,35 +38,12 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
 __all__ = [
-    "AccessDenied",
-    "Blocked",
-    "Cancelled",
-    "DeviceCodeExpired",
-    "DeviceCodeUnknown",
-    "DeviceCodeUsed",
-    "InvalidClient",
-    "InvalidGrant",
-    "InvalidRequest",
-    "InvalidScope",
-    "LockTimeout",
-    "LoginRequired",
-    "OAuthError",
-    "RateLimited",
-    "ServerError",
-    "StateMismatch",
-    "StoreConflict",
-    "StoreCorrupt",
-    "StoreEncrypted",
-    "StoreError",
-    "StoreUnavailable",
-    "TokenNotSaved",
-    "TraktAuthError",
-    "TransportError",
-    "UnauthorizedClient",
-    "Unavailable",
-    "UnexpectedResponse",
-    "UnsupportedGrantType",
-    "UsageError",
+    "AccessDenied", "Blocked", "Cancelled", "DeviceCodeExpired", "DeviceCodeUnknown",
+    "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope",
+    "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError", "StateMismatch",
+    "StoreConflict", "StoreCorrupt", "StoreEncrypted", "StoreError", "StoreUnavailable",
+    "TokenNotSaved", "TraktAuthError", "TransportError", "UnauthorizedClient", "Unavailable",
+    "UnexpectedResponse", "UnsupportedGrantType", "UsageError",
 ]  # fmt: skip
 
 SIGN_IN = "Sign in again, for instance with `client.start_device()`."
@@ -87,7 +64,7 @@ class TraktAuthError(Exception):
         self.hint: str = hint or self.default_hint
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Pickling an error, as multiprocessing does, would call __init__ with too few arguments.
+        # By default an unpickled error, as from multiprocessing, calls __init__ without keywords.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy()  # type: ignore[attr-defined]
 
 
@@ -106,8 +83,8 @@ class Cancelled(TraktAuthError):
 class TransportError(TraktAuthError):
     """No answer arrived.
 
-    `outcome_unknown` is False when the request was certainly not sent, since the host's name was
-    not found, or no connection or no TLS session was made. Else the server may have processed it.
+    `outcome_unknown` is False when the request was certainly not sent (no name, connection or TLS
+    session); when it is True, the server may have processed the request.
     """
 
     retryable = True
@@ -128,14 +105,9 @@ class ServerError(TraktAuthError):
     default_hint = "Try again later; the login has not changed."
 
     def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        body: str = "",
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
+        self, message: str, *, status: int | None = None, body: str = "",
+        retry_after: float | None = None, hint: str | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
         self.status = status
         self.body = body
@@ -158,20 +130,14 @@ class RateLimited(ServerError):
 class Blocked(ServerError):
     """403 or 423. `cause` is the most likely cause, judged by the answer.
 
-    `edge` (Cloudflare, before Trakt), `integration` (Trakt blocks the application), `key_or_app`
-    (the client id, or an application that is not approved), `account_locked` or
-    `account_deactivated` (the user's Trakt account).
+    `edge` (Cloudflare), `integration` (Trakt blocks the application), `key_or_app` (the client id
+    is wrong or not approved), `account_locked`, `account_deactivated` (the user's Trakt account).
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        cause: str,
-        status: int | None = None,
-        body: str = "",
+        self, message: str, *, cause: str, status: int | None = None, body: str = "",
         hint: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(message, status=status, body=body, hint=hint)
         self.cause = cause
 
@@ -186,21 +152,15 @@ class Unavailable(ServerError):
 class OAuthError(TraktAuthError):
     """The server refused with an OAuth error code (RFC 6749 §5.2), which is in `error`.
 
-    Programs should decide by `error` and not by `error_description`, which may change. `status` is
-    the HTTP status, None when the error came with a redirect.
+    Decide by `error`; `error_description` may change. `status` is None for an error in a redirect.
     """
 
     default_hint = "See RFC 6749 §5.2 for the error code, and check the application's settings."
 
     def __init__(
-        self,
-        error: str,
-        error_description: str | None = None,
-        *,
-        status: int | None = None,
-        message: str | None = None,
-        hint: str | None = None,
-    ) -> None:
+        self, error: str, error_description: str | None = None, *, status: int | None = None,
+        message: str | None = None, hint: str | None = None,
+    ) -> None:  # fmt: skip
         said = f"{error} ({error_description})" if error_description else error
         super().__init__(message or f"Trakt refused: {said}", hint=hint)
         self.error = error
@@ -332,9 +292,7 @@ class TokenNotSaved(StoreError):
     The client keeps the token too, and saves it when the store can be written again.
     """
 
-    default_hint = (
-        "Make the store writable; the token is kept, and saved at the next use."
-    )
+    default_hint = "Make the store writable; the token is kept, and saved at the next use."
 
     # `Any`, since this file imports nothing of the project, and callers pass the token on.
     def __init__(self, message: str, *, token: Any, hint: str | None = None) -> None:  # noqa: ANN401

@@ -42,7 +42,7 @@ def test_a_pair_is_put_aside_shown_and_saved_by_the_next_command(desk, broken, t
     ran = desk("refresh")
     assert ran.status == 1
     assert "could not be saved" in ran.err
-    assert "put aside, and saved at the next use" in ran.err
+    assert "saved at the next use" in ran.err
     (aside,) = (tmp_path / "state").glob("*/unsaved-*.json")
     assert aside.stat().st_mode & 0o777 == 0o600
 

@@ -15,7 +15,7 @@ __all__ = ["Application", "Endpoints"]
 def _check_characters(name: str, value: str) -> None:
     if not value or not value.isprintable() or value != value.strip():
         raise UsageError(
-            f"{name} is empty, has white space around it, or holds control characters",
+            f"{name} is empty or holds control characters, or white space at an end",
             hint=f"Copy the {name} again, without line breaks.",
         )
 

@@ -227,7 +227,7 @@ def _encoded(value: object) -> str:
 def _parsed(text: str | bytes) -> tuple[object, str]:
     """Return the value of a JSON text, and what is wrong with the text."""
     try:
-        decoded = text.removeprefix("\ufeff") if isinstance(text, str) else _decoded(text)
+        decoded = (text if isinstance(text, str) else _decoded(text)).removeprefix("\ufeff")
     except UnicodeDecodeError:
         return None, "is neither UTF-8 nor UTF-16"
     try:
@@ -240,8 +240,8 @@ def _parsed(text: str | bytes) -> tuple[object, str]:
 
 def _decoded(text: bytes) -> str:
     utf_16 = text.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
-    # Bytes that are no characters become lone surrogates, which `text` refuses.
-    return text.decode("utf-16" if utf_16 else "utf-8-sig", "surrogateescape")
+    # Bytes that are not valid become lone surrogates, which `JsonObject.text` refuses.
+    return text.decode("utf-16" if utf_16 else "utf-8", "surrogateescape")
 
 
 def _problem(text: str, error: json.JSONDecodeError) -> str:
