@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.texts import ANY_TEXTS, TEXTS
 from trakt_auth.errors import TraktAuthError, UsageError
 from trakt_auth.protocol import application as models
 from trakt_auth.protocol import authorization
@@ -24,9 +25,6 @@ from trakt_auth.protocol.token import Token, TokenState
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-HALVES = st.characters(categories=["Cs"])  # of characters: no text that can be sent
-ANY_TEXTS = st.text(st.characters() | HALVES)
 MOMENTS = st.datetimes(
     datetime(1970, 1, 2),  # noqa: DTZ001 - the strategy adds the zone
     datetime(2200, 1, 1),  # noqa: DTZ001

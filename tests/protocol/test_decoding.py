@@ -11,10 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.texts import ANY_TEXTS, TEXTS
 from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, if_valid, to_json
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-ANY_TEXTS = st.text(st.characters() | st.characters(categories=["Cs"]))
 MOMENTS = st.datetimes(timezones=st.just(UTC))
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXTS | MOMENTS.map(str),

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.texts import TEXTS
 from trakt_auth import errors, protocol
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import (
@@ -41,7 +42,6 @@ DOORKEEPER = (
     "The provided authorization grant is invalid, expired, revoked, does not match the redirection "
     "URI used in the authorization request, or was issued to another client."
 )
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def application(vector: dict[str, Any]) -> Application:
@@ -698,5 +698,8 @@ def test_any_answer_is_a_value_or_an_error_of_the_tree(
     ):
         result = result_of(partial(parse, response, requested_at=requested_at))
         assert isinstance(result, kind | errors.ServerError | errors.OAuthError)
+    refresh = partial(protocol.parse_refresh_response, response, replacing=SPENT)
+    result = result_of(partial(refresh, requested_at=requested_at))
+    assert isinstance(result, Token | errors.ServerError | errors.OAuthError)
     revoked = result_of(partial(protocol.parse_revoke_response, response))
     assert (revoked is None) is (response.status == 200)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.texts import ANY_TEXTS
 from trakt_auth.errors import StoreCorrupt, StoreError, StoreUnavailable
 from trakt_auth.protocol.token import Token
 from trakt_auth.stores.record import (
@@ -58,7 +59,6 @@ GOLDEN = {
     },
 }
 
-TEXTS = st.text(st.characters() | st.characters(categories=["Cs"]))  # halves of them included
 MOMENTS = st.datetimes(
     datetime(2, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
     datetime(9998, 1, 1),  # noqa: DTZ001
@@ -66,10 +66,10 @@ MOMENTS = st.datetimes(
 )
 TOKENS = st.builds(
     Token,
-    access_token=TEXTS,
-    refresh_token=st.none() | TEXTS,
-    token_type=TEXTS,
-    scope=st.none() | TEXTS,
+    access_token=ANY_TEXTS,
+    refresh_token=st.none() | ANY_TEXTS,
+    token_type=ANY_TEXTS,
+    scope=st.none() | ANY_TEXTS,
     created_at=MOMENTS,
     expires_at=MOMENTS,
 )
@@ -80,7 +80,7 @@ ATTEMPTS = st.builds(
     failures=st.integers(0, 10**9),
     retry_at=st.none() | MOMENTS,
     lost_at=st.none() | MOMENTS,
-    reason=TEXTS,
+    reason=ANY_TEXTS,
 )
 RECORDS = st.builds(
     Record,
@@ -222,7 +222,7 @@ def test_a_newer_format_is_not_corruption(format_: int) -> None:
 
 
 @given(
-    TEXTS
+    ANY_TEXTS
     | JSON.map(json.dumps)
     | st.builds(
         lambda part, name, value: json.dumps({**GOLDEN, part: {**GOLDEN[part], name: value}}),  # type: ignore[dict-item]
@@ -267,7 +267,7 @@ def test_a_broken_pause_is_corruption(until: object) -> None:
 # -- keys --------------- --------------------------------------------------------------------------
 
 
-@given(TEXTS, TEXTS, TEXTS, TEXTS)
+@given(ANY_TEXTS, ANY_TEXTS, ANY_TEXTS, ANY_TEXTS)
 def test_keys_are_equal_only_in_both_parts(one: str, two: str, three: str, four: str) -> None:
     same = (one, two) == (three, four)
     assert (AccountKey(one, two) == AccountKey(three, four)) is same

@@ -248,7 +248,7 @@ def _problem(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip():
         return "is empty"
     unterminated = error.msg.startswith("Unterminated string")
-    if unterminated or error.pos >= len(text.rstrip()):
+    if unterminated or error.pos >= len(text):
         return "is JSON that ends too early"
     return "is not JSON"
 
