@@ -16,16 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trakt_auth import Application, AsyncClient, Client, Endpoints, errors
+from trakt_auth import Application, AsyncClient, Client, Endpoints, errors, protocol
 from trakt_auth.flows import events, steps
-from trakt_auth.protocol import endpoints as protocol
 from trakt_auth.protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
     DeviceAuthorization,
     Granted,
 )
-from trakt_auth.protocol.http import HttpResponse
+from trakt_auth.protocol.http import HttpRequest, HttpResponse
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.transport import in_process
 from trakt_auth.stores.record import AccountKey, Record, Stored
@@ -36,7 +35,7 @@ TOKEN = Token(access_token="a", created_at=NOW, expires_at=NOW + timedelta(days=
 SAMPLES: dict[str, errors.TraktAuthError] = {
     "AccessDenied": errors.AccessDenied("access_denied", "no", status=418, message="No"),
     "Blocked": errors.Blocked("Blocked (403)", cause="edge", status=403, body="<html>", hint="Hm."),
-    "Cancelled": errors.Cancelled("Called off"),
+    "Cancelled": errors.Cancelled("Cancelled by the caller"),
     "DeviceCodeExpired": errors.DeviceCodeExpired("expired_token", status=410),
     "DeviceCodeUnknown": errors.DeviceCodeUnknown("invalid_grant", status=404),
     "DeviceCodeUsed": errors.DeviceCodeUsed("invalid_grant", status=409),
@@ -44,8 +43,8 @@ SAMPLES: dict[str, errors.TraktAuthError] = {
     "InvalidGrant": errors.InvalidGrant("invalid_grant", "session not found", status=400),
     "InvalidRequest": errors.InvalidRequest("invalid_request", "redirect_uri mismatch"),
     "InvalidScope": errors.InvalidScope("invalid_scope"),
-    "LockTimeout": errors.LockTimeout("Held by somebody else"),
-    "LoginRequired": errors.LoginRequired(account="default", reason="nobody signed in"),
+    "LockTimeout": errors.LockTimeout("Held by another program"),
+    "LoginRequired": errors.LoginRequired(account="default", reason="no user signed in"),
     "OAuthError": errors.OAuthError("brand_new_error", "what?", status=400),
     "RateLimited": errors.RateLimited("Slow (429)", status=429, body="", retry_after=143.0),
     "ServerError": errors.ServerError("Odd", status=302, body="...", retry_after=1.0),
@@ -110,7 +109,7 @@ def test_a_usage_error_is_a_value_error() -> None:
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_every_class_tells_a_person_what_to_do(name: str) -> None:
+def test_every_class_has_a_hint_and_a_docstring(name: str) -> None:
     kind: type[errors.TraktAuthError] = getattr(errors, name)
     hint = kind.default_hint
     assert len(hint) > 20
@@ -146,7 +145,7 @@ def test_messages_say_what_happened() -> None:
     assert str(SAMPLES["OAuthError"]) == "Trakt refused: brand_new_error (what?)"
     assert str(SAMPLES["InvalidScope"]) == "Trakt refused: invalid_scope"
     assert str(SAMPLES["AccessDenied"]) == "No"
-    assert str(SAMPLES["LoginRequired"]) == "Account 'default' has to sign in: nobody signed in"
+    assert str(SAMPLES["LoginRequired"]) == "Account 'default' has to sign in: no user signed in"
 
 
 # -- redaction -----------------------------------------------------------------------------------
@@ -284,7 +283,7 @@ class Server:
     def __init__(self, good: list[str]) -> None:
         self.good = list(good)
 
-    def __call__(self, request: protocol.HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         kind = {"content-type": "application/json"}
         if self.good:
             return HttpResponse(status=200, headers=kind, body=self.good.pop(0).encode())

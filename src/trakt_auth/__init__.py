@@ -9,7 +9,7 @@
         trakt.wait_for_device(login)
         print(trakt.api.get("/users/settings").json()["user"]["username"])
 
-The public names, nothing else. Errors are documented in `trakt_auth.errors`.
+Only the public names live here. Errors are documented in `trakt_auth.errors`.
 """
 
 from importlib import import_module
@@ -122,7 +122,8 @@ __all__ = [
     "open_store",
 ]
 
-_HOMES = {
+# The module of each public name, below `trakt_auth`.
+_NAMES = {
     "client.sync": "Client",
     "client.asynchronous": "AsyncClient",
     "errors": """
@@ -142,14 +143,14 @@ _HOMES = {
     "protocol.token": "Token TokenState",
     "stores": "open_store",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used: a fresh token needs few of them."""
-    if name not in _HOME_OF:
+    """Import a public name when it is first used, since a program with a fresh token needs few."""
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,30 +1,31 @@
-"""Every way to fail, and who is to blame.
+"""The errors that this library raises on purpose, as a tree.
 
-Pure. No clock, no socket, and never a request body or a secret in an error.
+Pure: no clock, no socket. No error holds a request body or a secret, but for `TokenNotSaved`, which
+hands over the token that would be lost otherwise.
 
-The tree. The first level says who has to act::
+The first level says who has to act::
 
     TraktAuthError
-    ├─ UsageError                 you: wrong arguments, before anything is sent
-    ├─ Cancelled                  you called it off
-    ├─ TransportError             the wire: no answer arrived
-    ├─ ServerError                they: an answer outside the contract
+    ├─ UsageError                 the caller: wrong arguments; nothing was sent
+    ├─ Cancelled                  the caller, who cancelled the waiting
+    ├─ TransportError             the network: no answer arrived
+    ├─ ServerError                the server: an answer outside OAuth's contract
     │   ├─ UnexpectedResponse
     │   ├─ RateLimited
     │   ├─ Blocked
     │   └─ Unavailable
-    ├─ OAuthError                 they said no, in OAuth's words
+    ├─ OAuthError                 the server refused the request in OAuth's own words
     │   ├─ InvalidGrant, InvalidClient, InvalidRequest
     │   ├─ UnauthorizedClient, UnsupportedGrantType, InvalidScope
     │   ├─ AccessDenied
     │   └─ DeviceCodeExpired, DeviceCodeUsed, DeviceCodeUnknown
-    ├─ StateMismatch              the redirect is not an answer to our request
-    ├─ LoginRequired              a person has to sign in (again)
-    └─ StoreError                 the token could not be read or kept
+    ├─ StateMismatch              the redirect does not belong to this sign-in
+    ├─ LoginRequired              the user has to sign in (again)
+    └─ StoreError                 the store: a token could not be read or saved
         ├─ StoreUnavailable
-        │   └─ StoreEncrypted        its key is not configured
+        │   └─ StoreEncrypted     the record's key is not configured
         ├─ StoreCorrupt, StoreConflict, LockTimeout
-        └─ TokenNotSaved          carries the token: nothing is lost
+        └─ TokenNotSaved          has the token in `token`
 """
 
 from __future__ import annotations
@@ -37,73 +38,53 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
 __all__ = [
-    "AccessDenied",
-    "Blocked",
-    "Cancelled",
-    "DeviceCodeExpired",
-    "DeviceCodeUnknown",
-    "DeviceCodeUsed",
-    "InvalidClient",
-    "InvalidGrant",
-    "InvalidRequest",
-    "InvalidScope",
-    "LockTimeout",
-    "LoginRequired",
-    "OAuthError",
-    "RateLimited",
-    "ServerError",
-    "StateMismatch",
-    "StoreConflict",
-    "StoreCorrupt",
-    "StoreEncrypted",
-    "StoreError",
-    "StoreUnavailable",
-    "TokenNotSaved",
-    "TraktAuthError",
-    "TransportError",
-    "UnauthorizedClient",
-    "Unavailable",
-    "UnexpectedResponse",
-    "UnsupportedGrantType",
-    "UsageError",
+    "AccessDenied", "Blocked", "Cancelled", "DeviceCodeExpired", "DeviceCodeUnknown",
+    "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope",
+    "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError", "StateMismatch",
+    "StoreConflict", "StoreCorrupt", "StoreEncrypted", "StoreError", "StoreUnavailable",
+    "TokenNotSaved", "TraktAuthError", "TransportError", "UnauthorizedClient", "Unavailable",
+    "UnexpectedResponse", "UnsupportedGrantType", "UsageError",
 ]  # fmt: skip
+
+SIGN_IN = "Sign in again, for instance with `client.start_device()`."
 
 
 class TraktAuthError(Exception):
-    """Anything that this library raises on purpose.
+    """The base class of all errors that this library raises on purpose.
 
-    `hint` is one sentence that a person can act on. `retryable` is True when the same call
-    may succeed later without anybody changing anything.
+    `hint` says in one sentence what to do. `retryable` is True when the same call may succeed
+    later although nothing is changed.
     """
 
     retryable: ClassVar[bool] = False
-    default_hint: ClassVar[str] = "Run `trakt-auth status` to see where things stand."
+    default_hint: ClassVar[str] = "The log of the logger `trakt_auth` may say more."
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.hint = hint or self.default_hint
+        self.hint: str = hint or self.default_hint
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process boundaries; the default would call __init__ with too few arguments.
+        # By default an unpickled error, as from multiprocessing, calls __init__ without keywords.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy()  # type: ignore[attr-defined]
 
 
 class UsageError(TraktAuthError, ValueError):
     """Wrong arguments; nothing was sent and nothing changed."""
 
-    default_hint = "Correct the argument named above and call again."
+    default_hint = "Correct the argument that the message names, and call again."
 
 
 class Cancelled(TraktAuthError):
-    """The caller called off the waiting; nothing was lost."""
+    """The caller cancelled the waiting; nothing is lost."""
 
-    default_hint = "Start again whenever you like."
+    default_hint = "Start again when the user wants to sign in."
 
 
 class TransportError(TraktAuthError):
     """No answer arrived.
 
-    `outcome_unknown` is False when the request provably never left (no name, connection, TLS).
+    `outcome_unknown` is False when the request was certainly not sent (no name, connection or TLS
+    session); when it is True, the server may have processed the request.
     """
 
     retryable = True
@@ -117,21 +98,16 @@ class TransportError(TraktAuthError):
 class ServerError(TraktAuthError):
     """An answer outside OAuth's contract; it says nothing about the login.
 
-    `status` is None when the error is remembered from an earlier call. `body` is the start of the
-    answer with what may be a secret masked. `retry_after` is in seconds, None when nobody said.
+    `status` is the HTTP status, None when an earlier call got the answer. `body` is its start with
+    everything masked that may be a secret. `retry_after` is in seconds, None if Trakt gave none.
     """
 
-    default_hint = "Try again later; the login is untouched."
+    default_hint = "Try again later; the login has not changed."
 
     def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        body: str = "",
-        retry_after: float | None = None,
-        hint: str | None = None,
-    ) -> None:
+        self, message: str, *, status: int | None = None, body: str = "",
+        retry_after: float | None = None, hint: str | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
         self.status = status
         self.body = body
@@ -139,61 +115,52 @@ class ServerError(TraktAuthError):
 
 
 class UnexpectedResponse(ServerError):
-    """HTML, truncated JSON, a missing field, or a status nobody documents."""
+    """HTML, incomplete JSON, a missing field, or a status that Trakt does not document."""
 
-    default_hint = "Check that the URL is Trakt's; a proxy or a captive portal may answer for it."
+    default_hint = "Check that the URL is Trakt's, and that no proxy or captive portal answers."
 
 
 class RateLimited(ServerError):
     """429: too many requests."""
 
     retryable = True
-    default_hint = "Wait as long as the message says, then try again."
+    default_hint = "Wait as long as the message says, or else a minute, then try again."
 
 
 class Blocked(ServerError):
-    """403 or 423; `cause` is the likeliest by the evidence in the answer.
+    """403 or 423. `cause` is the most likely cause, judged by the answer.
 
-    `edge`, `integration`, `key_or_app`, `account_locked` or `account_deactivated`.
+    `edge` (Cloudflare), `integration` (Trakt blocks the application), `key_or_app` (the client id
+    is wrong or not approved), `account_locked`, `account_deactivated` (the user's Trakt account).
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        cause: str,
-        status: int | None = None,
-        body: str = "",
+        self, message: str, *, cause: str, status: int | None = None, body: str = "",
         hint: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(message, status=status, body=body, hint=hint)
         self.cause = cause
 
 
 class Unavailable(ServerError):
-    """5xx, Cloudflare's 52x included."""
+    """5xx, which includes Cloudflare's 52x."""
 
     retryable = True
-    default_hint = "Trakt has trouble; try again in a minute. The login is untouched."
+    default_hint = "Trakt has trouble; try again in a minute. The login has not changed."
 
 
 class OAuthError(TraktAuthError):
-    """The server refused in OAuth's own words (RFC 6749 §5.2); decide by `error` alone.
+    """The server refused with an OAuth error code (RFC 6749 §5.2), which is in `error`.
 
-    `status` is the HTTP status, None when the refusal came by redirect.
+    Decide by `error`; `error_description` may change. `status` is None for an error in a redirect.
     """
 
-    default_hint = "Look the error code up in RFC 6749 §5.2, and check the application's settings."
+    default_hint = "See RFC 6749 §5.2 for the error code, and check the application's settings."
 
     def __init__(
-        self,
-        error: str,
-        error_description: str | None = None,
-        *,
-        status: int | None = None,
-        message: str | None = None,
-        hint: str | None = None,
-    ) -> None:
+        self, error: str, error_description: str | None = None, *, status: int | None = None,
+        message: str | None = None, hint: str | None = None,
+    ) -> None:  # fmt: skip
         said = f"{error} ({error_description})" if error_description else error
         super().__init__(message or f"Trakt refused: {said}", hint=hint)
         self.error = error
@@ -202,31 +169,31 @@ class OAuthError(TraktAuthError):
 
 
 class InvalidGrant(OAuthError):
-    """The code or refresh token is spent, expired, revoked or another application's."""
+    """The code or refresh token is used, expired, revoked, or of another application."""
 
-    default_hint = "Sign in again: run `trakt-auth login`."
+    default_hint = SIGN_IN
 
 
 class InvalidClient(OAuthError):
     """The client id is unknown or deleted, or the client secret is wrong."""
 
-    default_hint = "Compare client id and secret with the application's page on Trakt."
+    default_hint = "Compare client_id and client_secret with the application's page on Trakt."
 
 
 class InvalidRequest(OAuthError):
     """A parameter is missing or does not match; often the redirect URI."""
 
-    default_hint = "Check that the redirect URI is, letter by letter, one that the app registered."
+    default_hint = "Check that redirect_uri equals, letter by letter, one that is registered."
 
 
 class UnauthorizedClient(OAuthError):
-    """The application may not use this grant."""
+    """The application may not use this grant type."""
 
     default_hint = "Check the application's settings on Trakt."
 
 
 class UnsupportedGrantType(OAuthError):
-    """The server does not know this grant."""
+    """The server does not know this grant type."""
 
     default_hint = "Check that the URL is Trakt's authorization server."
 
@@ -234,23 +201,23 @@ class UnsupportedGrantType(OAuthError):
 class InvalidScope(OAuthError):
     """The requested scope is unknown or not allowed."""
 
-    default_hint = "Trakt documents the scope `public` alone; ask for no scope."
+    default_hint = "Request no scope; Trakt documents only `public`."
 
 
 class AccessDenied(OAuthError):
-    """The person said no."""
+    """The user denied access."""
 
-    default_hint = "Start again when the person wants to connect; do not ask in a loop."
+    default_hint = "Start again when the user wants to connect; do not ask in a loop."
 
 
 class DeviceCodeExpired(OAuthError):
-    """410: nobody approved the code in time."""
+    """410: the user did not approve the code in time."""
 
-    default_hint = "Start again; a free account may first have to remove one of its few apps."
+    default_hint = "Start again; a free account may first have to disconnect one of its few apps."
 
 
 class DeviceCodeUsed(OAuthError):
-    """409: this code has been approved and collected already."""
+    """409: the token for this device code was fetched before."""
 
     default_hint = "Start again for a new code."
 
@@ -258,22 +225,22 @@ class DeviceCodeUsed(OAuthError):
 class DeviceCodeUnknown(OAuthError):
     """404: the server does not know this device code."""
 
-    default_hint = "Start again for a new code, against the same server and client id."
+    default_hint = "Start again for a new code, and poll the same server with the same client_id."
 
 
 class StateMismatch(TraktAuthError):
-    """The redirect does not answer the request we made; somebody may have forged it."""
+    """The redirect does not belong to this sign-in; it may be forged (RFC 6749 §10.12)."""
 
-    default_hint = "Start the sign-in again and use only the newest page."
+    default_hint = "Start the sign-in again, and use only the page that it opens."
 
 
 class LoginRequired(TraktAuthError):
-    """No token, or the refresh was refused for good. `reason` tells which.
+    """There is no token, or Trakt will not refresh it any more; `reason` says which.
 
-    The refusal itself, where there was one in this call, is the error's `__cause__`.
+    When Trakt refused the refresh in this call, its error is the `__cause__`.
     """
 
-    default_hint = "Sign in again: run `trakt-auth login`."
+    default_hint = SIGN_IN
 
     def __init__(self, *, account: str, reason: str, hint: str | None = None) -> None:
         super().__init__(f"Account {account!r} has to sign in: {reason}", hint=hint)
@@ -282,11 +249,11 @@ class LoginRequired(TraktAuthError):
 
 
 class StoreError(TraktAuthError):
-    """A token could not be read or kept."""
+    """A token could not be read or saved."""
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached, read or written right now."""
+    """The store cannot be reached, read or written at the moment."""
 
     retryable = True
     default_hint = "Make the store readable and writable, then try again."
@@ -296,35 +263,38 @@ class StoreEncrypted(StoreUnavailable):
     """The record is encrypted and its key is not configured; it is left as it is."""
 
     retryable = False
-    default_hint = "Add its key to TRAKT_AUTH_KEY, or to `keys` of open_store."
+    default_hint = "Add the record's key to `keys` of open_store (for the command: TRAKT_AUTH_KEY)."
 
 
 class StoreCorrupt(StoreError):
-    """The store's content is not what was written; it is left as it is."""
+    """The store does not hold what this library wrote; its content is left as it is."""
 
     default_hint = "Restore a backup, or sign in again: a new login moves the old content aside."
 
 
 class StoreConflict(StoreError):
-    """Somebody else saved in between; their record is kept."""
+    """Another program or thread changed the record first; its change is kept."""
 
     retryable = True
-    default_hint = "Load again and decide anew."
+    default_hint = "Load the record again, then repeat the change if it is still needed."
 
 
 class LockTimeout(StoreError):
-    """Another program held the account for longer than we were ready to wait."""
+    """Another program or thread held the account's lock for too long."""
 
     retryable = True
     default_hint = "Another program is refreshing this account; try again in a moment."
 
 
 class TokenNotSaved(StoreError):
-    """The token is valid but the store could not take it; it is in `token`, and put aside."""
+    """Trakt gave a new token and the store could not save it; `token` is a `trakt_auth.Token`.
 
-    default_hint = "Make the store writable: the token is put aside, and saved at the next use."
+    The client keeps the token too, and saves it when the store can be written again.
+    """
 
+    default_hint = "Make the store writable; the token is kept, and saved at the next use."
+
+    # `Any`, since this file imports nothing of the project, and callers pass the token on.
     def __init__(self, message: str, *, token: Any, hint: str | None = None) -> None:  # noqa: ANN401
         super().__init__(message, hint=hint)
-        # A trakt_auth.Token; this file imports nothing of the project.
-        self.token = token
+        self.token: Any = token

@@ -1,4 +1,4 @@
-"""The house rules, read from the source: who imports whom, how long things are, what is public."""
+"""Rules for the source code: who imports whom, how long files are, what is public."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 import trakt_auth
-from trakt_auth import AsyncClient, Client
+from trakt_auth import AsyncClient, Client, protocol
 
 ROOT = Path(trakt_auth.__file__).parent
-# From the ground up: a folder imports from itself and from those before it, and from no other.
+# Each folder, and what its files may import beside the folder itself.
 FOLDERS = {
     "errors": set(),
     "protocol": {"errors"},
@@ -37,7 +37,7 @@ FOLDERS = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
-# Each third-party name, and the few files that may know it.
+# Each third-party package, and the few files that may import it.
 THIRD_PARTY = {
     "aiohttp": {"adapters/for_aiohttp.py"},
     "anyio": {
@@ -62,7 +62,6 @@ THIRD_PARTY = {
     },
     "jinja2": {"emulator/pages/render.py"},
     "keyring": {"stores/engines/keychain.py"},
-    "msgspec": {"protocol/decoding.py"},
     "platformdirs": {"cli/settings.py", "stores/keyring.py"},
     "pytest": {"testing/plugin.py"},
     "psycopg": {"stores/engines/postgres_pool.py"},
@@ -80,7 +79,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 300, 50  # lines, docstrings aside
 
 @dataclass(frozen=True)
 class Import:
-    """One name that a file imports; `typing` when only the type checker sees it."""
+    """A module that a file imports; `typing` is true if only type checkers see the import."""
 
     module: str
     typing: bool
@@ -120,7 +119,7 @@ def type_checking_lines(tree: ast.Module) -> set[int]:
 
 @cache
 def imports_of(path: Path) -> tuple[Import, ...]:
-    """Return every import, in functions too; `from trakt_auth import x` is the module x if any."""
+    """Return every import of a file, those inside functions too."""
     tree, found = tree_of(path), []
     hidden = type_checking_lines(tree)
     for node in ast.walk(tree):
@@ -179,7 +178,7 @@ def test_the_table_names_every_folder_and_no_other() -> None:
     assert set(FOLDERS) == {folder_of(path) for path in sources()} - {"__init__"}
 
 
-def test_the_table_is_a_ladder() -> None:
+def test_a_folder_may_import_only_from_folders_before_it_in_the_table() -> None:
     below: set[str] = set()
     for folder, allowed in FOLDERS.items():
         assert {name.split(".")[0] for name in allowed} <= below, folder
@@ -200,10 +199,9 @@ def test_third_party_names_stay_in_their_files() -> None:
 def test_the_list_of_third_party_files_has_no_stale_line() -> None:
     for name, paths in THIRD_PARTY.items():
         for relative in paths:
-            path = ROOT / relative
-            if path.exists():  # the houses of layer 6 may be left out of a build
-                tops = {found.module.partition(".")[0] for found in imports_of(path)}
-                assert name in tops, f"{relative} does not use {name}"
+            assert (ROOT / relative).exists(), f"{relative} does not exist"
+            tops = {found.module.partition(".")[0] for found in imports_of(ROOT / relative)}
+            assert name in tops, f"{relative} does not use {name}"
 
 
 def test_no_import_circles() -> None:
@@ -327,28 +325,47 @@ def test_the_type_checker_sees_what_the_interpreter_sees() -> None:
         if isinstance(node, ast.ImportFrom) and node.lineno in hidden
         for alias in node.names
     }
-    homes = {(home, name) for home, names in trakt_auth._HOMES.items() for name in names.split()}
-    assert seen == homes
-    assert {name for _, name in homes} == set(trakt_auth.__all__)
+    modules = {(module, name) for name, module in trakt_auth._MODULE_OF.items()}
+    assert seen == modules
+    assert {name for _, name in modules} == set(trakt_auth.__all__)
     assert (ROOT / "py.typed").exists()
 
 
-def test_every_word_and_error_is_public() -> None:
-    for home in (
+def test_every_value_event_and_error_is_public() -> None:
+    for name in (
         "errors",
         "protocol.application",
         "protocol.token",
         "protocol.authorization",
         "flows.events",
     ):
-        module = importlib.import_module(f"trakt_auth.{home}")
+        module = importlib.import_module(f"trakt_auth.{name}")
         assert set(module.__all__) <= set(trakt_auth.__all__)
+
+
+def test_protocol_offers_the_functions_of_every_endpoint() -> None:
+    endpoints = importlib.import_module("trakt_auth.protocol.endpoints")
+    assert set(protocol.__all__) == set(endpoints.__all__) - {"OK"}
+    for name in protocol.__all__:
+        assert getattr(protocol, name) is getattr(endpoints, name)
+        assert name in dir(protocol)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        protocol.nonsense  # noqa: B018
+    path = ROOT / "protocol" / "__init__.py"
+    hidden = type_checking_lines(tree_of(path))
+    seen = {
+        alias.name
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and node.lineno in hidden
+        for alias in node.names
+    }
+    assert seen == set(protocol.__all__)
 
 
 @PATHS
 def test_all_names_what_is_there(path: Path) -> None:
     if folder_of(path) in ("cli", "emulator", "__main__"):
-        return  # programs: they are run, and their tests look inside
+        return  # parts of programs: their `__all__` promises nothing to others
     module = importlib.import_module(module_of(path))
     names = getattr(module, "__all__", () if path.name == "__init__.py" else None)
     assert all(hasattr(module, name) for name in names)
@@ -390,7 +407,6 @@ HEAVY = (
     "rich",
     "asyncio",
     "click",
-    "msgspec",
     "filelock",
     "anyio",
     "ssl",
@@ -407,7 +423,7 @@ HEAVY = (
     "statement", ["import trakt_auth", "from trakt_auth import Application, Client"]
 )
 def test_importing_is_light(statement: str) -> None:
-    # No coverage in there: it imports what we look for.
+    # Coverage is switched off in that process, since it imports some of these packages itself.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     told = subprocess.run(
         [sys.executable, "-S", "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],

@@ -46,7 +46,7 @@ from trakt_auth.stores.record import AccountKey, Record, Stored
 
 
 class OwnStore:
-    """A store of one's own needs no base class."""
+    """A store that a program brings needs no base class."""
 
     def load(self, key: AccountKey) -> Stored | None:
         raise NotImplementedError
@@ -169,7 +169,7 @@ def fail(client: Client) -> object:
     except OAuthError as error:
         return assert_type(error.error, str), assert_type(error.error_description, str | None)
     except TokenNotSaved as error:
-        return assert_type(error.token, Token)
+        return client.adopt(error.token)
     except TraktAuthError as error:
         return assert_type(error.retryable, bool), assert_type(error.hint, str)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.texts import ANY_TEXTS
 from trakt_auth import Token, TokenState, UsageError
 from trakt_auth.cli.parser import FORMATS
 from trakt_auth.cli.token_files.formats import WRITERS, read_tokens
@@ -217,7 +218,7 @@ TOKENS = st.builds(
 )
 
 
-@given(st.dictionaries(st.text(min_size=1), TOKENS, min_size=1, max_size=4), VISIBLE)
+@given(st.dictionaries(ANY_TEXTS.filter(bool), TOKENS, min_size=1, max_size=4), VISIBLE)
 def test_our_own_format_keeps_everything(tokens, client_id):
     found = read(WRITERS["trakt-auth"](tokens, client_id, None))
     assert found.client_id == client_id

@@ -12,7 +12,7 @@ from support.cli_runner import SOURCE
 from trakt_auth.cli import app, fast_path
 
 HEAVY = {
-    "click", "rich", "httpx2", "msgspec", "asyncio", "anyio", "filelock", "segno", "platformdirs",
+    "click", "rich", "httpx2", "asyncio", "anyio", "filelock", "segno", "platformdirs",
     "logging", "email", "urllib.parse", "importlib.metadata", "concurrent.futures", "socket",
     "trakt_auth.client.sync", "trakt_auth.cli.parser", "trakt_auth.cli.app",
 }  # fmt: skip

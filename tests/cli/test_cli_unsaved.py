@@ -42,7 +42,7 @@ def test_an_unsaved_token_is_shown_and_saved_by_the_next_command(cli, broken, tm
     ran = cli("refresh")
     assert ran.status == 1
     assert "could not be saved" in ran.err
-    assert "put aside, and saved at the next use" in ran.err
+    assert "saved at the next use" in ran.err
     (unsaved,) = (tmp_path / "state").glob("*/unsaved-*.json")
     assert unsaved.stat().st_mode & 0o777 == 0o600
 

@@ -1,4 +1,4 @@
-"""The nouns: what they accept, what they hide, and when a token is due."""
+"""The values: what they accept, what their repr hides, and when a token is due."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.texts import ANY_TEXTS, TEXTS
 from trakt_auth.errors import TraktAuthError, UsageError
 from trakt_auth.protocol import application as models
 from trakt_auth.protocol import authorization
@@ -24,9 +25,6 @@ from trakt_auth.protocol.token import Token, TokenState
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-HALVES = st.characters(categories=["Cs"])  # of characters: no text that can be sent
-ANY_TEXTS = st.text(st.characters() | HALVES)
 MOMENTS = st.datetimes(
     datetime(1970, 1, 2),  # noqa: DTZ001 - the strategy adds the zone
     datetime(2200, 1, 1),  # noqa: DTZ001
@@ -51,12 +49,12 @@ def device(**changes: object) -> DeviceAuthorization:
     return DeviceAuthorization(**fields | changes)  # type: ignore[arg-type]
 
 
-def test_all_words_are_frozen_slotted_and_named() -> None:
-    words = [
+def test_all_values_are_frozen_slotted_and_keyword_only() -> None:
+    values = [
         getattr(home, name) for home in (models, authorization, tokens) for name in home.__all__
     ]
-    assert len(words) == 11
-    for kind in words:
+    assert len(values) == 11
+    for kind in values:
         name = kind.__name__ if isinstance(kind, type) else "DevicePoll"
         if dataclasses.is_dataclass(kind):
             assert kind.__dataclass_params__.frozen, name  # type: ignore[attr-defined]
@@ -247,6 +245,27 @@ def test_a_device_authorization_round_trip(
     assert DeviceAuthorization.from_json(authorization.to_json()) == authorization
 
 
+def test_the_serialised_text_never_changes() -> None:
+    request = AuthorizationRequest(
+        url="https://x/?a=ü", state="s", redirect_uri="app://cb", code_verifier=None
+    )
+    written = '{"url":"https://x/?a=ü","state":"s","redirect_uri":"app://cb","code_verifier":null}'
+    assert request.to_json() == written
+    assert AuthorizationRequest.from_json(written) == request
+    assert AuthorizationRequest.from_json(written.replace(',"code_verifier":null', "")) == request
+    written = (
+        '{"device_code":"d","user_code":"X5HZX8BX",'
+        '"verification_uri":"https://auth.trakt.tv/activate",'
+        '"expires_at":"2026-11-23T12:00:00.250000Z","interval":5.0}'
+    )
+    authorization = device(expires_at=NOW + timedelta(seconds=0.25), interval=5.0)
+    assert authorization.to_json() == written
+    assert DeviceAuthorization.from_json(written) == authorization
+    assert DeviceAuthorization.from_json(written.replace("5.0}", "5}")) == authorization
+    elsewhere = written.replace("12:00:00.250000Z", "21:00:00.25+09:00")
+    assert DeviceAuthorization.from_json(elsewhere) == authorization
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -270,7 +289,7 @@ def test_what_was_not_serialised_here_is_refused(text: str) -> None:
 
 
 @given(ANY_TEXTS)
-def test_restoring_any_text_raises_usage_errors_only(text: str) -> None:
+def test_any_other_text_is_a_usage_error(text: str) -> None:
     for kind in (AuthorizationRequest, DeviceAuthorization):
         with pytest.raises(UsageError):
             kind.from_json(text)
@@ -383,5 +402,5 @@ def test_the_last_minutes_are_a_share_of_the_life() -> None:
     assert day.in_last_minutes(day.expires_at)
 
 
-def test_errors_of_words_are_of_the_tree() -> None:
+def test_usage_errors_belong_to_the_tree() -> None:
     assert issubclass(UsageError, TraktAuthError)

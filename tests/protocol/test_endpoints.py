@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trakt_auth import errors
-from trakt_auth.protocol import endpoints as protocol
+from support.texts import TEXTS
+from trakt_auth import errors, protocol
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import (
     AuthorizationRequest,
@@ -30,7 +31,7 @@ from trakt_auth.protocol.authorization import (
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 from trakt_auth.protocol.token import Token
 
-VECTORS = json.loads(Path(__file__).with_name("wire_vectors").joinpath("requests.json").read_text())
+VECTORS = json.loads(Path(__file__).with_name("golden_requests.json").read_text())
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 APP = Application("my-client-id", user_agent="my-player/1.2")
 JSON = {"content-type": "application/json; charset=utf-8"}
@@ -41,7 +42,6 @@ DOORKEEPER = (
     "The provided authorization grant is invalid, expired, revoked, does not match the redirection "
     "URI used in the authorization request, or was issued to another client."
 )
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 def application(vector: dict[str, Any]) -> Application:
@@ -159,6 +159,8 @@ TOKENS = [
     ("Bearer", without(token_type="Bearer"), {"token_type": "Bearer"}),
     ("a fraction", without(expires_in=0.5), {"expires_at": NOW + timedelta(seconds=0.5)}),
     ("64 hex digits", without(access_token="ab" * 32), {"access_token": "ab" * 32}),
+    ("numbers beyond all", without(x=math.nan, y=math.inf, z=-math.inf, created_at=10**308), {}),
+    ("half a character in an unknown field", without(x="\ud800"), {}),
 ]
 
 
@@ -193,11 +195,11 @@ def test_a_token_round_trip(access: str, refresh: str, life: int, extra: dict[st
 
 
 NO_TOKENS = [
-    ("empty", b"", JSON, "truncated"),
+    ("empty", b"", JSON, "not a token: the text is empty"),
     ("an interstitial page, SeriesGuide#1117", PAGE, HTML, "not a token"),
     ("a page that says it is JSON", PAGE, JSON, "not a token"),
     ("plain text", b"OK", PLAIN, "not a token"),
-    ("truncated", json.dumps(FULL).encode()[:-20], JSON, "truncated"),
+    ("truncated", json.dumps(FULL).encode()[:-20], JSON, "ends too early"),
     ("not UTF-8", b'{"access_token":"\xff\xfe","expires_in":1}', JSON, "not a token"),
     ("null", None, JSON, "not a token"),
     ("a list", [FULL], JSON, "not a token"),
@@ -257,6 +259,27 @@ def test_an_odd_lifetime_does_not_cost_the_pair(life: object) -> None:
     assert token.created_at == NOW
 
 
+@pytest.mark.parametrize(
+    ("body", "life"),
+    [
+        (b'\xef\xbb\xbf{"access_token":"a1","refresh_token":"r1","expires_in":60}', 60),
+        (b'{"access_token":"a1","refresh_token":"r1","expires_in":1e999}', 604800),
+        (b'{"access_token":"a1","refresh_token":"r1","expires_in":NaN}', 604800),
+        (b'{"access_token":"a1","refresh_token":"r1","expires_in":' + b"9" * 5000 + b"}", 604800),
+        (
+            b'{"access_token":"a1","refresh_token":"r1","scope":"\xff","token_type":"\\udfff"}',
+            604800,
+        ),
+    ],
+    ids=["byte order mark", "1e999", "NaN", "5000 digits", "not Unicode"],
+)
+def test_what_stands_beside_a_new_pair_does_not_cost_it(body: bytes, life: float) -> None:
+    token = refreshed(body)
+    assert (token.access_token, token.refresh_token) == ("a1", "r1")
+    assert (token.scope, token.token_type) == (SPENT.scope, SPENT.token_type)
+    assert token.lifetime == timedelta(seconds=life)
+
+
 def test_what_a_refresh_leaves_out_is_as_it_was() -> None:
     token = refreshed({"access_token": "a1"})
     assert (token.refresh_token, token.token_type, token.scope) == ("r0", "mac", "private")
@@ -274,14 +297,14 @@ def test_a_refresh_without_an_access_token(body: object) -> None:
         refreshed(body)
 
 
-# -- refusals, alike at every endpoint -----------------------------------------------------------
+# -- errors, the same at every endpoint ----------------------------------------------------------
 
 
 def oauth(error: str, description: str | None = None) -> dict[str, str | None]:
     return {"error": error, "error_description": description}
 
 
-REFUSALS: list[tuple[str, HttpResponse, type[errors.TraktAuthError], dict[str, object]]] = [
+ERRORS: list[tuple[str, HttpResponse, type[errors.TraktAuthError], dict[str, object]]] = [
     (
         "dead refresh token, new server",
         answer(400, oauth("invalid_grant", "session not found")),
@@ -444,10 +467,10 @@ def check(
 @pytest.mark.parametrize("endpoint", EVERYWHERE)
 @pytest.mark.parametrize(
     ("response", "kind", "attributes"),
-    [r[1:] for r in REFUSALS + LIMITED],
-    ids=[r[0] for r in REFUSALS + LIMITED],
+    [r[1:] for r in ERRORS + LIMITED],
+    ids=[r[0] for r in ERRORS + LIMITED],
 )
-def test_a_refusal(
+def test_an_error_answer(
     endpoint: str,
     response: HttpResponse,
     kind: type[errors.TraktAuthError],
@@ -618,8 +641,8 @@ def test_a_400_that_names_an_error_ends_the_poll(error: str, kind: type[errors.O
 
 @pytest.mark.parametrize(
     ("response", "kind", "attributes"),
-    [r[1:] for r in REFUSALS if r[1].status not in (400, 418)],
-    ids=[r[0] for r in REFUSALS if r[1].status not in (400, 418)],
+    [r[1:] for r in ERRORS if r[1].status not in (400, 418)],
+    ids=[r[0] for r in ERRORS if r[1].status not in (400, 418)],
 )
 def test_any_other_answer_to_a_poll(
     response: HttpResponse, kind: type[errors.TraktAuthError], attributes: dict[str, object]
@@ -675,5 +698,8 @@ def test_any_answer_is_a_value_or_an_error_of_the_tree(
     ):
         result = result_of(partial(parse, response, requested_at=requested_at))
         assert isinstance(result, kind | errors.ServerError | errors.OAuthError)
+    refresh = partial(protocol.parse_refresh_response, response, replacing=SPENT)
+    result = result_of(partial(refresh, requested_at=requested_at))
+    assert isinstance(result, Token | errors.ServerError | errors.OAuthError)
     revoked = result_of(partial(protocol.parse_revoke_response, response))
     assert (revoked is None) is (response.status == 200)

@@ -1,4 +1,4 @@
-"""Who refused, and what may be shown of it."""
+"""Which error an unsuccessful answer is, and how much of its body may be shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trakt_auth import errors
-from trakt_auth.protocol import oauth_errors as refusals
+from trakt_auth.protocol import oauth_errors
 from trakt_auth.protocol.http import HttpResponse
 
 PAGE = b"<!DOCTYPE html><html><body>Sorry, you have been blocked</body></html>"
@@ -29,7 +29,7 @@ def response(status: int, body: bytes = b"", **headers: str) -> HttpResponse:
         ("0", 0),
         (" 10 ", 10),
         ("999999999", 999_999_999),
-        ("9999999999", None),  # 317 years: nobody means that
+        ("9999999999", None),  # 317 years are a mistake
         ("9" * 400, None),
         ("-5", None),
         ("+5", None),
@@ -46,23 +46,23 @@ def response(status: int, body: bytes = b"", **headers: str) -> HttpResponse:
     ],
 )
 def test_retry_after(value: str, seconds: float | None) -> None:
-    assert refusals.retry_after(response(429, retry_after=value)) == seconds
+    assert oauth_errors.retry_after(response(429, retry_after=value)) == seconds
 
 
 def test_no_retry_after() -> None:
-    assert refusals.retry_after(response(429)) is None
+    assert oauth_errors.retry_after(response(429)) is None
 
 
 @given(st.text())
 def test_retry_after_is_never_negative_nor_endless(value: str) -> None:
-    seconds = refusals.retry_after(response(429, retry_after=value))
+    seconds = oauth_errors.retry_after(response(429, retry_after=value))
     assert seconds is None or 0 <= seconds < 10**9
 
 
 def test_a_rate_limit_says_how_long() -> None:
-    error = refusals.from_response(response(429, retry_after="143"))
+    error = oauth_errors.from_response(response(429, retry_after="143"))
     assert "143 seconds" in str(error)
-    assert "seconds" not in str(refusals.from_response(response(429)))
+    assert "seconds" not in str(oauth_errors.from_response(response(429)))
 
 
 # -- 403 and 423: four causes and two --------------------------------------------------------------
@@ -94,26 +94,26 @@ HTML = "text/html; charset=UTF-8"
     ],
 )
 def test_the_cause_of_a_block(answer: HttpResponse, cause: str) -> None:
-    error = refusals.from_response(answer)
+    error = oauth_errors.from_response(answer)
     assert isinstance(error, errors.Blocked)
     assert error.cause == cause
-    message, hint = refusals.BLOCKED[cause]
+    message, hint = oauth_errors.BLOCKED[cause]
     assert str(error) == f"{message} ({answer.status})"
     assert error.hint == hint
     assert not error.retryable
 
 
 def test_every_cause_is_documented_at_the_error() -> None:
-    for cause in refusals.BLOCKED:
+    for cause in oauth_errors.BLOCKED:
         assert f"`{cause}`" in (errors.Blocked.__doc__ or "")
 
 
 # -- OAuth errors ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "kind"), refusals.BY_NAME.items())
+@pytest.mark.parametrize(("name", "kind"), oauth_errors.BY_NAME.items())
 def test_an_error_code_has_its_class(name: str, kind: type[errors.OAuthError]) -> None:
-    error = refusals.error_for(name, "why", status=400)
+    error = oauth_errors.error_for(name, "why", status=400)
     assert type(error) is kind
     assert (error.error, error.error_description, error.status) == (name, "why", 400)
 
@@ -129,29 +129,29 @@ def test_an_error_code_has_its_class(name: str, kind: type[errors.OAuthError]) -
     ],
 )
 def test_an_unknown_error_code_is_kept_as_it_is(code: str) -> None:
-    error = refusals.error_for(code)
+    error = oauth_errors.error_for(code)
     assert type(error) is errors.OAuthError
     assert error.error == code
 
 
 def test_a_code_of_another_case_is_not_the_same_code() -> None:
-    assert type(refusals.error_for("Invalid_Grant")) is errors.OAuthError
+    assert type(oauth_errors.error_for("Invalid_Grant")) is errors.OAuthError
 
 
 def test_secrets_and_length_are_kept_out_of_oauth_errors() -> None:
-    error = refusals.error_for(
+    error = oauth_errors.error_for(
         "4f8AA29c0e7B11d2ff", "token 4f8AA29c0e7B11d2ff is dead " + "no " * 100
     )
     assert error.error == "[...]"
     assert (error.error_description or "").startswith("token [...] is dead no no")
     assert len(error.error_description or "") <= 200
-    assert len(refusals.error_for("e " * 500).error) <= 200
-    assert refusals.error_for("x", "").error_description is None
+    assert len(oauth_errors.error_for("e " * 500).error) <= 200
+    assert oauth_errors.error_for("x", "").error_description is None
 
 
 def test_line_breaks_and_terminal_escapes_are_not_passed_on() -> None:
-    assert refusals.excerpt(response(400, b"a\r\nb\n\nc\x1b[31md\x07\x00")) == "a b c [31md"
-    assert refusals.error_for("x", "no\x1b[2J way").error_description == "no [2J way"
+    assert oauth_errors.excerpt(response(400, b"a\r\nb\n\nc\x1b[31md\x07\x00")) == "a b c [31md"
+    assert oauth_errors.error_for("x", "no\x1b[2J way").error_description == "no [2J way"
 
 
 # -- the excerpt -----------------------------------------------------------------------------------
@@ -170,18 +170,18 @@ def test_line_breaks_and_terminal_escapes_are_not_passed_on() -> None:
     ],
 )
 def test_excerpt(body: bytes, shown: str) -> None:
-    assert refusals.excerpt(response(500, body)) == shown
+    assert oauth_errors.excerpt(response(500, body)) == shown
 
 
 @given(st.binary(max_size=2000))
 def test_an_excerpt_is_short_and_holds_no_long_run(body: bytes) -> None:
-    text = refusals.excerpt(response(500, body))
+    text = oauth_errors.excerpt(response(500, body))
     assert len(text) <= 200
-    assert refusals.SECRET.search(text) is None
+    assert oauth_errors.SECRET.search(text) is None
 
 
 @pytest.mark.parametrize("length", [1, 100, 790, 799])
 def test_a_secret_at_the_cut_shows_less_than_its_mask(length: int) -> None:
     secret = "S3cr3tS3cr3tS3cr3tS3cr3tS3cr3t"
-    text = refusals.excerpt(response(500, b". " * (length // 2) + secret.encode()))
+    text = oauth_errors.excerpt(response(500, b". " * (length // 2) + secret.encode()))
     assert secret[:16] not in text

@@ -38,6 +38,12 @@ SIGNALS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed, or its connection was lost
     SIGNALS[signal.SIGHUP] = "Hung up."
 
+# What the command says in place of the library's hints that speak of Python.
+HINTS = {
+    TraktAuthError.default_hint: "Run `trakt-auth status` to see where things stand.",
+    LoginRequired.default_hint: "Sign in again: run `trakt-auth login`.",
+}
+
 ALARMS = [signal.SIGALRM] if hasattr(signal, "setitimer") else []  # Windows has none
 POSTPONE = 0.001  # seconds
 IMPORT_SYSTEM = "<frozen importlib"  # how the file names of Python's import system begin
@@ -80,9 +86,10 @@ def _report(error: TraktAuthError) -> int:
 
 
 def _hint(error: TraktAuthError) -> str:
+    hint = HINTS.get(error.hint, error.hint)
     if isinstance(error, LoginRequired):
-        return error.hint.replace("trakt-auth login", command_for("login", error.account))
-    return error.hint
+        return hint.replace("trakt-auth login", command_for("login", error.account))
+    return hint
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Who asks, and where: the application and the servers' addresses.
+"""The application that is registered on Trakt, and the addresses of the servers.
 
-Pure: no clock, no socket, no JSON key of Trakt's. Secrets are left out of every repr.
+Pure values: no clock, no socket, no JSON key of Trakt's. Secrets are left out of every repr.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from trakt_auth.errors import UsageError
 __all__ = ["Application", "Endpoints"]
 
 
-def _refuse_control_characters(name: str, value: str) -> None:
+def _check_characters(name: str, value: str) -> None:
     if not value or not value.isprintable() or value != value.strip():
         raise UsageError(
-            f"{name} is empty or holds white space or control characters",
-            hint=f"Copy the {name} again, whole and without line breaks.",
+            f"{name} is empty or holds control characters, or white space at an end",
+            hint=f"Copy the {name} again, without line breaks.",
         )
 
 
@@ -24,9 +24,9 @@ def _refuse_control_characters(name: str, value: str) -> None:
 class Application:
     """An application registered on Trakt (RFC 6749 §2).
 
-    `user_agent` names the calling program and its version, for instance `my-player/1.2`: Trakt's
-    edge refuses requests without one. `client_secret` is optional everywhere (public client).
-    `redirect_uri` must be one of those registered, letter by letter.
+    `user_agent` names the calling program and its version, for instance `my-player/1.2`; Trakt
+    refuses requests without one. `client_secret` is optional everywhere (public client).
+    `redirect_uri` must equal, letter by letter, one that is registered for the application.
 
     Raises: UsageError.
     """
@@ -38,14 +38,14 @@ class Application:
     redirect_uri: str | None = None
 
     def __post_init__(self) -> None:
-        _refuse_control_characters("client_id", self.client_id)
-        _refuse_control_characters("user_agent", self.user_agent)
+        _check_characters("client_id", self.client_id)
+        _check_characters("user_agent", self.user_agent)
         if not (self.client_id + self.user_agent).isascii():
-            raise UsageError("client_id or user_agent holds a letter that no HTTP header can carry")
+            raise UsageError("client_id or user_agent holds a character that is not ASCII")
         if self.client_secret is not None:
-            _refuse_control_characters("client_secret", self.client_secret)
+            _check_characters("client_secret", self.client_secret)
         if self.redirect_uri is not None:
-            _refuse_control_characters("redirect_uri", self.redirect_uri)
+            _check_characters("redirect_uri", self.redirect_uri)
         if self.user_agent.lower().startswith("mozilla/"):
             raise UsageError(
                 "user_agent imitates a browser, which Trakt blocks",
@@ -56,12 +56,12 @@ class Application:
 def _origin(name: str, url: str) -> str:
     from urllib.parse import urlsplit
 
-    _refuse_control_characters(name, url)
-    if "@" in url:  # and not shown: it holds a password
+    _check_characters(name, url)
+    if "@" in url:  # the message does not show the URL, which may hold a password
         raise UsageError(f"{name} holds a user name or password; give scheme and host alone")
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - a property that raises on a wrong port
+        parts.port  # noqa: B018 - this property raises ValueError for a wrong port
     except ValueError:
         parts = urlsplit("")
     host = (parts.hostname or "").rstrip(".")
@@ -77,7 +77,7 @@ def _origin(name: str, url: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where the two servers are. The defaults are Trakt's own.
+    """The origins of the authorization server and of the data API; by default Trakt's own.
 
     Raises: UsageError.
     """
@@ -91,7 +91,7 @@ class Endpoints:
 
     @classmethod
     def at(cls, url: str) -> Endpoints:
-        """One origin for both, for instance the emulator's.
+        """Return one origin for both, for instance the emulator's.
 
         Raises: UsageError.
         """

@@ -1,22 +1,16 @@
-"""The nouns of asking a person: the two legs by redirect, and the device flow.
+"""The values of both ways to ask a user for access: by redirect, and by device code.
 
 Pure: no clock, no socket, no JSON key of Trakt's. Secrets are left out of every repr.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from trakt_auth.errors import UsageError
-from trakt_auth.protocol.decoding import MalformedJsonError, from_json, to_json
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, to_json
 from trakt_auth.protocol.token import Token
-
-TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
-if TYPE_CHECKING:
-    from typing import TypeVar
-
-    T = TypeVar("T")
 
 __all__ = [
     "AuthorizationRequest",
@@ -29,21 +23,18 @@ __all__ = [
 ]
 
 
-def _restore(kind: type[T], text: str) -> T:
-    try:
-        return from_json(kind, text)
-    except MalformedJsonError as error:
-        raise UsageError(
-            f"This is not a serialised {kind.__name__}: {error}",
-            hint="Hand back, unchanged, what to_json returned.",
-        ) from None
+def _not_serialised(kind: type, error: MalformedJsonError) -> UsageError:
+    return UsageError(
+        f"This is not a serialised {kind.__name__}: {error}",
+        hint="Give from_json the unchanged text that to_json returned.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """The first leg of the authorization code grant (RFC 6749 §4.1.1, RFC 7636 §4.3).
+    """The first half of the authorization code grant (RFC 6749 §4.1.1, RFC 7636 §4.3).
 
-    Send the person to `url`; keep the rest, for instance in the web session, until the redirect.
+    Send the user to `url`. Keep the request until the redirect, for instance in the web session.
     """
 
     url: str
@@ -52,8 +43,8 @@ class AuthorizationRequest:
     code_verifier: str | None = field(default=None, repr=False)
 
     def to_json(self) -> str:
-        """Serialise for keeping between the two legs; the text is a secret."""
-        return to_json(self)
+        """Return the request as text, to keep it until the redirect; the text is a secret."""
+        return to_json(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> AuthorizationRequest:
@@ -61,7 +52,16 @@ class AuthorizationRequest:
 
         Raises: UsageError.
         """
-        return _restore(cls, text)
+        try:
+            fields = JsonObject.parse(text)
+            return cls(
+                url=fields.text("url"),
+                state=fields.text("state"),
+                redirect_uri=fields.text("redirect_uri"),
+                code_verifier=fields.optional_text("code_verifier"),
+            )
+        except MalformedJsonError as error:
+            raise _not_serialised(cls, error) from None
 
     def __repr__(self) -> str:
         return f"AuthorizationRequest(redirect_uri={self.redirect_uri!r})"
@@ -69,7 +69,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationResponse:
-    """What the redirect carries: a code, or an error (RFC 6749 §4.1.2)."""
+    """The parameters of the redirect: a code, or an error (RFC 6749 §4.1.2)."""
 
     code: str | None = field(default=None, repr=False)
     state: str | None = field(default=None, repr=False)
@@ -78,14 +78,14 @@ class AuthorizationResponse:
 
     @classmethod
     def from_url(cls, url: str) -> AuthorizationResponse:
-        """Read the URL that the browser was sent to, or its query alone.
+        """Read the URL that Trakt redirected the browser to, or its query alone.
 
-        Raises: UsageError when it carries neither a code nor an error, or one of them twice.
+        Raises: UsageError when it holds neither a code nor an error, or a parameter twice.
         """
         from urllib.parse import parse_qs, urlsplit
 
         try:
-            url.encode()  # half a character, as a broken terminal hands it over, has no code in it
+            url.encode()  # lone surrogates, from a terminal with a wrong encoding, are refused
             query = urlsplit(url.strip()).query or url.strip().lstrip("?")
             found = parse_qs(query, keep_blank_values=False, max_num_fields=100)
         except ValueError:
@@ -95,10 +95,10 @@ class AuthorizationResponse:
         twice = [name for name in names if len(found.get(name, ())) > 1]
         if twice or ("code" in values) == ("error" in values):
             raise UsageError(
-                f"The address carries {' and '.join(twice)} twice"
+                f"The address holds {' and '.join(twice)} twice"
                 if twice
-                else "The address carries neither a code nor an error, or both",
-                hint="Copy the whole address that the browser ended on, from http to the end.",
+                else "The address holds neither a code nor an error, or both",
+                hint="Give the whole URL that Trakt redirected the browser to.",
             )
         return cls(**values)
 
@@ -107,8 +107,8 @@ class AuthorizationResponse:
 class DeviceAuthorization:
     """The answer that starts the device flow (RFC 8628 §3.2).
 
-    Show `user_code` and `verification_uri` as they are. `interval` is in seconds.
-    Serialise it with `to_json`, and a restarted program can go on waiting.
+    Show `user_code` and `verification_uri` as they are. `interval` is in seconds. A program that
+    keeps the text of `to_json` can continue to wait after a restart.
     """
 
     device_code: str = field(repr=False)
@@ -126,8 +126,8 @@ class DeviceAuthorization:
             raise UsageError("expires_at is outside the calendar") from None
 
     def to_json(self) -> str:
-        """Serialise; the text is a secret as long as the code lives."""
-        return to_json(self)
+        """Return the authorization as text; it is a secret until `expires_at`."""
+        return to_json(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> DeviceAuthorization:
@@ -135,29 +135,39 @@ class DeviceAuthorization:
 
         Raises: UsageError.
         """
-        return _restore(cls, text)
+        try:
+            fields = JsonObject.parse(text)
+            return cls(
+                device_code=fields.text("device_code"),
+                user_code=fields.text("user_code"),
+                verification_uri=fields.text("verification_uri"),
+                expires_at=fields.moment("expires_at"),
+                interval=fields.number("interval"),
+            )
+        except MalformedJsonError as error:
+            raise _not_serialised(cls, error) from None
 
     @property
     def verification_uri_complete(self) -> str:
-        """The page with the code filled in: a convenience that the server may not honour."""
+        """The page with the code filled in (RFC 8628 §3.3.1); Trakt may not support it."""
         return f"{self.verification_uri.rstrip('/')}/{self.user_code}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The person has not answered yet (device token 400)."""
+    """The user has not answered yet (the device token endpoint's 400)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowDown:
-    """Polled too fast (device token 429). `retry_after` is in seconds, if the server said."""
+    """The polls come too fast (429). `retry_after` is in seconds, None if Trakt gave none."""
 
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """The person said yes, and the token is saved."""
+    """The user granted access. A client has saved the token before it returns this."""
 
     token: Token
 

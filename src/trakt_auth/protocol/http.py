@@ -1,6 +1,6 @@
-"""HTTP as plain values: a request that can be built without sending it, and an answer.
+"""An HTTP request and an HTTP response as plain values.
 
-Pure. No OAuth words here, no library of the network.
+Pure. Nothing of OAuth lives here, and nothing that sends.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["HttpRequest", "HttpResponse"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """A request that is ready to be sent by whatever HTTP library the caller likes.
+    """A request that any HTTP library can send.
 
-    The body can hold secrets, so `repr` leaves it out; `url` never holds one.
+    `repr` leaves out headers and body, which can hold secrets; `url` never holds one.
     """
 
     method: str
@@ -26,7 +26,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """An answer, read to its end. Header names are lower case."""
+    """A response with its whole body. Header names are lower case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -34,5 +34,5 @@ class HttpResponse:
 
     @property
     def media_type(self) -> str:
-        """The content type without its parameters, in lower case; empty when there is none."""
+        """The content type without its parameters, in lower case; empty if there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()

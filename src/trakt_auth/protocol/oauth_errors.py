@@ -1,13 +1,12 @@
-"""Answers that are not what was asked for, told apart: who refused, and does it concern a login?
+"""Which error an unsuccessful answer is: OAuth's own (RFC 6749 §5.2), or the server's trouble.
 
-Pure. Only Trakt's own OAuth error body says anything about a grant; everything else is
-a ServerError.
+Pure. Only an OAuth error in the body says something about a login; every other answer becomes a
+`ServerError`, after which the login may be as good as before.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from trakt_auth.errors import (
     AccessDenied,
@@ -25,7 +24,7 @@ from trakt_auth.errors import (
     UnexpectedResponse,
     UnsupportedGrantType,
 )
-from trakt_auth.protocol.decoding import MalformedJsonError, from_json
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError
 from trakt_auth.protocol.http import HttpResponse
 
 __all__ = ["error_for", "excerpt", "from_response", "oauth_error", "retry_after"]
@@ -41,89 +40,85 @@ BY_NAME: dict[str, type[OAuthError]] = {
 }
 FORBIDDEN, LOCKED, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 423, 429, 500
 EXCERPT = 200  # characters
-SHORT_BODY = 32  # bytes; the blocked-integration answer has 9
-ERROR_CODE = re.compile(r"[a-z_]{1,40}")  # `authorization_pending` is long, and no secret
-# Long runs of token characters: whatever secret an answer echoes, it is one of these.
+SHORT_BODY = 32  # bytes; the answer to a blocked integration has 9
+# OAuth's error codes look like this. Some, as `authorization_pending`, are as long as a secret.
+ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+# Any secret that an answer repeats is a long run of these characters.
 SECRET = re.compile(r"[A-Za-z0-9_\-.~+/]{16,}")
 
 BLOCKED = {
     "edge": (
-        "Trakt's edge refused the request before Trakt saw it",
-        "Name your own program in user_agent, and slow down; wait if you sent many requests.",
+        "Trakt's edge refused the request: Cloudflare, before Trakt saw it",
+        "Give Application a user_agent with your program's own name, and send fewer requests.",
     ),
     "integration": (
         "Trakt blocks this integration",
-        "Ask Trakt about the application; see their API use policy.",
+        "Read Trakt's API use policy, and ask Trakt about the application.",
     ),
     "key_or_app": (
         "Trakt refused the client id: it is wrong, deleted, or the application is not approved",
-        "Compare the client id with the application's page on Trakt.",
+        "Compare client_id with the application's page on Trakt.",
     ),
     "account_locked": (
         "The Trakt account is locked",
-        "The person has to contact Trakt's support; retrying does not help.",
+        "The user has to contact Trakt's support; trying again does not help.",
     ),
     "account_deactivated": (
         "The Trakt account is deactivated",
-        "The person has to reactivate the account on Trakt.",
+        "The user has to reactivate the account on Trakt.",
     ),
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _OAuthErrorAnswer:
-    error: str
-    error_description: str | None = None
-
-
 def retry_after(response: HttpResponse) -> float | None:
-    """Return Retry-After in seconds; None without one, or where it is a date."""
+    """Return Retry-After in seconds; None when it is missing or a date (RFC 9110 §10.2.3)."""
     value = response.headers.get("retry-after", "").strip()
     return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004
 
 
 def excerpt(response: HttpResponse) -> str:
-    """Return the start of the body, with everything that may be a secret masked."""
+    """Return the start of the body with everything masked that may be a secret."""
     return _masked(response.body[: 4 * EXCERPT].decode("utf-8", "replace"))
 
 
 def _masked(text: str) -> str:
-    # What a terminal would obey is not passed on to one.
-    harmless = "".join(letter if letter.isprintable() else " " for letter in text)
-    return SECRET.sub("[...]", " ".join(harmless.split()))[:EXCERPT]
+    # A terminal would obey control characters.
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return SECRET.sub("[...]", " ".join(printable.split()))[:EXCERPT]
 
 
 def error_for(
     error: str, description: str | None = None, *, status: int | None = None
 ) -> OAuthError:
-    """Return the exception for an OAuth error code; an unknown code is a plain OAuthError."""
+    """Return the exception for an OAuth error code; for an unknown code a plain OAuthError."""
     error = error if ERROR_CODE.fullmatch(error) else _masked(error)
     shown = _masked(description) if description else None
     return BY_NAME.get(error, OAuthError)(error, shown, status=status)
 
 
 def oauth_error(response: HttpResponse) -> OAuthError | None:
-    """Return the OAuth error of the body (RFC 6749 §5.2), None where there is none."""
+    """Return the OAuth error in the body (RFC 6749 §5.2); None when there is none."""
     if response.media_type.endswith("html"):
         return None
     try:
-        answer = from_json(_OAuthErrorAnswer, response.body)
+        answer = JsonObject.parse(response.body)
+        error, description = answer.text("error"), answer.optional_text("error_description")
     except MalformedJsonError:
         return None
-    return error_for(answer.error, answer.error_description, status=response.status)
+    return error_for(error, description, status=response.status)
 
 
 def from_response(response: HttpResponse) -> TraktAuthError:
-    """Return the error that an answer stands for, once it is clear that it is one.
+    """Return the error for an answer that is not a success.
 
-    By status where the status alone decides (429, 5xx, 423), else by the body's OAuth error.
+    The status alone decides at 429, 5xx and 423; else the OAuth error in the body, if there is one.
     """
     status, body = response.status, excerpt(response)
     wait = retry_after(response)
     if status == TOO_MANY_REQUESTS:
-        when = "" if wait is None else f"; it asks to wait {wait:.0f} seconds"
+        when = "" if wait is None else f"; wait {wait:.0f} seconds"
         return RateLimited(
-            f"Trakt is being asked too often (429){when}",
+            f"Trakt received too many requests (429){when}",
             status=status,
             body=body,
             retry_after=wait,
@@ -132,10 +127,11 @@ def from_response(response: HttpResponse) -> TraktAuthError:
         return Unavailable(
             f"Trakt is unavailable ({status})", status=status, body=body, retry_after=wait
         )
-    said = None if status == LOCKED else oauth_error(response)
-    # A 403 from the edge or the key check can carry JSON of its own; OAuth's codes are known.
-    if said is not None and (status != FORBIDDEN or said.error in BY_NAME):
-        return said
+    error = None if status == LOCKED else oauth_error(response)
+    # A 403 may come from Cloudflare or from the check of the client id, with `error` in a JSON of
+    # its own, so it counts as OAuth's only with a known error code.
+    if error is not None and (status != FORBIDDEN or error.error in BY_NAME):
+        return error
     if status in (FORBIDDEN, LOCKED):
         return _blocked(response, body)
     return _unexpected(response, body)

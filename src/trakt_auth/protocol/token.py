@@ -1,6 +1,6 @@
-"""A token, and how urgently it wants to be refreshed.
+"""A token, and how urgently it has to be refreshed.
 
-Pure: whoever asks brings the time. Secrets are left out of every repr.
+Pure: the caller passes the time in. Secrets are left out of every repr.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from datetime import UTC, datetime, timedelta
 
 __all__ = ["Token", "TokenState"]
 
-# The share of a token's life at whose end it is renewed: between these two, spread over accounts,
-# so that accounts that signed in together do not come back together.
+# A token is due with 40 to 50 % of its life left. The spread is by account, so that accounts that
+# signed in at the same time are not refreshed at the same time.
 STALE_SHARE = 0.4
 STALE_SPREAD = 0.1
-# The share of its life before the end in which a token counts as in its last minutes.
+# The last part of its life, in which a token counts as in its last minutes: 20 of a week.
 LAST_SHARE = 1 / 500
 
 
 class TokenState(enum.Enum):
-    """How urgently a token wants to be refreshed."""
+    """How urgently a token has to be refreshed."""
 
     FRESH = "fresh"
-    STALE = "stale"  # due, yet still accepted
+    STALE = "stale"  # due to be refreshed, and still accepted
     EXPIRED = "expired"
 
 
@@ -31,8 +31,8 @@ class TokenState(enum.Enum):
 class Token:
     """An access token with its refresh token (RFC 6749 §5.1).
 
-    `created_at` is the local moment just before it was asked for, and `expires_at` counts from
-    there, so a wrong clock on either side does no harm.
+    `created_at` is the local time just before the request, and `expires_at` counts from there, so
+    that a wrong clock on either side does no harm.
     """
 
     access_token: str = field(repr=False)
@@ -54,20 +54,21 @@ class Token:
 
     @property
     def lifetime(self) -> timedelta:
-        """How long it lives in all; never negative."""
+        """The whole time from `created_at` to `expires_at`; never negative."""
         return max(self.expires_at - self.created_at, timedelta(0))
 
     def due_at(self, account: str = "default") -> datetime:
-        """When to refresh: with 40 to 50 % of the life left, always the same for one account."""
+        """Return when to refresh: with 40 to 50 % of the life left, a fixed share per account."""
         from zlib import crc32
 
         spread = crc32(account.encode(errors="surrogatepass")) / 0xFFFFFFFF
         return self.expires_at - self.lifetime * (STALE_SHARE + STALE_SPREAD * spread)
 
     def state(self, now: datetime, *, account: str = "default") -> TokenState:
-        """Tell FRESH, STALE (refresh it, it still works) or EXPIRED at the moment `now`.
+        """Return FRESH, STALE (due to be refreshed, still accepted) or EXPIRED at the time `now`.
 
-        One from a future so far off that its end means nothing was dated by a wrong clock: STALE.
+        A `created_at` far in the future means that a clock was wrong, and that `expires_at` cannot
+        be relied on: STALE.
         """
         if now >= self.expires_at:
             return TokenState.EXPIRED
@@ -75,5 +76,5 @@ class Token:
         return TokenState.STALE if misdated or now >= self.due_at(account) else TokenState.FRESH
 
     def in_last_minutes(self, now: datetime) -> bool:
-        """Tell whether so little life is left that nothing is risked by trying anything."""
+        """Tell whether the token is about to expire, so that a risky refresh loses nothing."""
         return now >= self.expires_at - self.lifetime * LAST_SHARE

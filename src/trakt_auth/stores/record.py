@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted, StoreError, StoreUnavailable
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError
 from trakt_auth.protocol.token import Token
 
 __all__ = [
@@ -141,10 +142,9 @@ class Record:
         Raises: StoreCorrupt; StoreEncrypted; StoreUnavailable when a newer version of this
         library wrote it.
         """
-        content = _read(stored)
         try:
-            token = _Fields(content.get("token"))
-            attempt = content.get("attempt")
+            content = _read(stored)
+            token, attempt = content.nested("token"), content.optional_nested("attempt")
             return cls(
                 token=Token(
                     access_token=token.text("access_token"),
@@ -155,12 +155,12 @@ class Record:
                     expires_at=token.moment("expires_at"),
                 ),
                 version=stored.version,
-                attempt=None if attempt is None else _read_attempt(_Fields(attempt)),
-                spent=_Fields(content).optional_text("spent"),
-                pending_since=_Fields(content).optional_moment("pending_since"),
-                after_401=content.get("after_401") is True,
+                attempt=None if attempt is None else _read_attempt(attempt),
+                spent=content.optional_text("spent"),
+                pending_since=content.optional_moment("pending_since"),
+                after_401=content.value("after_401") is True,
             )
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except MalformedJsonError as error:
             raise _corrupt(error) from None
 
 
@@ -209,10 +209,9 @@ def pause_from(stored: Stored) -> datetime:
 
     Raises: StoreCorrupt; StoreUnavailable when a newer version of this library wrote it.
     """
-    content = _read(stored)
     try:
-        return _Fields(content).moment("paused_until")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return _read(stored).moment("paused_until")
+    except MalformedJsonError as error:
         raise _corrupt(error) from None
 
 
@@ -238,25 +237,26 @@ def _to_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def _read(stored: Stored) -> dict[str, Any]:
+def _read(stored: Stored) -> JsonObject:
     if stored.payload.startswith(ENCRYPTED):
         raise missing_key(stored, "this account")
-    try:
-        content = json.loads(stored.payload)
-        format_ = content["format"]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise _corrupt(error) from None
-    if isinstance(format_, int) and format_ > FORMAT:
+    # A token that a program passed to `adopt` is read back as it is, lone surrogates included.
+    content = JsonObject.parse(stored.payload, lone_surrogates=True)
+    format_ = content.count("format")
+    if format_ > FORMAT:
         raise StoreUnavailable(
             f"The record was written by a newer version of trakt-auth (format {format_})",
             hint="Upgrade trakt-auth, or name another store.",
         )
-    return dict(content)
+    return content
 
 
-def _read_attempt(fields: _Fields) -> Attempt:
+def _read_attempt(fields: JsonObject) -> Attempt:
+    outcome = fields.text("outcome")
+    if outcome not in {known.value for known in Outcome}:
+        raise fields.malformed("outcome", "is not known")
     return Attempt(
-        outcome=Outcome(fields.text("outcome")),
+        outcome=Outcome(outcome),
         started_at=fields.moment("started_at"),
         failures=fields.count("failures"),
         retry_at=fields.optional_moment("retry_at"),
@@ -265,40 +265,5 @@ def _read_attempt(fields: _Fields) -> Attempt:
     )
 
 
-def _corrupt(error: Exception) -> StoreCorrupt:
-    # Without the error's text, which may quote the payload; a KeyError's is the name of a field.
-    named = f" ({error})" if isinstance(error, KeyError) else ""
-    return StoreCorrupt(f"The record is not readable: {type(error).__name__}{named}")
-
-
-class _Fields:
-    """A JSON object whose fields are checked as they are read; KeyError names the field."""
-
-    def __init__(self, content: object) -> None:
-        if not isinstance(content, dict):
-            raise TypeError
-        self._content: dict[str, object] = content
-
-    def text(self, name: str) -> str:
-        value = self._content[name]
-        if not isinstance(value, str):
-            raise KeyError(name)
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        return None if self._content.get(name) is None else self.text(name)
-
-    def count(self, name: str) -> int:
-        value = self._content[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise KeyError(name)
-        return value
-
-    def moment(self, name: str) -> datetime:
-        moment = datetime.fromisoformat(self.text(name))
-        if moment.tzinfo is None:
-            raise KeyError(name)
-        return moment.astimezone(UTC)
-
-    def optional_moment(self, name: str) -> datetime | None:
-        return None if self._content.get(name) is None else self.moment(name)
+def _corrupt(error: MalformedJsonError) -> StoreCorrupt:
+    return StoreCorrupt(f"The record is not readable: {error}")

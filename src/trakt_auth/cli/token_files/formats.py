@@ -5,15 +5,15 @@ Pure: opens no file and reads no clock; the caller passes the time. No error quo
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from trakt_auth.cli.token_files.json_reader import JsonReader, invalid
+from trakt_auth.cli.token_files.values import optional_secret, secret, unix_time
 from trakt_auth.errors import UsageError
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, if_valid
 from trakt_auth.protocol.token import Token
 
 __all__ = ["WRITERS", "Found", "Login", "read_tokens"]
@@ -24,6 +24,10 @@ STORE_MARK = "trakt-auth"  # the first key of a file store
 LONGEST_LIFE = timedelta(days=366)  # Trakt has never given more than 90 days
 TOLERANCE = timedelta(minutes=5)  # by which another computer's clock may be ahead
 SHORTEST_LIFE = timedelta(days=1)  # the shortest that Trakt is known to have given
+EXPECTED = (
+    "Give a file of `trakt-auth export`, PyTrakt's ~/.pytrakt.json, or a token response as Trakt "
+    "gives it and trakt.py keeps it: JSON with an access_token."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,94 +58,95 @@ def read_tokens(content: bytes, *, now: datetime) -> Found:
     Raises: UsageError for an unknown format or a damaged file.
     """
     try:
-        document: object = json.loads(content)
-    except (ValueError, RecursionError):
-        raise invalid("The file is not complete JSON") from None
-    if not isinstance(document, dict):
-        raise invalid("The file is JSON, but holds no token")
-    reader = JsonReader(cast("object", document))
-    if MARK in reader:
-        return _read_own(reader)
-    if "OAUTH_TOKEN" in reader:
-        return _read_pytrakt(reader, now)
-    if "access_token" in reader:
-        return _read_response(reader, now)
-    if STORE_MARK in reader:
-        raise UsageError(
-            "The file is a token store of trakt-auth, not an export",
-            hint="Use it where it is: --store file:PATH, or TRAKT_AUTH_STORE.",
-        )
-    raise invalid("The file is JSON, but not a token file of a known format")
+        return _read(JsonObject.parse(content, lone_surrogates=True), now)
+    except MalformedJsonError as error:
+        what = f"The file's {error.field}" if error.field else "The file"
+        raise _bad(f"{what} {error.problem}") from None
 
 
 # -- reading -------------------------------------------------------------------------------------
 
 
-def _read_own(reader: JsonReader) -> Found:
-    format_ = reader.raw(MARK)
+def _read(fields: JsonObject, now: datetime) -> Found:
+    if MARK in fields:
+        return _read_own(fields)
+    if "OAUTH_TOKEN" in fields:
+        return _read_pytrakt(fields, now)
+    if "access_token" in fields:
+        return _read_response(fields, now)
+    if STORE_MARK in fields:
+        raise UsageError(
+            "The file is a token store of trakt-auth, not an export",
+            hint="Use it where it is: --store file:PATH, or TRAKT_AUTH_STORE.",
+        )
+    raise _bad("The file is JSON, but no token file that is known here")
+
+
+def _bad(message: str) -> UsageError:
+    return UsageError(message, hint=EXPECTED)
+
+
+def _read_own(fields: JsonObject) -> Found:
+    format_ = fields.value(MARK)
     if isinstance(format_, int) and format_ > FORMAT:
         raise UsageError(
             "The file was exported by a newer version of trakt-auth", hint="Upgrade trakt-auth."
         )
-    accounts: list[object] | None = reader.raw("accounts")
-    if format_ != FORMAT or not isinstance(accounts, list) or not accounts:
-        raise invalid("The file looks like an export of trakt-auth, but holds no accounts")
-    logins = tuple(_read_account(JsonReader(one)) for one in accounts)
+    accounts = fields.nested_list("accounts")
+    if format_ != FORMAT or not accounts:
+        raise _bad("The file looks like an export of trakt-auth, but holds no accounts")
+    logins = tuple(_read_account(one) for one in accounts)
     if len({login.account for login in logins}) < len(logins):
-        raise invalid("The file holds an account twice")
-    return Found(
-        kind="an export of trakt-auth", client_id=reader.secret("client_id"), logins=logins
-    )
+        raise _bad("The file holds an account twice")
+    client_id = secret(fields, "client_id")
+    return Found(kind="an export of trakt-auth", client_id=client_id, logins=logins)
 
 
-def _read_account(reader: JsonReader) -> Login:
-    name = reader.raw("account")
-    if not isinstance(name, str) or not name:
-        raise invalid("An account of the file has no name")
-    scope = reader.raw("scope")
+def _read_account(fields: JsonObject) -> Login:
+    name = fields.text("account")
+    if not name:
+        raise fields.malformed("account", "is empty")
     token = Token(
-        access_token=reader.secret("access_token"),
-        refresh_token=reader.optional_secret("refresh_token"),
-        token_type=reader.secret("token_type"),
-        scope=scope if isinstance(scope, str) else None,
-        created_at=reader.moment("created_at"),
-        expires_at=reader.moment("expires_at"),
+        access_token=secret(fields, "access_token"),
+        refresh_token=optional_secret(fields, "refresh_token"),
+        token_type=secret(fields, "token_type"),
+        scope=if_valid(fields.text, "scope"),
+        created_at=fields.moment("created_at"),
+        expires_at=fields.moment("expires_at"),
     )
     return Login(account=name, token=token, dated=True)
 
 
-def _read_pytrakt(reader: JsonReader, now: datetime) -> Found:
+def _read_pytrakt(fields: JsonObject, now: datetime) -> Found:
     login = _login(
-        reader.secret("OAUTH_TOKEN"),
-        reader.optional_secret("OAUTH_REFRESH"),
+        secret(fields, "OAUTH_TOKEN"),
+        optional_secret(fields, "OAUTH_REFRESH"),
         created_at=None,
-        expires_at=reader.epoch("OAUTH_EXPIRES_AT"),
+        expires_at=unix_time(fields, "OAUTH_EXPIRES_AT"),
         now=now,
     )
-    return Found(
-        kind="a PyTrakt file", client_id=reader.optional_secret("CLIENT_ID"), logins=(login,)
-    )
+    client_id = optional_secret(fields, "CLIENT_ID")
+    return Found(kind="a PyTrakt file", client_id=client_id, logins=(login,))
 
 
-def _read_response(reader: JsonReader, now: datetime) -> Found:
-    created_at, seconds = reader.epoch("created_at"), reader.number("expires_in")
+def _read_response(fields: JsonObject, now: datetime) -> Found:
+    created_at, seconds = unix_time(fields, "created_at"), fields.lenient_number("expires_in")
     expires_at = None
     if seconds is None:
-        expires_at = reader.epoch("expires_at")
+        expires_at = unix_time(fields, "expires_at")
     elif created_at is not None and 0 <= seconds <= LONGEST_LIFE.total_seconds():
         expires_at = created_at + timedelta(seconds=seconds)
-    scope = reader.raw("scope")
     login = _login(
-        reader.secret("access_token"),
-        reader.optional_secret("refresh_token"),
+        secret(fields, "access_token"),
+        optional_secret(fields, "refresh_token"),
         created_at=created_at,
         expires_at=expires_at,
         now=now,
-        scope=scope if isinstance(scope, str) else None,
+        scope=if_valid(fields.text, "scope"),
     )
     return Found(
-        kind="a token response of Trakt, as trakt.py keeps it",
-        client_id=reader.optional_secret("client_id"),
+        kind="a token response, as Trakt gives it and trakt.py keeps it",
+        client_id=optional_secret(fields, "client_id"),
         logins=(login,),
     )
 
