@@ -43,6 +43,9 @@ check: $(DEV_VENV)/.installed  ## formatting, lint, types
 	$(DEV_VENV)/bin/ruff check -q .
 	$(DEV_VENV)/bin/mypy
 	$(DEV_VENV)/bin/pyright --stats
+	@. $(DEV_VENV)/bin/activate && \
+		pyright --verifytypes trakt_auth --ignoreexternal >$(DEV_VENV)/types.txt || \
+		{ cat $(DEV_VENV)/types.txt; exit 1; }
 
 browser:  # the pages are tested in a real one
 	$(call from_debian,chromium,chromium,the pages are tested in it)

@@ -26,8 +26,8 @@ from trakt_auth.protocol.authorization import (
 )
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 from trakt_auth.protocol.token import Token
-from trakt_auth.runtime.transport import in_process
 from trakt_auth.stores.record import AccountKey, Record, Stored
+from trakt_auth.testing.in_process import in_process
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOKEN = Token(access_token="a", created_at=NOW, expires_at=NOW + timedelta(days=7))

@@ -1,7 +1,7 @@
 """The errors that this library raises on purpose, as a tree.
 
 Pure: no clock, no socket. No error holds a request body or a secret, but for `TokenNotSaved`, which
-hands over the token that would be lost otherwise.
+carries the token, which would be lost otherwise.
 
 The first level says who has to act::
 

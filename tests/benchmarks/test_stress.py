@@ -32,9 +32,9 @@ from support.stress import (
 from trakt_auth import AsyncClient, Client, Endpoints, TokenNotSaved, open_store
 from trakt_auth.emulator import Emulator
 from trakt_auth.errors import StoreError, StoreUnavailable
-from trakt_auth.runtime.transport import in_process
 from trakt_auth.stores.record import AccountKey, Record
 from trakt_auth.stores.wrappers.encrypted import generate_key
+from trakt_auth.testing.in_process import in_process
 
 KEY = AccountKey(APP.client_id, "default")
 LEASE = 0.6  # seconds

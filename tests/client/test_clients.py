@@ -863,7 +863,7 @@ def test_wrong_arguments_are_found_before_anything_is_sent():
 
 
 def test_in_process_without_sockets(emulator, clock, issue):
-    from trakt_auth.runtime.transport import in_process
+    from trakt_auth.testing.in_process import in_process
 
     transport = in_process(emulator.handle)
     endpoints = Endpoints.at("http://trakt.test")

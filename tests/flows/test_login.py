@@ -28,9 +28,9 @@ from trakt_auth.flows import login as flows
 from trakt_auth.flows.events import TokenObtained, TokenRefreshed, TokenRevoked
 from trakt_auth.flows.saving import SAVE_PAUSES
 from trakt_auth.flows.steps import Hold, Load, Notify, Now, Save, Send, Sleep
+from trakt_auth.protocol import build_authorization_request
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.authorization import DeviceAuthorization, Granted, Pending, SlowDown
-from trakt_auth.protocol.endpoints import build_authorization_request
 from trakt_auth.stores.record import Forgotten, Record, Stored
 
 REQUEST = build_authorization_request(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trakt_auth import protocol
 from trakt_auth.errors import (
     LockTimeout,
     LoginRequired,
@@ -24,7 +25,6 @@ from trakt_auth.errors import (
 )
 from trakt_auth.flows import policy
 from trakt_auth.flows.policy import Need, RefreshRequest, after_failure, pause_after, refresh_need
-from trakt_auth.protocol import endpoints as protocol
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.http import HttpResponse
 from trakt_auth.protocol.token import Token

@@ -5,7 +5,8 @@ import pytest
 
 from trakt_auth.errors import TransportError, UsageError
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
-from trakt_auth.runtime.transport import LARGEST_BODY, HttpTransport, in_process
+from trakt_auth.runtime.transport import LARGEST_BODY, HttpTransport
+from trakt_auth.testing.in_process import in_process
 
 REQUEST = HttpRequest(method="POST", url="http://trakt.test/oauth/token", body=b"the-secret")
 

@@ -19,8 +19,8 @@ from trakt_auth.client.bearer import (
 try:
     from aiohttp import BytesPayload, ClientHandlerType, ClientRequest, ClientResponse
     from yarl import URL
-except ImportError as error:
-    raise missing("aiohttp", error) from None
+except ImportError as _error:
+    raise missing("aiohttp", _error) from None
 
 __all__ = ["BearerAuth"]
 

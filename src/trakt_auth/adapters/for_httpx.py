@@ -6,17 +6,17 @@ A thin adapter: it asks the client for tokens and decides nothing about them.
 from __future__ import annotations
 
 from trakt_auth.client.bearer import Source, missing
-from trakt_auth.client.httpx_auth import FamilyAuth
+from trakt_auth.client.httpx_auth import HttpxAuth
 
 try:
     import httpx
-except ImportError as error:
-    raise missing("httpx", error) from None
+except ImportError as _error:
+    raise missing("httpx", _error) from None
 
 __all__ = ["BearerAuth"]
 
 
-class BearerAuth(FamilyAuth[httpx.Request, httpx.Response], httpx.Auth):
+class BearerAuth(HttpxAuth, httpx.Auth):
     """Puts a valid access token on every request to the API host, and on no other.
 
     After a 401 the token is refreshed and the request sent once more, unless its body can be

@@ -14,8 +14,8 @@ from trakt_auth.client.bearer import HEADER, Bearer, Origin, TokenSource, missin
 try:
     import requests
     from requests.auth import AuthBase
-except ImportError as error:
-    raise missing("requests", error) from None
+except ImportError as _error:
+    raise missing("requests", _error) from None
 
 __all__ = ["BearerAuth"]
 

@@ -114,8 +114,8 @@ class _Command(click.Command):
 class TopLevel(click.Group):
     """The command without a subcommand: first steps, and two tables at the end."""
 
-    context_class = _Context
-    command_class = _Command
+    context_class: type[click.Context] = _Context
+    command_class: type[click.Command] | None = _Command
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the text of the help, and the first steps below it."""

@@ -19,7 +19,7 @@ from trakt_auth.errors import UsageError
 
 __all__ = ["dispatch"]
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "show_default": True}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 FORMATS = ("trakt-auth", "pytrakt", "trakt.py", "response")
 SECONDS: dict[str, Any] = {"type": int, "metavar": "SECONDS"}

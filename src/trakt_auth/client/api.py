@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 import httpx2
 
 from trakt_auth.client.bearer import Source
-from trakt_auth.client.httpx_auth import FamilyAuth
+from trakt_auth.client.httpx_auth import HttpxAuth
 
 T = TypeVar("T")
 
 __all__ = ["BearerAuth", "api_client"]
 
 
-class BearerAuth(FamilyAuth[httpx2.Request, httpx2.Response], httpx2.Auth):
+class BearerAuth(HttpxAuth, httpx2.Auth):
     """Puts a valid access token on every request to the API host, and on no other.
 
     After a 401 the token is refreshed and the request sent once more, unless its body can be

@@ -140,7 +140,7 @@ class AsyncClient(BaseClient):
         Importing the HTTP library and reading the TLS certificates would block the event loop.
         """
         with suppress(UsageError):  # raised when a request needs what cannot be built
-            await _in_thread(self._prepare_api)
+            await _in_thread(self._transport.prepare)
         return self
 
     async def __aexit__(

@@ -9,10 +9,11 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-import trakt_auth.protocol.endpoints as protocol
+import trakt_auth.protocol as protocol
 from trakt_auth.client.retries import Retries
 from trakt_auth.client.subscribers import Subscribers
 from trakt_auth.client.token_cache import TokenCache
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger("trakt_auth")
+logger: logging.Logger = logging.getLogger("trakt_auth")
 
 __all__ = ["BaseClient", "validate_account"]
 
@@ -63,18 +64,16 @@ class BaseClient:
     ) -> None:
         if timeout <= 0:
             raise UsageError("timeout is not a number of seconds above 0")
-        self.application = application
-        self.endpoints = endpoints or Endpoints()
+        self.application: Application = application
+        self.endpoints: Endpoints = endpoints or Endpoints()
         self._timeout = timeout
         self._inner: Any = transport
         self._transport = HttpTransport(timeout=timeout, inner=transport)
         self._clock: Clock = clock or SystemClock()
         self._owned: list[TokenStore] = []
-        self._store = FallbackStore(
-            self._opened(store), self._opened(fallback), now=lambda: self._clock.now().wall
-        )
+        self._store = FallbackStore(self._opened(store), self._opened(fallback), now=self._wall)
         self._retries = Retries(self._save_late, durable=fallback is not None)
-        self._cache = TokenCache(lambda: self._clock.now().wall, self._retries.__contains__)
+        self._cache = TokenCache(self._wall, self._retries.__contains__)
         self._context = Context(
             application=application,
             endpoints=self.endpoints,
@@ -96,6 +95,9 @@ class BaseClient:
         self._apis: dict[str, Any] = {}
         _clients.add(self)
         on_fork(self, after_in_child=type(self)._start_anew)  # noqa: SLF001
+
+    def _wall(self) -> datetime:
+        return self._clock.now().wall
 
     def _start_anew(self) -> None:
         """Forget the parent's threads, locks and connections in a forked child.
@@ -209,13 +211,6 @@ class BaseClient:
         if isinstance(event, TokenUnsaved):
             self._retries.add(event.account)
         self._cache.on_change(event, version)
-
-    def _prepare_api(self) -> None:
-        """Import the HTTP library and read the TLS certificates, which takes long."""
-        import trakt_auth.client.api  # noqa: F401
-
-        if self._inner is None:
-            self._transport.tls_context()
 
     def _api(self, account: str, make: Callable[..., T]) -> T:
         from trakt_auth.client.api import api_client

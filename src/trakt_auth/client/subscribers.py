@@ -15,7 +15,7 @@ from trakt_auth.flows.events import Event
 
 __all__ = ["Subscribers"]
 
-logger = logging.getLogger("trakt_auth")
+logger: logging.Logger = logging.getLogger("trakt_auth")
 
 Callback = Callable[[Event], object]
 

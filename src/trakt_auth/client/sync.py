@@ -48,7 +48,7 @@ class Client(BaseClient):
 
         `request` is what `authorization_request` returned; `callback` is the URL that Trakt
         redirected to, or the bare code from its out-of-band page. The state is compared first:
-        if it differs, somebody else made the request, and nothing is sent. A code works once and
+        if it differs, the redirect was not asked for here, and nothing is sent. A code works once and
         for a few minutes. The person sees nothing of this; when it is done, show them that they
         are connected.
 
@@ -123,7 +123,7 @@ class Client(BaseClient):
 
         Raises:
             AccessDenied: the person said no (418).
-            DeviceCodeExpired: nobody answered in time (410, or the local clock).
+            DeviceCodeExpired: the person did not answer in time (410, or the local clock).
             DeviceCodeUsed, DeviceCodeUnknown: start again (409, 404).
             Cancelled: `cancel` was set.
             TokenNotSaved: the store failed; the token is in the error.
@@ -139,7 +139,7 @@ class Client(BaseClient):
         valid is served to everybody else meanwhile. https://developer.trakt.tv/docs/authentication-oauth
 
         Raises:
-            LoginRequired: nobody signed in, or the refresh was refused for good.
+            LoginRequired: no login is stored, or the refresh was refused for good.
             RateLimited, Unavailable, Blocked, TransportError: the token has expired and Trakt
                 cannot be asked; the login is untouched.
             StoreError: the store cannot be read or written; nothing was sent.
@@ -173,7 +173,7 @@ class Client(BaseClient):
         """Return another token than the one that the API has just answered with a 401.
 
         For adapters to HTTP libraries: send the request once more with what it returns, at most
-        once. If somebody has refreshed in between, nothing is sent. It is the same token when that
+        once. If another caller has refreshed meanwhile, nothing is sent. It is the same token when that
         has itself replaced a refused one within the last minute: then it is not the token's fault.
 
         Raises: what `token` raises.
@@ -198,7 +198,7 @@ class Client(BaseClient):
     def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token that was obtained elsewhere; refreshed at once if it has expired.
 
-        From then on nobody else may refresh it: the refresh token works once.
+        From then on no other program may refresh it: the refresh token works once.
 
         Raises: what `token` raises.
         """

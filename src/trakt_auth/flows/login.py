@@ -10,7 +10,7 @@ from contextlib import suppress
 from hmac import compare_digest
 from typing import TypeAlias
 
-import trakt_auth.protocol.endpoints as protocol
+import trakt_auth.protocol as protocol
 import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
     DeviceCodeExpired,
@@ -43,6 +43,7 @@ from trakt_auth.protocol.authorization import (
     Granted,
     SlowDown,
 )
+from trakt_auth.protocol.endpoints.messages import OK
 from trakt_auth.protocol.token import Token, TokenState
 from trakt_auth.stores.record import AccountKey, Forgotten, Record
 
@@ -168,7 +169,7 @@ def wait_for_device(context: Context, device: DeviceAuthorization, *, account: s
 
 def _may_pass(error: Passing) -> bool:
     # A captive portal or an interstitial page answers 200 with HTML for a while.
-    return not isinstance(error, UnexpectedResponse) or error.status == protocol.OK
+    return not isinstance(error, UnexpectedResponse) or error.status == OK
 
 
 def adopt(context: Context, token: Token, *, account: str) -> Flow[Token]:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import trakt_auth.protocol.endpoints as protocol
+import trakt_auth.protocol as protocol
 from trakt_auth.errors import (
     InvalidGrant,
     LockTimeout,

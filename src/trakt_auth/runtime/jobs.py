@@ -34,9 +34,11 @@ class Job:
     """One piece of work: how many callers wait for it, and how it ended."""
 
     def __init__(self, key: Hashable | None, work: Work, after: Callable[[], object]) -> None:
-        self.key, self.work, self.after = key, work, after
-        self.waiting = 1
-        self.over = False
+        self.key: Hashable | None = key
+        self.work: Work = work
+        self.after: Callable[[], object] = after
+        self.waiting: int = 1
+        self.over: bool = False
         self.thread: int | None = None
         self._value: Any = None
         self._error: BaseException | None = None

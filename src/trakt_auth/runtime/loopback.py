@@ -17,6 +17,7 @@ from functools import partial
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import ThreadingTCPServer
 from string import Template
 from typing import Any, Self
@@ -41,13 +42,7 @@ _HEADERS = {
     "Allow": "GET",
     "Connection": "close",
 }
-_HTML = Template("""\
-<!doctype html><html lang="en"><meta charset="utf-8"><title>$title</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>:root { color-scheme: light dark; font: 1.0625rem/1.5 system-ui, sans-serif }
-body { margin: 0 auto; max-width: 32rem; padding: 18vh 1.5rem 2rem; overflow-wrap: anywhere }
-h1 { margin: 0; font-size: 1.625rem; line-height: 1.25 } p { margin: .75rem 0 0 }</style>
-<h1>$title</h1>$text""")
+_HTML = Path(__file__).with_suffix(".html")
 _STRANGER = "<p>Start again from the program, and use only the page it opens last.</p>"
 
 
@@ -125,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(_Page(HTTPStatus(405 if code == HTTPStatus.NOT_IMPLEMENTED else code)))
 
     def _send(self, page: _Page) -> None:
-        body = _HTML.substitute(title=page.title or page.status.phrase, text=page.text).encode()
+        html = Template(_HTML.read_text(encoding="utf-8"))
+        body = html.substitute(title=page.title or page.status.phrase, text=page.text).encode()
         self.send_response_only(page.status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)

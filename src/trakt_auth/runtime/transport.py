@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-__all__ = ["HttpTransport", "in_process", "usage_error_if_not_buildable"]
+__all__ = ["HttpTransport", "usage_error_if_not_buildable"]
 
 LARGEST_BODY = 1 << 20  # bytes; a token response has a few hundred
 
@@ -130,31 +130,6 @@ def _not_buildable(why: str) -> UsageError:
         f"The HTTP client cannot be made{why}",
         hint="Check the environment's proxy and certificate settings, e.g. SSL_CERT_FILE.",
     )
-
-
-def in_process(handle: Callable[[HttpRequest], HttpResponse]) -> httpx2.MockTransport:
-    """Return a transport for httpx2 that calls a function instead of the network.
-
-    A ConnectionError raised by the function stands for a response that was lost.
-    """
-    import httpx2
-
-    def respond(request: httpx2.Request) -> httpx2.Response:
-        received = HttpRequest(
-            method=request.method,
-            url=str(request.url),
-            headers=dict(request.headers),
-            body=request.read(),
-        )
-        try:
-            response = handle(received)
-        except ConnectionError as error:
-            raise httpx2.ReadError(str(error), request=request) from None
-        return httpx2.Response(
-            response.status, headers=dict(response.headers), content=response.body
-        )
-
-    return httpx2.MockTransport(respond)
 
 
 class _TooMuchError(Exception):

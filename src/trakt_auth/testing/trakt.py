@@ -148,7 +148,7 @@ class EmulatedTrakt(Checks):
 
         A response that is later than `timeout` seconds is lost; that takes no real time.
         """
-        from trakt_auth.runtime.transport import in_process
+        from trakt_auth.testing.in_process import in_process
 
         def respond(request: HttpRequest) -> HttpResponse:
             return self._respond_within(timeout, request)

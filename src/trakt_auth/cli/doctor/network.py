@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import trakt_auth.protocol.endpoints as protocol
+import trakt_auth.protocol as protocol
 import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.cli.commands.status_text import span
 from trakt_auth.cli.doctor import check
@@ -29,6 +29,7 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.endpoints.messages import OK
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 
 __all__ = ["check_network"]
@@ -103,7 +104,7 @@ def _sign_in_server(
 
 def _accepted(name: str, response: HttpResponse) -> Check:
     """Tell whether the client id, and the secret if there is one, were accepted."""
-    if response.status == protocol.OK and "html" not in response.media_type:
+    if response.status == OK and "html" not in response.media_type:
         return check.passed(name, "The sign-in server accepts it.")
     error = oauth_errors.from_response(response)
     if isinstance(error, InvalidClient):
@@ -136,7 +137,7 @@ def _api(
         yield _unreached("API server", endpoints.api, error)
         return
     yield check.passed("API server", f"{_host(endpoints.api)} answers.")
-    if response.status not in (protocol.OK, UNAUTHORIZED) or "html" in response.media_type:
+    if response.status not in (OK, UNAUTHORIZED) or "html" in response.media_type:
         yield _refused("API key", response)
         return
     yield check.passed("API key", "The API accepts the client id.")

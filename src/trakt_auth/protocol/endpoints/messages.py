@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import UnexpectedResponse
-from trakt_auth.protocol import oauth_errors
 from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, to_json
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trakt_auth.protocol import oauth_errors
+import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.protocol.endpoints.messages import OK, credentials, post
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 

@@ -41,7 +41,7 @@ SIZE = 10  # connections
 # Errors after which the pool is replaced. No tables, no schema: the next call makes them, or says
 # why it cannot. Read only: the server's name may lead to another server by now.
 RECONNECT = ("42P01", "3F000", "25006")
-IDLE = (TransactionStatus.IDLE, PipelineStatus.OFF)
+IDLE: tuple[TransactionStatus, PipelineStatus] = (TransactionStatus.IDLE, PipelineStatus.OFF)
 TRIES = 5  # to get a connection that is alive
 TURN = 0.25  # seconds in the pool's queue; the pool does not tell waiters that no server answers
 SETTINGS: dict[str, Any] = {

@@ -70,7 +70,8 @@ class Server:
     """Runs scripts and commands; every failure is a StoreError."""
 
     def __init__(self, url: str) -> None:
-        self.name, self._open = _parse(url)
+        name, self._open = _parse(url)
+        self.name: str = name
         self._client = self._open()
         on_fork(self, after_in_child=Server._abandon)
 

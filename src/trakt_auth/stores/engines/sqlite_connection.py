@@ -34,7 +34,8 @@ class SqliteConnection:
     """
 
     def __init__(self, path: str, *, check_every: float = 0) -> None:
-        self.path, self._check_every, self._next_check = path, check_every, 0.0
+        self.path: str = path
+        self._check_every, self._next_check = check_every, 0.0
         self.guard: threading.Lock = threading.Lock()
         self._forking = False
         self._database: sqlite3.Connection | None = None

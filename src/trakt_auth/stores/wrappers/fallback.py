@@ -55,7 +55,9 @@ class FallbackStore:
     def __init__(
         self, store: TokenStore, fallback: TokenStore, *, now: Callable[[], datetime]
     ) -> None:
-        self.store, self.fallback, self._now = store, fallback, now
+        self.store: TokenStore = store
+        self.fallback: TokenStore = fallback
+        self._now = now
 
     # -- reading ---------------------------------------------------------------------------------
 
