@@ -48,8 +48,8 @@ class Client(BaseClient):
 
         `request` is what `authorization_request` returned; `callback` is the URL that Trakt
         redirected to, or the bare code from its out-of-band page. The state is compared first:
-        if it differs, the redirect was not asked for here, and nothing is sent. A code works once and
-        for a few minutes. The person sees nothing of this; when it is done, show them that they
+        if it differs, the redirect was not asked for here, and nothing is sent. A code works once
+        and for a few minutes. The person sees nothing of this; when it is done, show them that they
         are connected.
 
         200 brings the tokens; 400 and 401 carry an OAuth error: `invalid_grant` the code is
@@ -173,8 +173,9 @@ class Client(BaseClient):
         """Return another token than the one that the API has just answered with a 401.
 
         For adapters to HTTP libraries: send the request once more with what it returns, at most
-        once. If another caller has refreshed meanwhile, nothing is sent. It is the same token when that
-        has itself replaced a refused one within the last minute: then it is not the token's fault.
+        once. If another caller has refreshed meanwhile, nothing is sent. It is the same token when
+        that has itself replaced a refused one within the last minute: then it is not the token's
+        fault.
 
         Raises: what `token` raises.
         """
