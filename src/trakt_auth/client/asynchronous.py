@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -17,6 +18,7 @@ from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime import dependencies, runner
+from trakt_auth.runtime.jobs import in_trio
 from trakt_auth.runtime.runner import OnPoll
 
 if TYPE_CHECKING:
@@ -131,6 +133,13 @@ class AsyncClient(BaseClient):
             for store in self._owned:
                 await _in_thread(store.close)
 
+    def _prepare(self, backend: str) -> None:
+        import anyio
+
+        self._transport.prepare()
+        # httpx2 imports this at its first request; a loop of this thread's own does it now.
+        anyio.run(anyio.sleep, 0, backend=backend)
+
     async def _run(self, flow: Flow[T]) -> T:
         return await runner.run_async(flow, self._dependencies)
 
@@ -139,8 +148,9 @@ class AsyncClient(BaseClient):
 
         Importing the HTTP library and reading the TLS certificates would block the event loop.
         """
+        prepare = partial(self._prepare, "trio" if in_trio() else "asyncio")
         with suppress(UsageError):  # raised when a request needs what cannot be built
-            await _in_thread(self._transport.prepare)
+            await dependencies.read_on_worker_async(prepare, self._dependencies)
         return self
 
     async def __aexit__(

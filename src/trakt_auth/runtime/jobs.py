@@ -8,14 +8,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from trakt_auth.errors import Cancelled, TraktAuthError
 from trakt_auth.runtime.tracebacks import without_frames
 
-__all__ = ["Job", "Pool", "Work", "wait_for", "wait_for_async"]
+__all__ = ["Job", "Pool", "Work", "in_trio", "wait_for", "wait_for_async"]
 
 Work: TypeAlias = Callable[[Callable[[], bool]], Any]
 
@@ -107,31 +108,46 @@ async def wait_for_async(job: Job | None, pool: Pool) -> Any:  # noqa: ANN401
     """
     if job is None:
         return None
-    import anyio
-
-    done = anyio.Event()
-    wake = _waker()
-
-    def tell() -> None:
-        with suppress(RuntimeError):  # the loop is closed, and its tasks with it
-            wake(done.set)
-
+    over, wake = _waiter()
     try:
-        job.when_over(tell)
-        await done.wait()
+        job.when_over(wake)
+        await over
         return job.result()
     finally:
         pool.leave(job)
 
 
-def _waker() -> Callable[[Callable[[], object]], object]:
-    """Return a function by which another thread calls into this event loop without blocking."""
+def in_trio() -> bool:
+    """Tell whether this code runs in an event loop of trio's."""
     # Another thread may be importing trio right now; then this loop is not trio's.
     lowlevel = getattr(sys.modules.get("trio"), "lowlevel", None)
-    if getattr(lowlevel, "in_trio_run", bool)():
-        wake: Callable[[Callable[[], object]], object]
-        wake = lowlevel.current_trio_token().run_sync_soon  # type: ignore[union-attr]
-        return wake
+    return bool(getattr(lowlevel, "in_trio_run", bool)())
+
+
+def _waiter() -> tuple[Awaitable[object], Callable[[], object]]:
+    """Return something to await, and how another thread ends the wait without blocking.
+
+    Not anyio's: importing it would block an event loop that is waiting for the first time.
+    """
+    if in_trio():
+        trio = sys.modules["trio"]
+        event, token = trio.Event(), trio.lowlevel.current_trio_token()
+        return event.wait(), _unless_closed(partial(token.run_sync_soon, event.set))
     import asyncio
 
-    return asyncio.get_running_loop().call_soon_threadsafe
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not future.done():  # else the task was cancelled
+            future.set_result(None)
+
+    return future, _unless_closed(partial(loop.call_soon_threadsafe, end))
+
+
+def _unless_closed(wake: Callable[[], object]) -> Callable[[], object]:
+    def call() -> None:
+        with suppress(RuntimeError):  # the loop is closed, and its tasks with it
+            wake()
+
+    return call
