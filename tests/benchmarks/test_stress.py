@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from support import stress
-from support.both_clients import token_of
+from support.both_clients import key_of, token_of
 from support.keychains import Shared, installed
 from support.stress import (
     APP,
@@ -37,6 +37,7 @@ from trakt_auth.stores.wrappers.encrypted import generate_key
 from trakt_auth.testing.in_process import in_process
 
 KEY = AccountKey(APP.client_id, "default")
+KEY_HERE = key_of("http://trakt.test")
 LEASE = 0.6  # seconds
 ONE_MACHINE, MANY_MACHINES = ["file", "sqlite", "encrypted", "keyring"], ["postgresql", "redis"]
 
@@ -121,7 +122,7 @@ def test_a_stale_token_keeps_nobody_waiting(place, emulator):
             here.client() as client,
             stress.crowds(others, others) as ask,
         ):
-            old = Record.from_stored(client._store.load(AccountKey(APP.client_id, "ann"))).token
+            old = Record.from_stored(client._store.load(key_of(here.url, "ann"))).token
             send, seen = client._transport.send, []
 
             def held(request):
@@ -224,7 +225,12 @@ def test_a_thousand_failed_saves(monkeypatch):
     for number in range(1000):
         store, past = Failing(open_store("memory:")), datetime.now(UTC) - EXPIRED
         token = token_of(emulator.issue_tokens("ann"), now=past)
-        store.save(KEY, Record(token=token).to_payload(), expires_at=None, replacing=None)
+        store.save(
+            KEY_HERE,
+            Record(token=token).to_payload(),
+            expires_at=None,
+            replacing=None,
+        )
         calls, only = [chance.randrange(1, 14)], chance.choice([{"save"}, {"save", "load"}])
 
         def failing(name, calls=calls, only=only):
@@ -254,8 +260,8 @@ def test_a_thousand_failed_saves(monkeypatch):
                 while client._retries._all_offered():
                     pass
             assert client.unsaved() == []
-            assert Record.from_stored(store.inner.load(KEY)).token == new
-            assert Record.from_stored(store.inner.load(KEY)).attempt is None
+            assert Record.from_stored(store.inner.load(KEY_HERE)).token == new
+            assert Record.from_stored(store.inner.load(KEY_HERE)).attempt is None
         if number % 100 == 0:
             assert accepted(emulator, new.access_token)
     assert unsaved > 300

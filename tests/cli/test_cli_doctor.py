@@ -11,7 +11,7 @@ import pytest
 from trakt_auth.cli.doctor import check, network, run
 from trakt_auth.cli.doctor import store as store_checks
 from trakt_auth.cli.settings import Settings
-from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record, pause_to
+from trakt_auth.stores.record import Attempt, Outcome, Record, pause_to
 
 
 def examined(cli, *arguments, status=None):
@@ -41,7 +41,7 @@ def bad(found):
 def note(cli, token, **attempt):
     with cli.client() as client:
         client._store.save(
-            AccountKey("emulator", "default"),
+            cli.key(),
             Record(token=token, attempt=Attempt(**attempt)).to_payload(),
             expires_at=token.expires_at,
             replacing=None,
@@ -237,7 +237,7 @@ def test_a_store_with_leases(cli, taken):
     from trakt_auth.stores.memory import MemoryStore
 
     store = MemoryStore()
-    store.save(AccountKey("emulator", "x"), "{}", expires_at=None, replacing=None)
+    store.save(cli.key("x"), "{}", expires_at=None, replacing=None)
     if taken:
         cli.monkeypatch.setattr("trakt_auth.stores.memory.MemoryLock.acquire", lambda self: False)
     cli.monkeypatch.setattr(Settings, "open_store", lambda _: store)
@@ -245,7 +245,7 @@ def test_a_store_with_leases(cli, taken):
     # Without a login there may be no tables yet, and the check creates none.
     empty = list(store_checks.check_store(Settings(store=url), "another"))
     assert [one.name for one in empty] == ["store"]
-    told = list(store_checks.check_store(Settings(store=url), "emulator"))
+    told = list(store_checks.check_store(Settings(store=url), cli.key().client_id))
     assert [one.name for one in told] == ["store", "store locks"]
     assert told[1].mark is (check.Mark.FAIL if taken else check.Mark.OK)
     assert "hush" not in told[0].said
@@ -294,7 +294,7 @@ def test_the_last_refresh(cli, attempt, mark, words):
 def test_a_refresh_that_is_under_way(cli):
     note(cli, cli.sign_in(), outcome=Outcome.BEGUN, started_at=datetime.now(UTC))
     with cli.client() as client:
-        lock = client._store.lock(AccountKey("emulator", "default"))
+        lock = client._store.lock(cli.key())
         assert lock.acquire()
         found = examined(cli, "--offline", status=0)
         lock.release()
@@ -305,14 +305,14 @@ def test_a_pause(cli):
     cli.sign_in()
     with cli.client() as client:
         until = datetime.now(UTC) + timedelta(minutes=5)
-        key = AccountKey("emulator", "")
+        key = cli.key("")
         client._store.save(key, pause_to(until), expires_at=None, replacing=None)
     assert "asked too often" in find(examined(cli, "--offline", status=0), "pause", "warn")
 
 
 def test_a_pause_that_cannot_be_read(cli):
     with cli.client() as client:
-        client._store.save(AccountKey("emulator", ""), "{}", expires_at=None, replacing=None)
+        client._store.save(cli.key(""), "{}", expires_at=None, replacing=None)
     assert bad(examined(cli, status=1)) == ["store"]
 
 
@@ -332,7 +332,7 @@ def test_an_unsaved_token(cli):
 def test_a_record_that_cannot_be_read(cli):
     cli.sign_in("ann")
     with cli.client() as client:
-        key = AccountKey("emulator", "bob")
+        key = cli.key("bob")
         client._store.save(key, "{}", expires_at=None, replacing=None)
     found = examined(cli, status=1)
     assert bad(found) == ["login bob"]

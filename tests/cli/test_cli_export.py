@@ -10,7 +10,7 @@ import pytest
 
 from trakt_auth.cli.commands import export
 from trakt_auth.stores.file import FileStore
-from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
+from trakt_auth.stores.record import Attempt, Outcome, Record
 
 
 def exported(cli, *arguments):
@@ -26,7 +26,7 @@ def note(cli, token, outcome, lost=False):
     attempt = Attempt(outcome=outcome, started_at=now, lost_at=now if lost else None, reason="why")
     with cli.client() as client:
         client._store.save(
-            AccountKey("emulator", "default"),
+            cli.key(),
             Record(token=token, attempt=attempt).to_payload(),
             expires_at=token.expires_at,
             replacing=None,
@@ -164,7 +164,7 @@ def test_a_refresh_token_that_may_be_spent(cli, outcome, lost):
 def test_no_export_while_another_program_refreshes(cli):
     cli.sign_in()
     with cli.client() as client:
-        lock = client._store.lock(AccountKey("emulator", "default"))
+        lock = client._store.lock(cli.key())
         assert lock.acquire()
         ran = cli("export")
         lock.release()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_cli_formats import BAD, NEARLY
 
 from trakt_auth.cli.commands import import_
-from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
+from trakt_auth.stores.record import Attempt, Outcome, Record
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def pytrakt(issued, **more):
 
 def kept(cli, account="default"):
     with cli.client() as client:
-        stored = client._store.load(AccountKey("emulator", account))
+        stored = client._store.load(cli.key(account))
     return Record.from_stored(stored) if stored else None
 
 
@@ -163,9 +163,7 @@ def test_a_dead_login_may_be_overwritten(cli, issued, write, dead):
         attempt = Attempt(outcome=Outcome.REFUSED, started_at=token.created_at, reason="no")
         with cli.client() as client:
             payload = Record(token=token, attempt=attempt).to_payload()
-            client._store.save(
-                AccountKey("emulator", "default"), payload, expires_at=None, replacing=None
-            )
+            client._store.save(cli.key(), payload, expires_at=None, replacing=None)
     assert cli("import", write(pytrakt(issued))).status == 0
     assert kept(cli).token.access_token == issued["access_token"]
 

@@ -103,10 +103,9 @@ def test_login_checks_the_store_before_asking_the_person(cli, how):
         cli.file.parent.write_text("a file where the folder should be")
     elif how == "lock":
         from trakt_auth.stores.file import FileStore
-        from trakt_auth.stores.record import AccountKey
 
         cli.file.parent.mkdir()
-        lock = FileStore(str(cli.file)).lock(AccountKey("emulator", "default"))
+        lock = FileStore(str(cli.file)).lock(cli.key())
         from pathlib import Path
 
         Path(lock._path).mkdir()

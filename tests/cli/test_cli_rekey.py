@@ -7,7 +7,7 @@ import pytest
 
 from trakt_auth.cli.commands import rekey
 from trakt_auth.stores import open_store
-from trakt_auth.stores.record import ENCRYPTED, AccountKey, pause_to
+from trakt_auth.stores.record import ENCRYPTED, pause_to
 from trakt_auth.stores.wrappers.encrypted import EncryptedStore, generate_key, key_id
 
 
@@ -23,11 +23,11 @@ def set_keys(cli, *keys):
 
 
 def kept(cli, account="default"):
-    return open_store(cli.store).load(AccountKey("emulator", account))
+    return open_store(cli.store).load(cli.key(account))
 
 
 def encrypt(cli, key, account="default"):
-    EncryptedStore(open_store(cli.store), [key]).reencrypt(AccountKey("emulator", account))
+    EncryptedStore(open_store(cli.store), [key]).reencrypt(cli.key(account))
 
 
 def test_a_key_is_printed_and_nothing_else(cli):
@@ -98,7 +98,7 @@ def test_a_pause_that_trakt_asked_for_is_seen_by_all(cli, keys):
     until = pause_to(datetime.now(UTC) + timedelta(minutes=5))
     set_keys(cli, keys[0])
     store = open_store(cli.store, keys=keys[:1])
-    store.save(AccountKey("emulator", ""), until, expires_at=None, replacing=None)
+    store.save(cli.key(""), until, expires_at=None, replacing=None)
     assert "Trakt asked to wait" in cli("status").out
     cli.monkeypatch.delenv("TRAKT_AUTH_KEY")
     assert "Trakt asked to wait" in cli("status").out
@@ -349,10 +349,8 @@ def test_unsaved_tokens_are_reencrypted_too(cli, keys, tmp_path):
     cli.sign_in()
     set_keys(cli, keys[0])
     fallback = Settings(store=cli.store).open_fallback()
-    fallback.save(
-        AccountKey("emulator", "default"), '{"unsaved": 1}', expires_at=None, replacing=None
-    )
-    fallback.save(AccountKey("emulator", "done"), "", expires_at=None, replacing=None)
+    fallback.save(cli.key(), '{"unsaved": 1}', expires_at=None, replacing=None)
+    fallback.save(cli.key("done"), "", expires_at=None, replacing=None)
     (path,) = (tmp_path / "state").glob("*/unsaved-*.json")
     assert '"unsaved"' not in path.read_text()
     set_keys(cli, keys[1], keys[0])

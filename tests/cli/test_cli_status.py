@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trakt_auth.cli.commands.status_text import span
-from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record, pause_to
+from trakt_auth.stores.record import Attempt, Outcome, Record, pause_to
 
 
 def note(cli, attempt, token, account="default"):
     with cli.client() as client:
         client._store.save(
-            AccountKey("emulator", account),
+            cli.key(account),
             Record(token=token, attempt=attempt).to_payload(),
             expires_at=token.expires_at,
             replacing=None,
@@ -63,6 +63,7 @@ def test_json(cli):
     report = json.loads(ran.out)
     assert list(report) == [
         "client_id",
+        "issuer",
         "store",
         "store_reason",
         "key",
@@ -115,9 +116,7 @@ def test_a_pause_that_trakt_asked_for(cli):
     cli.sign_in()
     with cli.client() as client:
         until = datetime.now(UTC) + timedelta(minutes=5)
-        client._store.save(
-            AccountKey("emulator", ""), pause_to(until), expires_at=None, replacing=None
-        )
+        client._store.save(cli.key(""), pause_to(until), expires_at=None, replacing=None)
     assert "Trakt asked to wait until" in cli("status").out
     assert json.loads(cli("status", "--json").out)["paused_until"].endswith("Z")
 

@@ -138,7 +138,14 @@ def test_a_fresh_token_in_the_default_file_loads_neither_keychain_nor_cipher(cli
     folder = tmp_path / "share" / "trakt-auth"
     folder.mkdir(parents=True)
     (folder / "tokens.json").write_bytes(cli.file.read_bytes())
-    done = run(FAST_PATH, {"XDG_DATA_HOME": str(tmp_path / "share"), "HOME": str(tmp_path)})
+    done = run(
+        FAST_PATH,
+        {
+            "XDG_DATA_HOME": str(tmp_path / "share"),
+            "HOME": str(tmp_path),
+            "TRAKT_AUTH_URL": cli.url,
+        },
+    )
     assert done.stdout == f"{token.access_token}\n"
     loaded = set(done.stderr.split())
     assert not loaded & {"keyring", "cryptography", "click", "rich", "httpx2", "filelock"}
@@ -160,7 +167,9 @@ def test_a_machine_without_a_desktop(tmp_path):
 def test_only_a_key_loads_the_cryptography_library(cli, tmp_path):
     token = cli.sign_in()
     key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-    done = run(FAST_PATH, {"TRAKT_AUTH_STORE": cli.store, "TRAKT_AUTH_KEY": key})
+    done = run(
+        FAST_PATH, {"TRAKT_AUTH_STORE": cli.store, "TRAKT_AUTH_KEY": key, "TRAKT_AUTH_URL": cli.url}
+    )
     assert done.stdout == f"{token.access_token}\n"
     loaded = set(done.stderr.split())
     assert "cryptography" in loaded

@@ -31,8 +31,7 @@ def test_prints_nothing_else_as_a_program(cli):
 
 
 def test_the_fast_path_imports_little(cli):
-    cli.monkeypatch.delenv("TRAKT_AUTH_URL")
-    cli.monkeypatch.delenv("TRAKT_API_URL")
+    cli.url = "https://auth.trakt.tv"
     token = cli.sign_in()
     program = (
         "import sys; from trakt_auth.cli import main; main(['token']);"
@@ -145,8 +144,9 @@ def test_two_programs_at_once_send_one_refresh(cli):
 
 
 def test_an_unreachable_server(cli):
+    cli.url = "http://127.0.0.1:9"
     cli.sign_in(ago=2)
-    cli.monkeypatch.setenv("TRAKT_AUTH_URL", "http://127.0.0.1:9")
+    cli.monkeypatch.setenv("TRAKT_AUTH_URL", cli.url)
     ran = cli("token")
     assert (ran.status, ran.out) == (5, "")
     assert len(ran.err.splitlines()) == 2
@@ -222,11 +222,11 @@ def test_a_token_with_an_unfinished_refresh_is_left_to_the_full_command(cli):
     from datetime import UTC, datetime
 
     from trakt_auth.stores import open_store
-    from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record
+    from trakt_auth.stores.record import Attempt, Outcome, Record
 
     token = cli.sign_in()
     assert fast_path.fresh_token(["token"]) == token.access_token
-    store, key = open_store(cli.store), AccountKey("emulator", "default")
+    store, key = open_store(cli.store), cli.key()
     note = Attempt(outcome=Outcome.BEGUN, started_at=datetime.now(UTC))
     record = replace(Record.from_stored(store.load(key)), attempt=note)
     store.save(key, record.to_payload(), expires_at=None, replacing=None)

@@ -6,9 +6,7 @@ import pytest
 
 from trakt_auth import StoreUnavailable
 from trakt_auth.stores.file import FileStore
-from trakt_auth.stores.record import AccountKey, Record
-
-KEY = AccountKey("emulator", "default")
+from trakt_auth.stores.record import Record
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ def test_an_unsaved_token_is_shown_and_saved_by_the_next_command(cli, broken, tm
     broken.clear()
     assert cli("refresh").status == 0
     assert cli.file.read_bytes() != before
-    assert Record.from_stored(FileStore(str(cli.file)).load(KEY)).attempt is None
+    assert Record.from_stored(FileStore(str(cli.file)).load(cli.key())).attempt is None
     (account,) = json.loads(cli("status", "--json").out)["accounts"]
     assert account["unsaved"] is False
     assert cli.emulator.state()["tokens"]["most_arrivals_of_one_refresh_token"] == 1

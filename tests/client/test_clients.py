@@ -13,7 +13,15 @@ import anyio
 import httpx2
 import pytest
 
-from support.both_clients import APP, REDIRECT_URI, Driver, most_arrivals, refreshes, token_of
+from support.both_clients import (
+    APP,
+    REDIRECT_URI,
+    Driver,
+    key_of,
+    most_arrivals,
+    refreshes,
+    token_of,
+)
 from trakt_auth import (
     AccessDenied,
     Application,
@@ -48,7 +56,7 @@ from trakt_auth import (
     open_store,
 )
 from trakt_auth.stores.memory import MemoryStore
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import Record
 from trakt_auth.stores.wrappers.encrypted import generate_key, key_id
 
 LIFE = 604800
@@ -492,7 +500,7 @@ def failing_after_the_answer(store, client):
     transport.send = sent
 
 
-def test_an_unsaved_pair_is_served_and_saved_when_the_store_is_back(play, emulator, issue):
+def test_an_unsaved_pair_is_served_and_saved_when_the_store_is_back(play, emulator, issue, url):
     store, events = Away(open_store("memory:")), []
 
     async def scenario(trakt):
@@ -518,7 +526,7 @@ def test_an_unsaved_pair_is_served_and_saved_when_the_store_is_back(play, emulat
         assert [type(event) for event in events] == [TokenObtained, TokenUnsaved, TokenRefreshed]
 
     play(scenario, store=store)
-    record = Record.from_stored(store.load(AccountKey("emulator", "default")))
+    record = Record.from_stored(store.load(key_of(url)))
     assert record.attempt is None
     assert record.token == events[-1].token
     assert most_arrivals(emulator) == 1
@@ -533,7 +541,7 @@ def test_closing_saves_what_is_unsaved(url, emulator, issue, clock):
         with pytest.raises(TokenNotSaved) as caught:
             client.token()
         store.fails = ()
-    record = Record.from_stored(store.load(AccountKey("emulator", "default")))
+    record = Record.from_stored(store.load(key_of(url)))
     assert record.token == caught.value.token
 
 
@@ -683,12 +691,12 @@ def test_a_encrypted_record_is_not_overwritten_without_its_key(play, issue, tmp_
 
 
 @pytest.mark.parametrize("keys", [[], [generate_key()]])
-def test_signing_out_forgets_also_what_nobody_can_open(play, issue, tmp_path, emulator, keys):
+def test_signing_out_forgets_also_what_nobody_can_open(play, issue, tmp_path, emulator, keys, url):
     """Who has lost the key has to have a way out, in the store and in the fallback one."""
     places, lost = (f"file:{tmp_path}/t", f"file:{tmp_path}/fallback"), generate_key()
     record = Record(token=issue()).to_payload()
     for place in places:
-        key = AccountKey("emulator", "default")
+        key = key_of(url)
         open_store(place, keys=[lost]).save(key, record, expires_at=None, replacing=None)
     store, fallback = (open_store(place, keys=keys) for place in places)
 
@@ -787,7 +795,7 @@ def test_a_refresh_that_is_told_after_a_sign_in_leaves_nothing_behind(url, emula
     store = Store()
     with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
         store.save(
-            AccountKey("emulator", "default"),
+            key_of(url),
             Record(token=issue()).to_payload(),
             expires_at=None,
             replacing=None,
@@ -892,7 +900,7 @@ def test_a_fork_waits_for_no_thread_of_its_parent(held, url, emulator, tmp_path)
     code = f"""
 import json, os, sys
 from datetime import UTC, datetime
-from support.both_clients import APP, token_of
+from support.both_clients import APP, key_of, token_of
 from trakt_auth import Client, Endpoints
 client = Client(APP, store="file:{tmp_path}/tokens", endpoints=Endpoints.at({url!r}))
 client.adopt(token_of(json.load(sys.stdin), now=datetime.now(UTC)))
@@ -942,3 +950,26 @@ def test_a_sign_out_before_a_refresh_has_landed_leaves_no_token_behind(url, cloc
         with pytest.raises(LoginRequired):
             client.token()
         assert sorted(told, key=str) == [TokenRefreshed, TokenRevoked]
+
+
+def test_a_login_belongs_to_the_server_that_issued_it(emulator, url, clock, issue, tmp_path):
+    """Same client id and store at another server: nothing travels there, nothing is said of it."""
+    from trakt_auth.emulator import Clock, Emulator
+
+    store = f"file:{tmp_path}/tokens"
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
+        token = client.adopt(issue())
+    emulator.clock.advance(LIFE + 1)
+    other = Emulator(clock=Clock.frozen())
+    with other.serving() as elsewhere:
+        there = {"endpoints": Endpoints.at(elsewhere), "clock": clock, "store": store}
+        with Client(APP, **there) as client:
+            for call in (client.token, client.refresh, lambda: client.refresh_rejected("x")):
+                with pytest.raises(LoginRequired):
+                    call()
+            client.revoke()
+            assert client.accounts() == []
+        assert other.state()["requests"] == {}
+    with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
+        assert client.accounts() == ["default"]
+        assert client.token() != token

@@ -17,12 +17,11 @@ from multiprocessing import get_context
 import anyio
 import pytest
 
-from support.both_clients import APP, most_arrivals, refreshes, token_of
+from support.both_clients import APP, key_of, most_arrivals, refreshes, token_of
 from trakt_auth import AsyncClient, Client, Endpoints, LoginRequired, open_store
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import Record
 
 LIFE = 604800
-KEY = AccountKey("emulator", "default")
 
 
 class Gate:
@@ -41,15 +40,15 @@ class Gate:
         transport.send = held
 
 
-def kept(store):
-    return Record.from_stored(store.load(KEY)).token
+def kept(store, url):
+    return Record.from_stored(store.load(key_of(url))).token
 
 
 @pytest.fixture
-def expired(emulator, issue, clock):
+def expired(emulator, issue, clock, url):
     """A store with an expired token."""
     store = open_store("memory:")
-    store.save(KEY, Record(token=issue()).to_payload(), expires_at=None, replacing=None)
+    store.save(key_of(url), Record(token=issue()).to_payload(), expires_at=None, replacing=None)
     emulator.clock.advance(LIFE + 1)
     return store
 
@@ -67,7 +66,7 @@ def test_a_cancelled_task_leaves_the_refresh_to_finish(backend, url, emulator, e
                 group.cancel_scope.cancel()
             gate.open.set()
             token = await client.token()
-            assert token == kept(expired)
+            assert token == kept(expired, url)
 
     anyio.run(main, backend=backend)
     assert refreshes(emulator) == 1
@@ -89,7 +88,7 @@ def test_a_timeout_around_the_call(backend, url, emulator, expired, clock):
     anyio.run(main, backend=backend)
     assert refreshes(emulator) <= 1
     with Client(APP, endpoints=Endpoints.at(url), store=expired, clock=clock) as client:
-        assert client.token() == kept(expired)
+        assert client.token() == kept(expired, url)
     assert refreshes(emulator) == 1
     assert most_arrivals(emulator) == 1
 
@@ -113,7 +112,7 @@ def test_a_native_asyncio_cancel_and_a_closed_loop(url, emulator, expired, clock
     gate.open.set()
     client._dependencies.workers.close()
     assert refreshes(emulator) == 1
-    assert kept(expired).access_token != ""
+    assert kept(expired, url).access_token != ""
     with Client(APP, endpoints=Endpoints.at(url), store=expired, clock=clock) as again:
         assert again.api.get("/users/me").status_code == 200
     assert refreshes(emulator) == 1
@@ -136,7 +135,7 @@ def test_a_task_group_that_fails(url, emulator, expired, clock):
                     group.start_soon(client.token)
                     group.start_soon(neighbour)
             gate.open.set()
-            assert (await client.token()) == kept(expired)
+            assert (await client.token()) == kept(expired, url)
 
     anyio.run(main)
     assert refreshes(emulator) == 1
@@ -186,15 +185,15 @@ LOOP = """
 
 
 @pytest.fixture
-def file_store(tmp_path, emulator):
+def file_store(tmp_path, emulator, url):
     """A file store with a token that has expired by every clock."""
-    url = f"file:{tmp_path}/tokens.json"
+    store = f"file:{tmp_path}/tokens.json"
     past = datetime(2026, 1, 1, tzinfo=UTC)
     token = token_of(emulator.issue_tokens("ann"), now=past)
-    open_store(url).save(
-        KEY, Record(token=token).to_payload(), expires_at=token.expires_at, replacing=None
+    open_store(store).save(
+        key_of(url), Record(token=token).to_payload(), expires_at=token.expires_at, replacing=None
     )
-    return url
+    return store
 
 
 @pytest.mark.parametrize("program", [INTERRUPTED, LOOP], ids=["sync", "asyncio"])
@@ -209,7 +208,7 @@ def test_ctrl_c_in_the_middle_of_a_refresh(program, url, emulator, file_store):
     assert done.stdout == "interrupted\n", done.stderr
     assert "Traceback" not in done.stderr
     assert refreshes(emulator) == 1
-    record = Record.from_stored(open_store(file_store).load(KEY))
+    record = Record.from_stored(open_store(file_store).load(key_of(url)))
     assert record.attempt is None
     with Client(APP, endpoints=Endpoints.at(url), store=file_store) as client:
         assert client.api.get("/users/me").status_code == 200
@@ -318,7 +317,7 @@ def test_a_program_that_ends_while_refreshing_finishes_first(url, emulator, file
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), url, file_store], timeout=60, check=True
     )
-    record = Record.from_stored(open_store(file_store).load(KEY))
+    record = Record.from_stored(open_store(file_store).load(key_of(url)))
     assert record.attempt is None
     assert refreshes(emulator) == 1
     assert json.loads(record.to_payload())["token"]["access_token"]
@@ -373,7 +372,7 @@ def test_the_end_of_the_program_saves_what_is_unsaved(url, emulator, file_store)
     subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), url, file_store], timeout=60, check=True
     )
-    record = Record.from_stored(open_store(file_store).load(KEY))
+    record = Record.from_stored(open_store(file_store).load(key_of(url)))
     assert record.attempt is None
     with Client(APP, endpoints=Endpoints.at(url), store=file_store) as client:
         assert client.api.get("/users/me").status_code == 200

@@ -404,3 +404,26 @@ def test_the_last_minutes_are_a_share_of_the_life() -> None:
 
 def test_usage_errors_belong_to_the_tree() -> None:
     assert issubclass(UsageError, TraktAuthError)
+
+
+@pytest.mark.parametrize(
+    ("url", "issuer"),
+    [
+        ("https://auth.trakt.tv", "trakt.tv"),
+        ("https://trakt.tv", "trakt.tv"),
+        ("https://api.trakt.tv:443/", "trakt.tv"),
+        ("https://AUTH.trakt.tv.", "trakt.tv"),
+        ("https://auth.trakt.tv:8443", "https://auth.trakt.tv:8443"),
+        ("https://api-staging.trakt.tv", "https://api-staging.trakt.tv"),
+        ("https://trakt.tv.evil.test", "https://trakt.tv.evil.test"),
+        ("http://127.0.0.1:8088", "http://127.0.0.1:8088"),
+        ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ("http://LOCALHOST:8088/", "http://localhost:8088"),
+        ("http://[::1]:8088", "http://[::1]:8088"),
+    ],
+)
+def test_the_issuer_of_a_server(url: str, issuer: str) -> None:
+    endpoints = Endpoints.at(url)
+    assert endpoints.issuer == issuer
+    owner = endpoints.owner("abc")
+    assert owner == ("abc" if issuer == "trakt.tv" else f"abc at {issuer}")

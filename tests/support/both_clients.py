@@ -3,7 +3,8 @@
 import inspect
 from datetime import datetime, timedelta
 
-from trakt_auth import Application, Token
+from trakt_auth import Application, Endpoints, Token
+from trakt_auth.stores.record import AccountKey
 
 REDIRECT_URI = "http://127.0.0.1:8765/callback"
 APP = Application("emulator", user_agent="trakt-auth-tests/1", redirect_uri=REDIRECT_URI)
@@ -54,3 +55,8 @@ def refreshes(emulator) -> int:
 def most_arrivals(emulator) -> int:
     """How often the most-sent refresh token arrived."""
     return emulator.state()["tokens"]["most_arrivals_of_one_refresh_token"]
+
+
+def key_of(url: str, account: str = "default") -> AccountKey:
+    """Where a store keeps an account of the emulator's built-in application."""
+    return AccountKey(Endpoints.at(url).owner(APP.client_id), account)

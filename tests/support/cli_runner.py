@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from support.both_clients import key_of
 from trakt_auth import Application, Client, Endpoints, Token
 from trakt_auth.cli import main
 from trakt_auth.emulator import Emulator
@@ -84,6 +85,9 @@ class CliRunner:
             out, err = process.communicate(timeout=60)
         self.ran.append(Ran(process.returncode, out, err))
         return self.ran[-1]
+
+    def key(self, account="default"):
+        return key_of(self.url, account)
 
     def client(self):
         return Client(

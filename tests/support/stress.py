@@ -115,7 +115,7 @@ def sign_in(emulator: Emulator, place: Place, account: str, *, age: timedelta) -
     )
     store = place.opened()
     store.save(
-        AccountKey(APP.client_id, account),
+        AccountKey(Endpoints.at(place.url).owner(APP.client_id), account),
         Record(token=token).to_payload(),
         expires_at=token.expires_at,
         replacing=None,

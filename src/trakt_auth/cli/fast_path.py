@@ -26,9 +26,7 @@ def fresh_token(arguments: Sequence[str]) -> str | None:
         return None
     try:
         settings = Settings(account=options.get("--account"), store=options.get("--store"))
-        settings.endpoints()  # raises when a URL is wrong
-        application = settings.application("trakt-auth")
-        key = AccountKey(application.client_id, settings.account_name)
+        key = AccountKey(settings.owner(), settings.account_name)
         stored = settings.open_store().load(key)
         if stored is None:
             return None

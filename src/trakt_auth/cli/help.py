@@ -51,7 +51,8 @@ ENDINGS: Mapping[str, str] = {
 Example: trakt-auth status --json
 
 The keys of --json:
-  client_id, store, store_reason,
+  client_id, issuer, store,
+  store_reason,
   key (id of the key that encrypts),
   paused_until, accounts
 The keys of an account:

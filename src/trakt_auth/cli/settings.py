@@ -96,6 +96,14 @@ class Settings:
         with _errors_name_the_variable():
             return Endpoints(auth=auth or TRAKT_AUTH, api=api or TRAKT_API)
 
+    def owner(self) -> str:
+        """Return under which name a store keeps the logins of the application.
+
+        Raises: UsageError.
+        """
+        endpoints = self.endpoints() or Endpoints()
+        return endpoints.owner(self.application("trakt-auth").client_id)
+
     def store_choice(self) -> tuple[str, str]:
         """Return the URL of the store, and the reason why it is that one.
 

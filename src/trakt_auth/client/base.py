@@ -202,10 +202,10 @@ class BaseClient:
             return False
 
     def _accounts(self) -> list[str]:
-        return list(self._store.accounts(self.application.client_id))
+        return list(self._store.accounts(self._context.owner))
 
     def _unsaved(self) -> list[str]:
-        return self._store.pending_accounts(self.application.client_id)
+        return self._store.pending_accounts(self._context.owner)
 
     def _on_change(self, event: Event, version: int | None) -> None:
         if isinstance(event, TokenUnsaved):

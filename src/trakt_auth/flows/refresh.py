@@ -73,7 +73,12 @@ class Context:
 
     def key(self, account: str) -> AccountKey:
         """Return where a store keeps an account; the empty one is the application itself."""
-        return AccountKey(self.application.client_id, account)
+        return AccountKey(self.owner, account)
+
+    @property
+    def owner(self) -> str:
+        """The application and its issuer, as a store names them."""
+        return self.endpoints.owner(self.application.client_id)
 
     def request(
         self, account: str, *, rejected_token: str | None = None, forced: bool = False

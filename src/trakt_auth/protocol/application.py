@@ -11,6 +11,10 @@ from trakt_auth.errors import UsageError
 
 __all__ = ["Application", "Endpoints"]
 
+TRAKT = "trakt.tv"
+AUTH = "https://auth.trakt.tv"
+TRAKT_HOSTS = {f"{name}{TRAKT}" for name in ("", "www.", "api.", "auth.", "app.")}
+
 
 def _check_characters(name: str, value: str) -> None:
     if not value or not value.isprintable() or value != value.strip():
@@ -82,12 +86,37 @@ class Endpoints:
     Raises: UsageError.
     """
 
-    auth: str = "https://auth.trakt.tv"
+    auth: str = AUTH
     api: str = "https://api.trakt.tv"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "auth", _origin("auth", self.auth))
         object.__setattr__(self, "api", _origin("api", self.api))
+
+    @property
+    def issuer(self) -> str:
+        """The server that a login belongs to: `trakt.tv`, or the origin of another server.
+
+        Trakt's own production hosts count as one issuer: they have moved three times.
+        """
+        if self.auth == AUTH:
+            return TRAKT
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(self.auth)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+        if parts.scheme == "https" and host in TRAKT_HOSTS and port in (None, 443):
+            return TRAKT
+        host = f"[{host}]" if ":" in host else host
+        default = {"http": 80, "https": 443}[parts.scheme]
+        return f"{parts.scheme}://{host}" + ("" if port in (None, default) else f":{port}")
+
+    def owner(self, client_id: str) -> str:
+        """Return under which name a store keeps the logins of an application at this issuer.
+
+        A token never travels to another issuer, and what another issuer says of it counts nothing.
+        """
+        return client_id if self.issuer == TRAKT else f"{client_id} at {self.issuer}"
 
     @classmethod
     def at(cls, url: str) -> Endpoints:

@@ -50,9 +50,9 @@ def export_logins(settings: Settings, *, file: str, kind: str, replace: bool) ->
         if file != "-":
             _check_not_store(file, store)
         many = kind == "trakt-auth" and settings.account is None
-        names = store.accounts(application.client_id) if many else [settings.account_name]
+        names = store.accounts(settings.owner()) if many else [settings.account_name]
         _check_saved(settings, names, many=many)
-        tokens = _tokens(store, application.client_id, names, many=many)
+        tokens = _tokens(store, settings.owner(), names, many=many)
     finally:
         store.close()
     content = WRITERS[kind](tokens, application.client_id, application.client_secret)
@@ -68,9 +68,7 @@ def export_logins(settings: Settings, *, file: str, kind: str, replace: bool) ->
     return status
 
 
-def _tokens(
-    store: TokenStore, client_id: str, names: Sequence[str], *, many: bool
-) -> dict[str, Token]:
+def _tokens(store: TokenStore, owner: str, names: Sequence[str], *, many: bool) -> dict[str, Token]:
     """Return the tokens of the accounts. If there are many, leave out logins that have ended.
 
     Raises: LoginRequired, StoreError.
@@ -79,7 +77,7 @@ def _tokens(
     tokens: dict[str, Token] = {}
     for name in names:
         try:
-            tokens[name] = _token(store, AccountKey(client_id, name), now)
+            tokens[name] = _token(store, AccountKey(owner, name), now)
         except LoginRequired as error:
             if not many:
                 raise

@@ -44,7 +44,7 @@ def import_logins(settings: Settings, *, file: str, replace: bool) -> int:
     missing = {
         name: login
         for name, login in named.items()
-        if _is_missing(store, AccountKey(client_id, name), login, now, replace=replace)
+        if _is_missing(store, AccountKey(settings.owner(), name), login, now, replace=replace)
     }
     store.close()
     if missing:

@@ -32,7 +32,7 @@ def login(settings: Settings, *, device: bool, browser: bool, no_open: bool) -> 
         browser = loopback and has_browser(settings.environ)
     if browser or no_open:
         _check_redirect_uri(application)
-    _check_store(settings, AccountKey(application.client_id, settings.account_name))
+    _check_store(settings, AccountKey(settings.owner(), settings.account_name))
     with settings.client() as client:
         if browser or no_open:
             import trakt_auth.cli.commands.login_browser as by_browser

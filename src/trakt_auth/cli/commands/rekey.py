@@ -35,22 +35,22 @@ def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
         raise UsageError("--generate excludes --decrypt", hint="Choose one of them.")
     if generate:
         return write_result(f"{generate_key()}\n")
-    client_id = settings.application("trakt-auth").client_id
+    owner = settings.owner()
     store = settings.open_store()
     if not isinstance(store, EncryptedStore):
         raise UsageError(
             "There is no key: neither TRAKT_AUTH_KEY nor TRAKT_AUTH_KEY_FILE is set",
             hint="Make one: export TRAKT_AUTH_KEY=$(trakt-auth rekey --generate), and keep it.",
         )
-    last = _run_round(store, client_id, settings.account, decrypt=decrypt, quiet=False)
+    last = _run_round(store, owner, settings.account, decrypt=decrypt, quiet=False)
     names, rounds = set(last.changed), 1
     while last.changed and rounds < ROUNDS:  # another program may have used its old key meanwhile
-        last = _run_round(store, client_id, settings.account, decrypt=decrypt, quiet=True)
+        last = _run_round(store, owner, settings.account, decrypt=decrypt, quiet=True)
         names, rounds = names | last.changed, rounds + 1
     store.close()
     changed, fallback = len(names), settings.open_fallback()
     if settings.account is None and isinstance(fallback, EncryptedStore):
-        unsaved = _run_round(fallback, client_id, None, decrypt=decrypt, quiet=False)
+        unsaved = _run_round(fallback, owner, None, decrypt=decrypt, quiet=False)
         fallback.close()
         changed += len(unsaved.changed)
         last.total += len(unsaved.changed) + unsaved.failed
@@ -59,13 +59,13 @@ def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
 
 
 def _run_round(
-    store: EncryptedStore, client_id: str, account: str | None, *, decrypt: bool, quiet: bool
+    store: EncryptedStore, owner: str, account: str | None, *, decrypt: bool, quiet: bool
 ) -> _Round:
-    names = store.accounts(client_id) if account is None else [account]
+    names = store.accounts(owner) if account is None else [account]
     result = _Round(total=len(names))
     for number, name in enumerate(names, 1):
         try:
-            if store.reencrypt(AccountKey(client_id, name), plain=decrypt):
+            if store.reencrypt(AccountKey(owner, name), plain=decrypt):
                 result.changed.add(name)
         except StoreError as error:
             result.failed += 1

@@ -14,6 +14,7 @@ from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.terminal.output import DONE, FAILED, write_result
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted
 from trakt_auth.flows.policy import why_over
+from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.record import AccountKey, Record, pause_from
 from trakt_auth.stores.wrappers.encrypted import key_id
@@ -50,10 +51,10 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
     store, fallback = settings.open_store(), settings.open_fallback()
     with settings.client() as client:
         unsaved = client.unsaved()
-    known = {*store.accounts(client_id), *unsaved}
+    known = {*store.accounts(settings.owner()), *unsaved}
     accounts: list[dict[str, Any]] = []
     for name in sorted(known) if settings.account is None else [settings.account]:
-        key = AccountKey(client_id, name)
+        key = AccountKey(settings.owner(), name)
         try:
             # A first login that could not be saved is in the fallback store only.
             stored = store.load(key)
@@ -64,11 +65,12 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
             account = _account(name, None, now)
             account |= {"state": UNREADABLE, "reason": f"{error}. {error.hint}"}
         accounts.append(account | {"unsaved": name in unsaved})
-    pause = store.load(AccountKey(client_id, ""))
+    pause = store.load(AccountKey(settings.owner(), ""))
     until = pause_from(pause) if pause else None
     store.close()
     return {
         "client_id": client_id,
+        "issuer": (settings.endpoints() or Endpoints()).issuer,
         "store": settings.store_shown(),
         "store_reason": reason,
         "key": key_id(keys[0]) if keys else None,

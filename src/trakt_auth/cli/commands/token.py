@@ -33,7 +33,7 @@ def logout(settings: Settings) -> int:
     """Revoke the token at Trakt if it can be reached, and delete it here in any case."""
     account = settings.account_name
     with settings.client() as client:
-        exists, readable = _look_up(settings, AccountKey(client.application.client_id, account))
+        exists, readable = _look_up(settings, AccountKey(settings.owner(), account))
         if not exists and account not in client.unsaved():
             say(f"Account {clean(account)!r} is not signed in; there is nothing to do.")
             return DONE

@@ -28,16 +28,16 @@ TOLERANCE = timedelta(minutes=5)  # by which the clock that dated a token may be
 
 
 def check_logins(
-    settings: Settings, store: TokenStore, client_id: str, now: datetime
+    settings: Settings, store: TokenStore, owner: str, now: datetime
 ) -> Iterator[Check]:
     """Check the login that --account names, or else the first logins of the store.
 
     Raises: StoreError.
     """
-    yield from _pause(store, client_id, now)
+    yield from _pause(store, owner, now)
     with settings.client() as client:
         unsaved = client.unsaved()
-    names = sorted({*store.accounts(client_id), *unsaved})
+    names = sorted({*store.accounts(owner), *unsaved})
     if settings.account is not None:
         chosen = [settings.account]
     else:
@@ -53,7 +53,7 @@ def check_logins(
             )
             continue
         try:
-            yield from _login(store, AccountKey(client_id, name), now)
+            yield from _login(store, AccountKey(owner, name), now)
         except StoreError as error:
             yield check.from_error(_title(name), error)
     if len(names) > len(chosen) and settings.account is None:
@@ -73,8 +73,8 @@ def usable_token(store: TokenStore, key: AccountKey, now: datetime) -> str | Non
     return token.access_token
 
 
-def _pause(store: TokenStore, client_id: str, now: datetime) -> Iterator[Check]:
-    stored = store.load(AccountKey(client_id, ""))
+def _pause(store: TokenStore, owner: str, now: datetime) -> Iterator[Check]:
+    stored = store.load(AccountKey(owner, ""))
     left = pause_from(stored) - now if stored else timedelta(0)
     if timedelta(0) < left <= LONGEST_RETRY_AFTER:
         yield check.warning(

@@ -47,19 +47,19 @@ def _checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
     yield from check_configuration(settings)
     try:
         application, endpoints = settings.application(), settings.endpoints() or Endpoints()
+        owner = settings.owner()
     except UsageError:  # reported above
         return
-    client_id = application.client_id
     readable = True
-    for check in check_store(settings, client_id):
+    for check in check_store(settings, owner):
         readable = readable and not (check.name == "store" and check.mark is Mark.FAIL)
         yield check
     now, access_token = datetime.now(UTC), None
     if readable:
         store = settings.open_store()
         try:
-            access_token = usable_token(store, AccountKey(client_id, settings.account_name), now)
-            yield from check_logins(settings, store, client_id, now)
+            access_token = usable_token(store, AccountKey(owner, settings.account_name), now)
+            yield from check_logins(settings, store, owner, now)
         except StoreError as error:
             yield from_error("store", error)
         finally:

@@ -29,7 +29,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def check_store(settings: Settings, client_id: str) -> Iterator[Check]:
+def check_store(settings: Settings, owner: str) -> Iterator[Check]:
     """Check the store that the settings name."""
     shown = clean(settings.store_shown())
     try:
@@ -42,7 +42,7 @@ def check_store(settings: Settings, client_id: str) -> Iterator[Check]:
     # Before the store is read, because reading a database makes its file private.
     modes = list(_modes(Path(path))) if path is not None and os.name == "posix" else []
     try:
-        count = len(store.accounts(client_id))
+        count = len(store.accounts(owner))
         said = f"{shown} can be read and holds {_logins(count)}. Why this store: {reason}."
         yield check.passed("store", said)
         if path is not None:
@@ -54,7 +54,7 @@ def check_store(settings: Settings, client_id: str) -> Iterator[Check]:
                 "store kept", "A store in memory is lost when the command ends.", advice
             )
         elif count:  # an empty database may have no tables yet, and a check must not create them
-            yield _lock(store, client_id)
+            yield _lock(store, owner)
     except StoreError as error:
         yield check.from_error("store", error)
     finally:
@@ -132,9 +132,9 @@ def _modes(path: Path) -> Iterator[Check]:
         yield check.passed(name, "No other user of this computer can read or replace it.")
 
 
-def _lock(store: TokenStore, client_id: str) -> Check:
+def _lock(store: TokenStore, owner: str) -> Check:
     # A name that no login has, so that no refresh has to wait for this lock.
-    lock = store.lock(AccountKey(client_id, f"trakt-auth doctor {token_hex(8)}"))
+    lock = store.lock(AccountKey(owner, f"trakt-auth doctor {token_hex(8)}"))
     acquired = lock.acquire()
     lock.release()
     if not acquired:
