@@ -26,20 +26,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "api_headers",
-    "build_authorization_request",
-    "build_device_code_request",
-    "build_device_token_request",
-    "build_exchange_request",
-    "build_refresh_request",
-    "build_revoke_request",
-    "code_challenge",
-    "parse_device_code_response",
-    "parse_device_token_response",
-    "parse_refresh_response",
-    "parse_revoke_response",
+    "api_headers", "build_authorization_request", "build_device_code_request",
+    "build_device_token_request", "build_exchange_request", "build_refresh_request",
+    "build_revoke_request", "code_challenge", "parse_device_code_response",
+    "parse_device_token_response", "parse_refresh_response", "parse_revoke_response",
     "parse_token_response",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
     AccessDenied,
     DeviceCodeExpired,
@@ -15,7 +16,6 @@ from trakt_auth.errors import (
     DeviceCodeUsed,
     OAuthError,
 )
-from trakt_auth.protocol import oauth_errors
 from trakt_auth.protocol.authorization import (
     DeviceAuthorization,
     DevicePoll,
