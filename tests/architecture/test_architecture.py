@@ -43,7 +43,6 @@ THIRD_PARTY = {
     "anyio": {
         "client/asynchronous.py",
         "runtime/clock.py",
-        "runtime/jobs.py",
         "stores/wrappers/asynchronous.py",
         "testing/clock.py",
     },

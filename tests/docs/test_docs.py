@@ -103,7 +103,8 @@ def test_the_readme_moves_from_a_file_to_postgresql(
     (moving,) = [block for block in blocks(ROOT / "README.md", "sh") if "moved.json" in block]
     with postgres.schema() as there:
         ran = 0
-        for line in moving.replace("postgresql://me@db.example/app", there).splitlines():
+        moving = moving.replace(PRINTED, url).replace("postgresql://me@db.example/app", there)
+        for line in moving.splitlines():
             words = shlex.split(line, comments=True)
             match words[0]:
                 case "export":

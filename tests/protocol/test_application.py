@@ -295,6 +295,16 @@ def test_any_other_text_is_a_usage_error(text: str) -> None:
             kind.from_json(text)
 
 
+def test_the_end_of_a_device_authorization_is_kept_in_utc() -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=9)))
+    assert device(expires_at=there) == device()
+    assert device(expires_at=there).expires_at.tzinfo is UTC
+    with pytest.raises(UsageError, match="expires_at has no time zone"):
+        device(expires_at=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+    with pytest.raises(UsageError, match="expires_at is outside the calendar"):
+        device(expires_at=datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))))
+
+
 def test_the_complete_uri_is_the_page_with_the_code() -> None:
     assert device().verification_uri_complete == "https://auth.trakt.tv/activate/X5HZX8BX"
     slash = device(verification_uri="https://x/activate/")

@@ -101,8 +101,8 @@ class Settings:
 
         Raises: UsageError.
         """
-        endpoints = self.endpoints() or Endpoints()
-        return endpoints.owner(self.application("trakt-auth").client_id)
+        client_id, endpoints = self.application("trakt-auth").client_id, self.endpoints()
+        return client_id if endpoints is None else endpoints.owner(client_id)
 
     def store_choice(self) -> tuple[str, str]:
         """Return the URL of the store, and the reason why it is that one.

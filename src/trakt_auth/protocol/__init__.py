@@ -12,11 +12,12 @@ from trakt_auth.protocol.endpoints.device import (
     parse_device_token_response,
 )
 from trakt_auth.protocol.endpoints.messages import api_headers
-from trakt_auth.protocol.endpoints.revoke import build_revoke_request, parse_revoke_response
 from trakt_auth.protocol.endpoints.token import (
     build_exchange_request,
     build_refresh_request,
+    build_revoke_request,
     parse_refresh_response,
+    parse_revoke_response,
     parse_token_response,
 )
 

@@ -12,6 +12,7 @@ import json
 import math
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 TYPE_CHECKING = False  # `typing` would take a quarter of the time to import this library
@@ -49,16 +50,16 @@ class MalformedJsonError(ValueError):
 class JsonObject:
     """A JSON object (RFC 8259 §4) whose fields are checked as they are read.
 
+    Every method that reads a field raises MalformedJsonError when the field is missing or has the
+    wrong type. `optional_...` returns None when it is missing or null.
+
     Where a name occurs twice, the last value counts. NaN, Infinity and numbers that are too large
-    for a float are refused by the methods that read numbers; half a surrogate pair and bytes that
-    are not UTF-8 by those that read text.
+    for a float are no numbers; text is refused with lone surrogates or bytes that are not UTF-8.
     """
 
     __slots__ = ("_lone_surrogates", "_members", "_path")
 
-    def __init__(
-        self, members: Mapping[str, object], *, path: str = "", lone_surrogates: bool = False
-    ) -> None:
+    def __init__(self, members: Mapping[str, object], path: str, *, lone_surrogates: bool) -> None:
         self._members = members
         self._path = path
         self._lone_surrogates = lone_surrogates
@@ -74,7 +75,7 @@ class JsonObject:
         """
         value, problem = _parsed(text)
         if _is_object(value):
-            return cls(value, lone_surrogates=lone_surrogates)
+            return cls(value, "", lone_surrogates=lone_surrogates)
         # Raised here, so that the decoder's exception, which holds the text, is not its context.
         raise MalformedJsonError(problem or "is not a JSON object")
 
@@ -90,10 +91,7 @@ class JsonObject:
         return self._members.get(name)
 
     def text(self, name: str, *, default: str | None = None) -> str:
-        """Return text. `default` is for a missing field; null is refused.
-
-        Raises: MalformedJsonError.
-        """
+        """Return text. `default` is for a missing field, not for null."""
         value = self._required(name, default)
         if not isinstance(value, str):
             raise self.malformed(name, "is not text")
@@ -102,91 +100,53 @@ class JsonObject:
         return value
 
     def optional_text(self, name: str) -> str | None:
-        """Return text; None when the field is missing or null.
-
-        Raises: MalformedJsonError.
-        """
+        """Return text or None."""
         return None if self.value(name) is None else self.text(name)
 
     def number(self, name: str, *, default: float | None = None) -> float:
-        """Return a number. `default` is for a missing field; null is refused.
-
-        Raises: MalformedJsonError.
-        """
-        value = self._required(name, default)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-        raise self.malformed(name, "is not a number")
+        """Return a number. `default` is for a missing field, not for null."""
+        return self._number(name, self._required(name, default))
 
     def lenient_number(self, name: str) -> float | None:
-        """Return a number that may be written as text, whole or decimal.
-
-        None when the field is missing, null or an empty text.
-
-        Raises: MalformedJsonError.
-        """
+        """Return a number, which may be written as text; None also for an empty text."""
         value = self.value(name)
         if value is None or value == "":
             return None
-        if isinstance(value, str):
-            try:
-                number = float(value)
-            except ValueError:
-                number = math.nan
-            if math.isfinite(number) and value.isascii() and "_" not in value:
-                return number
-        return self.number(name)
+        if isinstance(value, str) and value.isascii() and "_" not in value:
+            with suppress(ValueError):
+                value = float(value)
+        return self._number(name, value)
 
     def count(self, name: str) -> int:
-        """Return a whole number that is not negative.
-
-        Raises: MalformedJsonError.
-        """
+        """Return a whole number that is not negative."""
         value = self._required(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.malformed(name, "is not a whole number from 0 on")
         return value
 
     def moment(self, name: str) -> datetime:
-        """Return a moment that is written as in RFC 3339, in UTC.
-
-        Raises: MalformedJsonError.
-        """
+        """Return a date and time that is written as in RFC 3339, in UTC."""
         text = self.text(name)
-        try:
+        with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text)
             if moment.tzinfo is not None:
                 return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
         raise self.malformed(name, "is not a date and time with a time zone")
 
     def optional_moment(self, name: str) -> datetime | None:
-        """Return a moment; None when the field is missing or null.
-
-        Raises: MalformedJsonError.
-        """
+        """Return a date and time or None."""
         return None if self.value(name) is None else self.moment(name)
 
     def nested(self, name: str) -> JsonObject:
-        """Return a nested object.
-
-        Raises: MalformedJsonError.
-        """
+        """Return an object."""
         return self._object(name, self._required(name))
 
     def optional_nested(self, name: str) -> JsonObject | None:
-        """Return a nested object; None when the field is missing or null.
-
-        Raises: MalformedJsonError.
-        """
+        """Return an object or None."""
         return None if self.value(name) is None else self.nested(name)
 
     def nested_list(self, name: str) -> list[JsonObject]:
-        """Return a list of objects.
-
-        Raises: MalformedJsonError.
-        """
+        """Return a list of objects."""
         values = self._required(name)
         if not _is_list(values):
             raise self.malformed(name, "is not a list")
@@ -198,11 +158,16 @@ class JsonObject:
             raise self.malformed(name, "is missing")
         return value
 
+    def _number(self, name: str, value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+        raise self.malformed(name, "is not a number")
+
     def _object(self, name: str, value: object) -> JsonObject:
         if not _is_object(value):
             raise self.malformed(name, "is not an object")
         path = f"{self._path}{name}."
-        return JsonObject(value, path=path, lone_surrogates=self._lone_surrogates)
+        return JsonObject(value, path, lone_surrogates=self._lone_surrogates)
 
 
 def if_valid(read: Callable[[str], T], name: str) -> T | None:
@@ -262,8 +227,6 @@ def _is_list(value: object) -> TypeGuard[list[object]]:
 
 
 def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:

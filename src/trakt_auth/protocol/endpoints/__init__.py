@@ -1,7 +1,7 @@
 """Trakt's authentication endpoints: one `build_...` and one `parse_...` function for each.
 
-`authorize`, `token`, `revoke` and `device` have a file each; `messages` has what all share. These
-files hold Trakt's own spellings: URLs, JSON keys, status codes. They are pure: no clock, no
+`authorize`, `token` (with revocation) and `device` have a file each; `messages` has what all share.
+These files hold Trakt's own spellings: URLs, JSON keys, status codes. They are pure: no clock, no
 randomness, no I/O.
 
 All OAuth calls go to the authorization server (`https://auth.trakt.tv`), as JSON, with the

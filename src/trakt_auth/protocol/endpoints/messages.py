@@ -73,10 +73,7 @@ def read_answer(response: HttpResponse, what: str, read: Callable[[JsonObject], 
 
 
 def required_text(answer: JsonObject, name: str) -> str:
-    """Return text that may not be empty.
-
-    Raises: MalformedJsonError.
-    """
+    """Return text that may not be empty; raise MalformedJsonError if it is."""
     text = answer.text(name)
     if not text:
         raise answer.malformed(name, "is empty")
@@ -84,10 +81,7 @@ def required_text(answer: JsonObject, name: str) -> str:
 
 
 def expiry(answer: JsonObject, requested_at: datetime, seconds: float) -> datetime:
-    """Return the end of a life in seconds that counts from the request.
-
-    Raises: MalformedJsonError.
-    """
+    """Return the end of a life of so many seconds, counted from the request."""
     if seconds > 0:
         with suppress(OverflowError):
             return requested_at + timedelta(seconds=seconds)

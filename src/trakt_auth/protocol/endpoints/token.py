@@ -1,4 +1,4 @@
-"""`POST /oauth/token`: a code or a refresh token in exchange for a new token pair.
+"""`POST /oauth/token` and `POST /oauth/revoke`: how tokens are obtained, refreshed and revoked.
 
 Pure. Whether a token is due, and what to do when the server refuses, is not decided here.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.protocol.decoding import JsonObject, if_valid
 from trakt_auth.protocol.endpoints.messages import (
+    OK,
     credentials,
     expiry,
     post,
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "build_exchange_request",
     "build_refresh_request",
+    "build_revoke_request",
     "parse_refresh_response",
+    "parse_revoke_response",
     "parse_token_response",
 ]
 
@@ -116,3 +120,20 @@ def _seconds(answer: JsonObject, replacing: Token) -> float:
     if seconds is not None and 0 < seconds < LONGEST_LIFE:
         return seconds
     return replacing.lifetime.total_seconds()
+
+
+def build_revoke_request(
+    application: Application, endpoints: Endpoints, *, token: str
+) -> HttpRequest:
+    """Build a revocation (RFC 7009 §2.1) of an access or refresh token."""
+    fields = credentials(application) | {"token": token}
+    return post(application, endpoints, "/oauth/revoke", fields)
+
+
+def parse_revoke_response(response: HttpResponse) -> None:
+    """Check a revocation: a 200, also for a token that had ended before (RFC 7009 §2.2).
+
+    Raises: OAuthError, ServerError.
+    """
+    if response.status != OK:
+        raise oauth_errors.from_response(response)
