@@ -26,7 +26,7 @@ NAME = re.compile(r"\w+")
 
 def place_of(path: str) -> Path:
     """Return the file or folder that a page names; a module's suffix may be left out."""
-    parent = ROOT if path.split("/")[0] in OF_REPOSITORY else SOURCES
+    parent = ROOT if path.split("/", maxsplit=1)[0] in OF_REPOSITORY else SOURCES
     place = parent / path
     return place if place.exists() else place.with_suffix(".py")
 
