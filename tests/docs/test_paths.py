@@ -39,6 +39,14 @@ def paths_in(page: Path) -> list[str]:
     return found
 
 
+def import_dotted(dotted: str) -> None:
+    value, words = trakt_auth, dotted.split(".")[1:]
+    for number, word in enumerate(words):
+        if not hasattr(value, word):
+            importlib.import_module(".".join(["trakt_auth", *words[: number + 1]]))
+        value = getattr(value, word)
+
+
 def defined(name: str, place: Path) -> bool:
     files = place.rglob("*.py") if place.is_dir() else [place]
     definition = re.compile(rf"^\s*(?:async def|def|class) {name}\b|^{name}\b", re.MULTILINE)
@@ -60,11 +68,15 @@ def test_the_pages_about_the_code_name_many_paths():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_module_and_name_that_a_page_names_can_be_imported(page):
     for dotted in DOTTED.findall(page.read_text()):
-        value, words = trakt_auth, dotted.split(".")[1:]
-        for number, word in enumerate(words):
-            if not hasattr(value, word):
-                importlib.import_module(".".join(["trakt_auth", *words[: number + 1]]))
-            value = getattr(value, word)
+        import_dotted(dotted)
+
+
+def test_every_new_name_of_the_changelog_can_be_imported():
+    rows = re.findall(r"^ *\|.*\| (.*) \|$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    names = [name for row in rows for name in DOTTED.findall(row)]
+    assert len(names) > 5
+    for name in names:
+        import_dotted(name)
 
 
 def test_what_a_table_says_is_in_a_file_is_defined_there():
