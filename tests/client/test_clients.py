@@ -202,20 +202,26 @@ def test_a_401_is_answered_by_one_refresh_and_one_more_try(play, emulator, issue
     play(scenario)
 
 
-def test_an_api_that_refuses_every_token_costs_one_refresh_a_minute(play, emulator, issue):
+def test_an_api_that_refuses_every_token_costs_one_refresh_and_then_fewer(play, emulator, issue):
     async def scenario(trakt):
         await trakt.adopt(issue())
         emulator.arm("unauthorized", times=100)
-        for minute in range(1, 4):
+        for number in range(1, 4):
             for _ in range(5):
                 assert (await trakt.get("/users/me")).status_code == 401
-            assert refreshes(emulator) == minute
-            await trakt.refresh() if minute == 3 else emulator.clock.advance(60)
+            assert refreshes(emulator) == number
+            if number == 3:
+                await trakt.refresh()
+            else:
+                pause = 60 * 2 ** (number - 1)
+                emulator.clock.advance(pause - 1)
+                assert (await trakt.get("/users/me")).status_code == 401
+                assert refreshes(emulator) == number
+                emulator.clock.advance(1)
         assert refreshes(emulator) == 4  # who asks for one gets one
         requests = emulator.state()["requests"]["/users/me"]
-        assert requests == {
-            "invalid_token": 3 * 6
-        }  # not again with the token that was just refused
+        # The request that refreshes is sent twice; none is sent again with a token just refused.
+        assert requests == {"invalid_token": 3 * 6 + 2}
 
     play(scenario)
 
@@ -973,3 +979,50 @@ def test_a_login_belongs_to_the_server_that_issued_it(emulator, url, clock, issu
     with Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as client:
         assert client.accounts() == ["default"]
         assert client.token() != token
+
+
+@pytest.mark.parametrize("refused_first", [False, True])
+def test_a_401_that_is_final_ends_the_login_everywhere(
+    play, emulator, issue, clock, url, tmp_path, refused_first
+):
+    """The API rejects the access token and Trakt refuses the refresh: nothing serves it again."""
+    store, events = f"file:{tmp_path}/tokens", []
+
+    async def scenario(trakt):
+        trakt.client.subscribe(events.append)
+        token = await trakt.adopt(issue())
+        if refused_first:
+            with Client(APP, endpoints=Endpoints.at(url), clock=clock) as thief:
+                thief.adopt(token)
+                thief.refresh()  # the refresh token is spent, the access token still works
+            with pytest.raises(LoginRequired):
+                await trakt.refresh()
+            assert await trakt.token() == token  # it still works
+        emulator.end_login("ann")
+        with pytest.raises(LoginRequired):
+            await trakt.get("/users/settings")
+        for _ in range(2):
+            with pytest.raises(LoginRequired):
+                await trakt.token()
+        with (
+            Client(APP, endpoints=Endpoints.at(url), clock=clock, store=store) as other,
+            pytest.raises(LoginRequired),
+        ):
+            other.token()
+        await trakt.adopt(issue())
+        assert (await trakt.get("/users/settings")).status_code == 200
+
+    play(scenario, store=store)
+    assert LoginNeeded in [type(event) for event in events]
+
+
+def test_a_401_without_a_refresh_token_is_final_too(play, emulator, issue):
+    async def scenario(trakt):
+        await trakt.adopt(replace(issue(), refresh_token=None))
+        emulator.end_login("ann")
+        with pytest.raises(LoginRequired):
+            await trakt.get("/users/settings")
+        with pytest.raises(LoginRequired, match="rejected the access token"):
+            await trakt.token()
+
+    play(scenario)

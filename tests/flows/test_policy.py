@@ -27,7 +27,7 @@ from trakt_auth.flows import policy
 from trakt_auth.flows.policy import Need, RefreshRequest, after_failure, pause_after, refresh_need
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.http import HttpResponse
-from trakt_auth.protocol.token import Token
+from trakt_auth.protocol.token import Token, TokenState
 from trakt_auth.runtime.transport import HttpTransport
 from trakt_auth.stores.record import Attempt, Outcome, Record, answer_lost_at
 
@@ -168,12 +168,12 @@ def test_the_errors_say_what_is_known() -> None:
         (60, {}, "rejected", Need.REQUIRED),
         (-1, {}, "rejected", Need.REQUIRED),  # no clock can tell how old it is
         (59, {}, "told", Need.REQUIRED),
-        (59, {"after_401": False}, "rejected", Need.REQUIRED),
+        (59, {"rejections": 0}, "rejected", Need.REQUIRED),
     ],
 )
 def test_one_401_after_the_other(age: int, changes: dict[str, bool], ask: str, need: Need) -> None:
     token = replace(TOKEN, created_at=NOW - age * SECOND, expires_at=NOW + WEEK)
-    record = replace(Record(token=token, after_401=True), **changes)  # type: ignore[arg-type]
+    record = replace(Record(token=token, rejections=1), **changes)  # type: ignore[arg-type]
     assert refresh_need(record, ASKS[ask], NOW) is need
     refused = Attempt(outcome=Outcome.REFUSED, started_at=NOW, reason="x")
     with pytest.raises(LoginRequired):
@@ -197,12 +197,12 @@ MOMENTS = st.datetimes(
     timezones=st.just(UTC),
 )
 RECORDS = st.builds(
-    lambda life, refresh, attempt, after_401: Record(
+    lambda life, refresh, attempt, rejections: Record(
         token=Token(
             access_token="a1", refresh_token=refresh, created_at=NOW, expires_at=NOW + life
         ),
         attempt=attempt,
-        after_401=after_401,
+        rejections=rejections,
     ),
     st.timedeltas(timedelta(0), WEEK),
     st.sampled_from(["r1", None]),
@@ -215,8 +215,9 @@ RECORDS = st.builds(
         retry_at=st.none() | MOMENTS,
         lost_at=st.none() | MOMENTS,
         reason=st.just("x"),
+        access_rejected=st.booleans(),
     ),
-    st.booleans(),
+    st.integers(0, 3),
 )
 REQUESTS = st.builds(
     RefreshRequest,
@@ -231,9 +232,12 @@ REQUESTS = st.builds(
 def test_a_token_is_served_exactly_when_it_can_be(
     record: Record, request: RefreshRequest, at: datetime, locked: bool
 ) -> None:
-    young = record.after_401 and record.attempt is None and not request.forced
-    kept = request.rejected_token != "a1" or (young and NOW <= at < NOW + timedelta(minutes=1))
-    serves = at < record.token.expires_at and kept
+    young = record.rejections and record.attempt is None and not request.forced
+    wait = timedelta(minutes=2 ** max(record.rejections - 1, 0))
+    kept = request.rejected_token != "a1" or (young and NOW <= at < NOW + wait)
+    attempt = record.attempt
+    over = attempt and attempt.outcome is Outcome.REFUSED and attempt.access_rejected
+    serves = at < record.token.expires_at and kept and not over
     try:
         need = refresh_need(record, request, at, locked=locked)
     except (LoginRequired, TransportError):
@@ -464,3 +468,51 @@ def test_pauses_grow_and_stay_within_bounds(failures: int, asked: float | None) 
     assert 2 * SECOND <= pause <= longer <= HOUR
     assert TransportError("x", outcome_unknown=False).retryable
     assert pause_after(TransportError("x", outcome_unknown=False), failures) <= HOUR / 2
+
+
+# -- an API that rejects every token, clocks that are wrong ---------------------------------------
+
+
+def test_an_api_that_rejects_everything_costs_fewer_and_fewer_refreshes() -> None:
+    """It is asked every second for two hours, with the newest token each time."""
+    record, at, refreshes = Record(token=TOKEN), NOW, 0
+    while at < NOW + 2 * HOUR:
+        request = RefreshRequest(account="default", rejected_token=record.token.access_token)
+        if refresh_need(record, request, at) is Need.REQUIRED:
+            refreshes += 1
+            token = replace(
+                TOKEN, access_token=f"b{refreshes}", created_at=at, expires_at=at + WEEK
+            )
+            record = Record(token=token, rejections=policy.next_rejections(record, request, at))
+        at += SECOND
+    assert refreshes <= 8
+
+
+def test_a_token_that_served_for_long_starts_the_count_anew() -> None:
+    request = RefreshRequest(account="default", rejected_token="a1")
+    record = Record(token=replace(TOKEN, created_at=NOW - 10 * HOUR), rejections=4)
+    assert policy.next_rejections(record, request, NOW) == 1
+    young = Record(token=replace(TOKEN, created_at=NOW - timedelta(minutes=9)), rejections=4)
+    assert policy.next_rejections(young, request, NOW) == 5
+    assert policy.next_rejections(young, replace(request, forced=True), NOW) == 0
+    assert policy.next_rejections(young, replace(request, rejected_token=None), NOW) == 0
+
+
+@pytest.mark.parametrize("days", [-300, -7, 7, 300])
+def test_a_host_with_a_wrong_clock_serves_what_it_has_just_asked_for(days: int) -> None:
+    """The token is dated by the server's clock; both hosts take it for fresh."""
+    skew = timedelta(days=days)
+    record = Record(token=TOKEN, skew=skew.total_seconds())
+    request = RefreshRequest(account="default")
+    assert refresh_need(record, request, NOW + HOUR) is Need.NOTHING
+    assert refresh_need(record, request, NOW + skew + HOUR) is Need.NOTHING
+    assert policy.token_state(record, NOW + 400 * WEEK, account="default") is TokenState.EXPIRED
+
+
+def test_a_login_whose_access_token_was_rejected_too_is_over_at_once() -> None:
+    refused = Attempt(outcome=Outcome.REFUSED, started_at=NOW, reason="x", access_rejected=True)
+    record = Record(token=TOKEN, attempt=refused)
+    with pytest.raises(LoginRequired):
+        refresh_need(record, RefreshRequest(account="default"), NOW)
+    serving = Record(token=TOKEN, attempt=replace(refused, access_rejected=False))
+    assert refresh_need(serving, RefreshRequest(account="default"), NOW) is Need.NOTHING

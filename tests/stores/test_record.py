@@ -87,7 +87,8 @@ RECORDS = st.builds(
     token=TOKENS,
     version=st.integers(1, 10**15),
     attempt=st.none() | ATTEMPTS,
-    after_401=st.booleans(),
+    rejections=st.integers(0, 9),
+    skew=st.just(0.0) | st.floats(-1e9, 1e9),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | MOMENTS.map(str),

@@ -64,7 +64,8 @@ The keys of an account:
   login_required or unreadable)
 The keys of last_refresh:
   outcome, started_at, failures,
-  retry_at, lost_at, reason
+  retry_at, lost_at,
+  access_rejected, reason
 Times are RFC 3339; null means
 none or unknown.""",
     "token": 'Example: curl -H "Authorization: Bearer $(trakt-auth token)" ...',

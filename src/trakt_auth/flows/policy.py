@@ -25,21 +25,26 @@ __all__ = [
     "Need",
     "RefreshRequest",
     "after_failure",
+    "next_rejections",
     "pause_after",
     "refresh_need",
     "show_time",
+    "token_state",
     "why_over",
     "why_refused",
 ]
 
 FIRST_PAUSE = timedelta(seconds=2)  # after the first failed refresh, doubled after each further
-# A token that replaced one after a 401 is not replaced after another 401 while it is this young.
+# A token that replaced a rejected one is not replaced after another 401 while it is this young;
+# twice as long after each further rejection in a row.
 YOUNG = timedelta(minutes=1)
+LONGEST_YOUNG = timedelta(hours=12)
 LONGEST_PAUSE = timedelta(minutes=30)  # while the access token still serves
 LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
 LONGEST_RETRY_AFTER = timedelta(hours=1)  # a longer Retry-After is cut to this
 
 NO_REFRESH_TOKEN = "the access token has ended, and there is no refresh token"  # noqa: S105
+REJECTED_WITHOUT_REFRESH = "Trakt rejected the access token, and there is no refresh token"
 STILL_SERVES = "there is no refresh token; the access token serves until it ends"
 REFUSED = (
     "Trakt refused the refresh token: it was used elsewhere, revoked, or the app was disconnected "
@@ -81,9 +86,9 @@ def refresh_need(
     is_rejected = token.access_token == request.rejected_token and not _too_young(
         record, request, at
     )
-    state = token.state(at, account=request.account)
+    state = token_state(record, at, account=request.account)
     alive = state is not TokenState.EXPIRED and (request.forced or not is_rejected)
-    serves = alive and not is_rejected
+    serves = alive and not is_rejected and not _is_over(record)
     if serves and state is TokenState.FRESH:
         return Need.NOTHING
     obstacle = _obstacle(record, request, at, alive=alive, serves=serves, locked=locked)
@@ -94,11 +99,41 @@ def refresh_need(
     raise obstacle
 
 
+def token_state(record: Record, at: datetime, *, account: str) -> TokenState:
+    """Tell how a token stands by this clock, or by the wrong clock that it was asked for with.
+
+    Two hosts whose clocks differ by days would else replace each other's tokens all the time: each
+    finds those of the other expired.
+    """
+    state = record.token.state(at, account=account)
+    if not record.skew or state is TokenState.FRESH:
+        return state
+    corrected = record.token.state(at - timedelta(seconds=record.skew), account=account)
+    return state if state is TokenState.STALE and corrected is TokenState.EXPIRED else corrected
+
+
+def next_rejections(record: Record, request: RefreshRequest, at: datetime) -> int:
+    """Return how many tokens in a row the API has rejected, once this one is replaced."""
+    if request.forced or request.rejected_token != record.token.access_token:
+        return 0
+    helped = at - record.token.created_at >= 2 * _young(record.rejections)
+    return 1 if helped else record.rejections + 1
+
+
 def _too_young(record: Record, request: RefreshRequest, at: datetime) -> bool:
-    # The API has refused two tokens in a row: a third would not help, and each costs a refresh.
-    if request.forced or not record.after_401 or record.attempt is not None:
+    # The API has rejected two tokens in a row: a third would not help, and each costs a refresh.
+    if request.forced or not record.rejections or record.attempt is not None:
         return False
-    return timedelta(0) <= at - record.token.created_at < YOUNG
+    return timedelta(0) <= at - record.token.created_at < _young(record.rejections)
+
+
+def _young(rejections: int) -> timedelta:
+    return min(YOUNG * (1 << min(max(rejections - 1, 0), 16)), LONGEST_YOUNG)
+
+
+def _is_over(record: Record) -> bool:
+    attempt = record.attempt
+    return attempt is not None and attempt.access_rejected and attempt.outcome is Outcome.REFUSED
 
 
 def _obstacle(
@@ -150,13 +185,18 @@ def _too_early(
     )
 
 
-def why_over(record: Record, at: datetime) -> str | None:
-    """Return why a login is over at a moment and a person has to sign in, None while it is not."""
+def why_over(record: Record, at: datetime, *, access_rejected: bool = False) -> str | None:
+    """Return why a login is over at a moment and a person has to sign in, None while it is not.
+
+    `access_rejected` says that the API has just rejected the access token.
+    """
     if record.attempt is not None and record.attempt.outcome is Outcome.REFUSED:
         return record.attempt.reason
-    if record.token.refresh_token is None and record.token.state(at) is TokenState.EXPIRED:
-        return NO_REFRESH_TOKEN
-    return None
+    if record.token.refresh_token is not None:
+        return None
+    if access_rejected:
+        return REJECTED_WITHOUT_REFRESH
+    return NO_REFRESH_TOKEN if record.token.state(at) is TokenState.EXPIRED else None
 
 
 def after_failure(begun: Attempt, error: TraktAuthError, at: datetime) -> Attempt:

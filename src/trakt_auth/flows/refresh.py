@@ -26,36 +26,45 @@ from trakt_auth.errors import (
     LoginRequired,
     RateLimited,
     StoreConflict,
-    StoreCorrupt,
     StoreError,
     TokenNotSaved,
     TraktAuthError,
 )
 from trakt_auth.flows.events import LoginNeeded
+from trakt_auth.flows.pause import obey_pause, share_pause
 from trakt_auth.flows.policy import (
-    LONGEST_RETRY_AFTER,
     Need,
     RefreshRequest,
     after_failure,
-    pause_after,
+    next_rejections,
     refresh_need,
+    token_state,
+    why_over,
     why_refused,
 )
 from trakt_auth.flows.saving import CONFLICTS, journal, keep_refreshed, read
-from trakt_auth.flows.steps import Flow, hold, load, notify, now, save, send, single_flight
+from trakt_auth.flows.steps import (
+    Flow,
+    hold,
+    notify,
+    now,
+    send,
+    single_flight,
+    uninterruptible,
+)
 from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.record import (
-    NOTHING,
     AccountKey,
     Attempt,
     Outcome,
     Record,
     answer_lost_at,
-    pause_from,
-    pause_to,
 )
 
 __all__ = ["Context", "fresh_token", "refresh", "refresh_rejected"]
+
+EXPIRED = TokenState.EXPIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +116,28 @@ def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[R
 
     The same one when it has itself replaced one that was refused, less than a minute ago.
     """
-    return (
-        yield from _refreshed_if_due(context, context.request(account, rejected_token=rejected))
-    )
+    request = context.request(account, rejected_token=rejected)
+    try:
+        return (yield from _refreshed_if_due(context, request))
+    except LoginRequired:
+        yield from uninterruptible(_end_login(context.key(account), rejected))
+        raise
+
+
+def _end_login(key: AccountKey, rejected: str) -> Flow[None]:
+    """Note that the API has rejected a token that cannot be refreshed: no process serves it."""
+    with suppress(StoreError, LoginRequired):
+        record = yield from read(key)
+        last, at = record.attempt, (yield from now()).wall
+        over = why_over(record, at, access_rejected=True)
+        known = last is not None and last.access_rejected
+        if over is None or known or record.token.access_token != rejected:
+            return
+        ended = Attempt(outcome=Outcome.REFUSED, started_at=at, reason=over, access_rejected=True)
+        ended_record = yield from journal(key, record, ended)
+        yield from notify(
+            LoginNeeded(account=key.account, reason=over), version=ended_record.version
+        )
 
 
 def refresh(context: Context, *, account: str) -> Flow[Record]:
@@ -142,8 +170,10 @@ def _refreshed_if_due(context: Context, request: RefreshRequest) -> Flow[Record]
             return refreshed
         # Not refreshed: another worker is refreshing, it failed, or we joined a different request.
         # If we need not wait and the token has not ended meanwhile, it serves.
-        if not wait and (yield from now()).wall < record.token.expires_at:
-            return record
+        if not wait:
+            at = (yield from now()).wall
+            if token_state(record, at, account=request.account) is not EXPIRED:
+                return record
 
 
 def _refresh_under_lock(context: Context, request: RefreshRequest, *, wait: bool) -> Flow[Record]:
@@ -179,7 +209,7 @@ def _spend(
     The note comes first: it proves that the store can be written, and after a crash it tells that
     the refresh token may be spent.
     """
-    yield from _obey_pause(context, at)
+    yield from obey_pause(context.key(""), at)
     begun = _begun(record.attempt, at)
     noted = yield from _write_note(key, record, begun)
     http_request = protocol.build_refresh_request(
@@ -189,12 +219,20 @@ def _spend(
         response = yield from send(http_request)
         token = protocol.parse_refresh_response(response, requested_at=at, replacing=noted.token)
     except InvalidGrant as error:
-        return (yield from _refused(key, noted, error))
+        rejected = request.rejected_token == noted.token.access_token and not request.forced
+        return (yield from _refused(key, noted, error, access_rejected=rejected))
     except TraktAuthError as error:
         yield from _failed(context, key, noted, begun, error)
         raise
-    after_401 = not request.forced and request.rejected_token == record.token.access_token
-    return (yield from keep_refreshed(key, token, noted, after_401=after_401))
+    return (
+        yield from keep_refreshed(
+            key,
+            token,
+            noted,
+            rejections=next_rejections(record, request, at),
+            skew=(at - token.created_at).total_seconds(),
+        )
+    )
 
 
 def _write_note(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]:
@@ -211,42 +249,6 @@ def _write_note(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]
             if there.attempt == begun:
                 yield from journal(key, there, record.attempt)
         raise
-
-
-def _obey_pause(context: Context, at: datetime) -> Flow[None]:
-    until, _ = yield from _pause(context, at)
-    if until > at:
-        left = (until - at).total_seconds()
-        raise RateLimited(
-            f"Trakt asked for a pause, and {left:.0f} seconds of it are left", retry_after=left
-        )
-
-
-def _pause(context: Context, at: datetime) -> Flow[tuple[datetime, int | None]]:
-    """Return the end of the pause that Trakt asked for, and the version of that note."""
-    try:
-        stored = yield from load(context.key(""))
-        if stored is None:
-            return at, NOTHING
-        until = pause_from(stored)
-    except StoreCorrupt:
-        return at, None
-    # A longer pause than can be asked for was written by a wrong clock.
-    return (until if until - at <= LONGEST_RETRY_AFTER else at), stored.version
-
-
-def _share_pause(context: Context, error: RateLimited) -> Flow[None]:
-    """Save for all users of the store how long Trakt asked to wait, unless they wait longer."""
-    for _ in range(CONFLICTS):
-        at = (yield from now()).wall
-        # The doubled pause after this account's failures is not for other accounts.
-        until = at + pause_after(error, 0)
-        noted, version = yield from _pause(context, at)
-        if noted >= until:
-            return
-        with suppress(StoreConflict):
-            yield from save(context.key(""), pause_to(until), replacing=version)
-            return
 
 
 def _begun(last: Attempt | None, at: datetime) -> Attempt:
@@ -275,10 +277,12 @@ def _failed(
         yield from journal(key, noted, after_failure(begun, error, at))
     if isinstance(error, RateLimited):
         with suppress(StoreError):
-            yield from _share_pause(context, error)
+            yield from share_pause(context.key(""), error)
 
 
-def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Record]:
+def _refused(
+    key: AccountKey, noted: Record, error: InvalidGrant, *, access_rejected: bool
+) -> Flow[Record]:
     """Handle invalid_grant: the login is over, unless another process has refreshed it."""
     record = yield from read(key, newest=True)
     if record.token.refresh_token != noted.token.refresh_token:
@@ -290,7 +294,9 @@ def _refused(key: AccountKey, noted: Record, error: InvalidGrant) -> Flow[Record
         ) from error
     reason = why_refused(noted.attempt)
     at = (yield from now()).wall
-    over = Attempt(outcome=Outcome.REFUSED, started_at=at, reason=reason)
+    over = Attempt(
+        outcome=Outcome.REFUSED, started_at=at, reason=reason, access_rejected=access_rejected
+    )
     version = noted.version
     with suppress(StoreError):  # the next process asks Trakt once more and learns the same
         version = (yield from journal(key, record, over)).version

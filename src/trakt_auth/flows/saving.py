@@ -55,11 +55,11 @@ def keep(key: AccountKey, record: Record, *, replacing: int | None) -> Flow[Reco
 
 
 def keep_refreshed(
-    key: AccountKey, token: Token, noted: Record, *, after_401: bool = False
+    key: AccountKey, token: Token, noted: Record, *, rejections: int = 0, skew: float = 0.0
 ) -> Flow[Record]:
     """Save a refreshed pair; whatever else was written meanwhile, the newest pair stays."""
     spent = fingerprint(noted.token.refresh_token)
-    record = Record(token=token, spent=spent, after_401=after_401)
+    record = Record(token=token, spent=spent, rejections=rejections, skew=skew)
     version = noted.version
     while True:
         try:

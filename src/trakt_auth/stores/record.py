@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted, StoreError, StoreUnavailable
-from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, if_valid
 from trakt_auth.protocol.token import Token
 
 __all__ = [
@@ -77,6 +77,7 @@ class Attempt:
 
     `failures` counts failures in a row. `retry_at` is the earliest moment for the next try.
     `lost_at` is when an answer for this refresh token was lost, after which it may be spent.
+    `access_rejected` says that the API has rejected the access token as well: the login is over.
     """
 
     outcome: Outcome
@@ -85,13 +86,15 @@ class Attempt:
     retry_at: datetime | None = None
     lost_at: datetime | None = None
     reason: str = ""
+    access_rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A token, its journal, and the version under which a store keeps both.
 
-    `after_401` says that the token replaced one that the API refused before its expiry.
+    `rejections` counts the tokens in a row that replaced one which the API had rejected. `skew` is
+    by how many seconds the clock was wrong by which this token was asked for, if that was days.
 
     `spent` is the fingerprint of the refresh token that the pair cost, None after a sign-in.
     `pending_since` is set while the pair waits in a fallback store: when it was put there.
@@ -102,7 +105,8 @@ class Record:
     attempt: Attempt | None = None
     spent: str | None = None
     pending_since: datetime | None = None
-    after_401: bool = False
+    rejections: int = 0
+    skew: float = 0.0
 
     def to_payload(self) -> str:
         """Return the text of everything but the version, which the store assigns."""
@@ -118,8 +122,10 @@ class Record:
                 "expires_at": _to_text(token.expires_at),
             },
         }
-        if self.after_401:
-            content["after_401"] = True
+        if self.rejections:
+            content["rejections"] = self.rejections
+        if self.skew:
+            content["skew"] = self.skew
         if self.spent is not None:
             content["spent"] = self.spent
         if self.pending_since is not None:
@@ -133,6 +139,8 @@ class Record:
                 "lost_at": _to_text(attempt.lost_at),
                 "reason": attempt.reason,
             }
+            if attempt.access_rejected:
+                content["attempt"]["access_rejected"] = True
         return json.dumps(content)
 
     @classmethod
@@ -158,7 +166,8 @@ class Record:
                 attempt=None if attempt is None else _read_attempt(attempt),
                 spent=content.optional_text("spent"),
                 pending_since=content.optional_moment("pending_since"),
-                after_401=content.value("after_401") is True,
+                rejections=if_valid(content.count, "rejections") or 0,
+                skew=if_valid(content.number, "skew") or 0.0,
             )
         except MalformedJsonError as error:
             raise _corrupt(error) from None
@@ -262,6 +271,7 @@ def _read_attempt(fields: JsonObject) -> Attempt:
         retry_at=fields.optional_moment("retry_at"),
         lost_at=fields.optional_moment("lost_at"),
         reason=fields.text("reason"),
+        access_rejected=fields.value("access_rejected") is True,
     )
 
 

@@ -115,6 +115,7 @@ def _last_refresh(record: Record | None) -> dict[str, Any] | None:
         "failures": attempt.failures,
         "retry_at": _time(attempt.retry_at),
         "lost_at": _time(attempt.lost_at),
+        "access_rejected": attempt.access_rejected,
         "reason": attempt.reason or None,
     }
 
