@@ -35,7 +35,7 @@ from trakt_auth.stores import identity, open_store, shown
 from trakt_auth.stores.file import FileStore
 from trakt_auth.stores.interface import TokenStore
 from trakt_auth.stores.memory import MemoryStore
-from trakt_auth.stores.record import AccountKey, Stored
+from trakt_auth.stores.record import TOMBSTONE, AccountKey, Stored
 
 END = datetime(2026, 11, 30, 12, 0, 0, 123456, tzinfo=UTC)
 KEY = AccountKey("client", "default")
@@ -156,6 +156,57 @@ def test_a_deleted_record_cannot_be_brought_back(again: Open) -> None:
         put(again(), "late", replacing=version)
     assert again().load(KEY) is None
     again().delete(KEY)
+
+
+def test_a_version_deletes_only_itself(again: Open) -> None:
+    first = put(again(), "one")
+    second = put(again(), "two")
+    for wrong in (first, second + 1, 0, -1):
+        with pytest.raises(StoreConflict, match="'default'"):
+            again().delete(KEY, replacing=wrong)
+    stored = again().load(KEY)
+    assert stored is not None
+    assert stored.payload == "two"
+    assert list(again().accounts("client")) == ["default"]
+    again().delete(KEY, replacing=second)
+    assert again().load(KEY) is None
+    assert list(again().accounts("client")) == []
+
+
+def test_a_version_of_a_missing_record_cannot_be_deleted(again: Open) -> None:
+    again().delete(KEY, replacing=0)
+    with pytest.raises(StoreConflict):
+        again().delete(KEY, replacing=1)
+    version = put(again(), "one")
+    again().delete(KEY, replacing=version)
+    with pytest.raises(StoreConflict):
+        again().delete(KEY, replacing=version)
+    again().delete(KEY, replacing=0)
+    later = put(again(), "two")
+    with pytest.raises(StoreConflict):
+        again().delete(KEY, replacing=version)
+    again().delete(KEY, replacing=later)
+
+
+def test_of_many_deletions_of_a_version_one_succeeds(again: Open) -> None:
+    version = put(again(), "one")
+    stores = [again() for _ in range(8)]
+    raised = in_threads([partial(store.delete, KEY, replacing=version) for store in stores])
+    assert [type(error) for error in raised] == [StoreConflict] * 7
+
+
+def test_a_record_that_a_sign_out_left_is_no_account(again: Open) -> None:
+    left = TOMBSTONE + "anything"
+    version = put(again(), "one")
+    put(again(), "x", OTHER)
+    version = put(again(), left, replacing=version)
+    assert again().load(KEY) == Stored(payload=left, version=version, expires_at=END)
+    before = END + timedelta(minutes=1)
+    assert list(again().accounts("client")) == ["other"]
+    assert list(again().due("client", before=before, limit=9)) == ["other"]
+    put(again(), "two", replacing=version)
+    assert list(again().accounts("client")) == ["default", "other"]
+    assert list(again().due("client", before=before, limit=9)) == ["default", "other"]
 
 
 def test_versions_never_repeat(again: Open) -> None:
