@@ -56,7 +56,7 @@ class OwnStore:
     ) -> int:
         raise NotImplementedError
 
-    def delete(self, key: AccountKey) -> None:
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
         raise NotImplementedError
 
     def lock(self, key: AccountKey, *, lease: float = 60) -> Lock:

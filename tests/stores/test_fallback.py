@@ -55,9 +55,9 @@ class Broken:
         self.before_save()
         return self.inner.save(key, payload, expires_at=expires_at, replacing=replacing)
 
-    def delete(self, key: AccountKey) -> None:
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
         self._check("delete")
-        self.inner.delete(key)
+        self.inner.delete(key, replacing=replacing)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
@@ -253,7 +253,7 @@ def test_other_programs_that_write_between_reading_and_saving(both: Both) -> Non
 def test_what_cannot_be_emptied_is_found_superseded(both: Both) -> None:
     both.put(both.first, Record(token=OLD))
     both.put(both.second, REFRESHED)
-    both.second.errors = {"save": StoreUnavailable("away")}
+    both.second.errors = {"delete": StoreUnavailable("away")}
     assert both.store.read(KEY).saved_late is not None
     assert both.store.read(KEY).saved_late is None
     assert both.store.pending(KEY)

@@ -10,6 +10,8 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,10 +34,13 @@ from trakt_auth.errors import (
 )
 from trakt_auth.stores import file as file_store
 from trakt_auth.stores import identity, open_store, shown
+from trakt_auth.stores.document import Document
+from trakt_auth.stores.engines import file_lock
+from trakt_auth.stores.engines.turns import turns_at
 from trakt_auth.stores.file import FileStore
 from trakt_auth.stores.interface import TokenStore
 from trakt_auth.stores.memory import MemoryStore
-from trakt_auth.stores.record import AccountKey, Stored
+from trakt_auth.stores.record import TOMBSTONE, AccountKey, Stored
 
 END = datetime(2026, 11, 30, 12, 0, 0, 123456, tzinfo=UTC)
 KEY = AccountKey("client", "default")
@@ -156,6 +161,57 @@ def test_a_deleted_record_cannot_be_brought_back(again: Open) -> None:
         put(again(), "late", replacing=version)
     assert again().load(KEY) is None
     again().delete(KEY)
+
+
+def test_a_version_deletes_only_itself(again: Open) -> None:
+    first = put(again(), "one")
+    second = put(again(), "two")
+    for wrong in (first, second + 1, 0, -1):
+        with pytest.raises(StoreConflict, match="'default'"):
+            again().delete(KEY, replacing=wrong)
+    stored = again().load(KEY)
+    assert stored is not None
+    assert stored.payload == "two"
+    assert list(again().accounts("client")) == ["default"]
+    again().delete(KEY, replacing=second)
+    assert again().load(KEY) is None
+    assert list(again().accounts("client")) == []
+
+
+def test_a_version_of_a_missing_record_cannot_be_deleted(again: Open) -> None:
+    again().delete(KEY, replacing=0)
+    with pytest.raises(StoreConflict):
+        again().delete(KEY, replacing=1)
+    version = put(again(), "one")
+    again().delete(KEY, replacing=version)
+    with pytest.raises(StoreConflict):
+        again().delete(KEY, replacing=version)
+    again().delete(KEY, replacing=0)
+    later = put(again(), "two")
+    with pytest.raises(StoreConflict):
+        again().delete(KEY, replacing=version)
+    again().delete(KEY, replacing=later)
+
+
+def test_of_many_deletions_of_a_version_one_succeeds(again: Open) -> None:
+    version = put(again(), "one")
+    stores = [again() for _ in range(8)]
+    raised = in_threads([partial(store.delete, KEY, replacing=version) for store in stores])
+    assert [type(error) for error in raised] == [StoreConflict] * 7
+
+
+def test_a_record_that_a_sign_out_left_is_no_account(again: Open) -> None:
+    left = TOMBSTONE + "anything"
+    version = put(again(), "one")
+    put(again(), "x", OTHER)
+    version = put(again(), left, replacing=version)
+    assert again().load(KEY) == Stored(payload=left, version=version, expires_at=END)
+    before = END + timedelta(minutes=1)
+    assert list(again().accounts("client")) == ["other"]
+    assert list(again().due("client", before=before, limit=9)) == ["other"]
+    put(again(), "two", replacing=version)
+    assert list(again().accounts("client")) == ["default", "other"]
+    assert list(again().due("client", before=before, limit=9)) == ["default", "other"]
 
 
 def test_versions_never_repeat(again: Open) -> None:
@@ -822,6 +878,68 @@ def test_a_writer_that_never_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -
     ):
         raise in_threads([lambda: put(FileStore(str(path)), "x")])[0]
     assert put(FileStore(str(path)), "x")
+
+
+def test_writers_of_one_process_queue_in_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All writes together take longer than a writer waits for another one."""
+    monkeypatch.setattr(file_store, "WRITE_WAIT", 1.0)
+    order: list[str] = []
+    all_wait = threading.Event()
+    write = FileStore._write
+
+    def slow(store: FileStore, document: Document) -> None:
+        assert all_wait.wait(0.9)
+        time.sleep(0.05)
+        write(store, document)
+        (newest,) = (s.payload for s in document.records.values() if s.version == document.version)
+        order.append(newest)
+
+    monkeypatch.setattr(FileStore, "_write", slow)
+    numbers = [str(number) for number in range(32)]
+    threads = [
+        threading.Thread(target=put, args=(FileStore(str(path)), number)) for number in numbers
+    ]
+    turns = turns_at(os.path.realpath(path))
+    for waiting, thread in enumerate(threads, 1):
+        thread.start()
+        until = time.monotonic() + 10
+        while len(turns._queue) < waiting:
+            assert time.monotonic() < until
+            time.sleep(0.0005)
+    all_wait.set()
+    for thread in threads:
+        thread.join(30)
+    assert order == numbers
+
+
+def test_a_writer_that_never_ends_ends_the_wait_of_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_store, "WRITE_WAIT", 0.2)
+    begun = time.monotonic()
+    with filelock.FileLock(f"{path}.lock", thread_local=False):
+        raised = in_threads([partial(put, FileStore(str(path)), "x") for _ in range(32)])
+    assert [type(error) for error in raised] == [LockTimeout] * 32
+    assert time.monotonic() - begun < 3  # not one after the other
+
+
+def test_a_long_queue_lets_other_processes_in(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(file_lock.time, "sleep", pauses.append)
+    turns = turns_at(os.path.realpath(path))
+    put(FileStore(str(path)), "one")
+    assert pauses == []
+    with turns.turn(1):
+        turns.since = time.monotonic() - 1
+        thread = threading.Thread(target=put, args=(FileStore(str(path)), "two"))
+        thread.start()
+        until = time.monotonic() + 10
+        while len(turns._queue) < 2:
+            assert time.monotonic() < until
+    thread.join(30)
+    assert pauses == [2 * file_lock.POLL]
+    put(FileStore(str(path)), "three")
+    assert len(pauses) == 1
 
 
 # -- file: other processes -----------------------------------------------------------------------

@@ -520,6 +520,26 @@ def test_a_save_that_is_repeated_after_a_lost_answer_finds_its_record(
         put(behind, "two", replacing=first)  # remembered until it was repeated, not for ever
 
 
+def test_a_deletion_that_is_repeated_after_a_lost_answer(
+    behind: PostgresStore, store: PostgresStore, cut: Cut
+) -> None:
+    version = put(behind, "one")
+    cut.at(b"DELETE FROM trakt_auth_records", answered=True)
+    with pytest.raises(StoreUnavailable):
+        behind.delete(KEY, replacing=version)
+    assert store.load(KEY) is None
+    behind.delete(KEY, replacing=version)
+    with pytest.raises(StoreConflict):
+        behind.delete(KEY, replacing=version)
+    put(store, "two")
+    cut.at(b"DELETE FROM trakt_auth_records", answered=True)
+    with pytest.raises(StoreUnavailable):
+        behind.delete(KEY, replacing=version)
+    with pytest.raises(StoreConflict):
+        behind.delete(KEY, replacing=version)
+    assert payload(store) == "two"
+
+
 def test_a_connection_that_breaks_in_use_replaces_all(behind: PostgresStore, cut: Cut) -> None:
     put(behind, "one")
     cut.at(b"DELETE", answered=False)
@@ -1005,7 +1025,7 @@ def test_due_accounts_are_found_by_the_index(
         before = epoch + timedelta(seconds=seconds)
         assert len(store.due("client", before=before, limit=limit)) == rows
         with store._pool.use() as connection:
-            values = (b"client", seconds * 1_000_000, limit)
+            values = (b"client", seconds * 1_000_000, *postgres_store.SIGNED_OUT, limit)
             explain = f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) {postgres_store.DUE}"
             plan = "\n".join(line for (line,) in connection.execute(explain, values))
         assert "trakt_auth_records_by_end" in plan

@@ -565,8 +565,24 @@ def test_one_lost_answer_is_not_noticed(
     assert between.left == 0
     assert second == loaded(store).version > first
     between.lose(sha(redis_store.DELETE), times=1)
-    behind.delete(KEY)
+    behind.delete(KEY, replacing=second)
+    assert between.left == 0
     assert store.load(KEY) is None
+
+
+def test_the_same_deletion_again_finds_out(
+    between: Between, behind: RedisStore, store: RedisStore
+) -> None:
+    version = put(behind, "one")
+    between.lose(sha(redis_store.DELETE), times=2)
+    refused([lambda: behind.delete(KEY, replacing=version)], "cannot be reached")
+    assert store.load(KEY) is None
+    behind.delete(KEY, replacing=version)
+    with pytest.raises(StoreConflict):
+        behind.delete(KEY, replacing=version)
+    put(store, "two")
+    with pytest.raises(StoreConflict):
+        behind.delete(KEY, replacing=version)
 
 
 def loaded(store: RedisStore) -> Stored:

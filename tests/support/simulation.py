@@ -191,9 +191,9 @@ class Shared:
             world.generations.append(int(world.record().token.access_token[1:]))
         return version
 
-    def delete(self, key):
+    def delete(self, key, *, replacing=None):
         self._check()
-        self._world.store.delete(key)
+        self._world.store.delete(key, replacing=replacing)
 
     def _check(self):
         if self._world.down:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
-from trakt_auth.stores.record import NOTHING, AccountKey, Stored
+from trakt_auth.stores.record import NOTHING, TOMBSTONE, AccountKey, Stored
 from trakt_auth.stores.versions import check_version
 
 __all__ = ["Document", "DocumentStore", "accounts_of", "due_first"]
@@ -78,14 +78,17 @@ class DocumentStore(ABC):
             self._write(document)
             return document.version
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none.
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it.
 
-        Raises: StoreUnavailable, StoreCorrupt.
+        Raises: StoreConflict, StoreUnavailable, StoreCorrupt.
         """
         with self._only_writer():
             document = self._read()
-            if document.records.pop(key, None) is not None:
+            stored = document.records.get(key)
+            check_version(key, stored.version if stored else NOTHING, replacing=replacing)
+            if stored is not None:
+                del document.records[key]
                 self._write(document)
 
     def accounts(self, client_id: str) -> list[str]:
@@ -106,7 +109,7 @@ class DocumentStore(ABC):
 def accounts_of(records: Mapping[AccountKey, Stored], client_id: str) -> list[str]:
     """Return the names of an application's accounts, sorted; the application itself has none."""
     return sorted(
-        key.account for key in dict(records) if key.client_id == client_id and key.account
+        key.account for key, stored in dict(records).items() if _is_account(key, stored, client_id)
     )
 
 
@@ -118,7 +121,12 @@ def due_first(
     ends = sorted(
         (stored.expires_at, key.account)
         for key, stored in dict(records).items()
-        if key.client_id == client_id and key.account
+        if _is_account(key, stored, client_id)
         if stored.expires_at is not None and stored.expires_at < before
     )
     return [account for _, account in ends[:limit]]
+
+
+def _is_account(key: AccountKey, stored: Stored, client_id: str) -> bool:
+    is_named = key.client_id == client_id and key.account != ""
+    return is_named and not stored.payload.startswith(TOMBSTONE)

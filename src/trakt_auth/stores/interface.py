@@ -61,8 +61,14 @@ class TokenStore(Protocol):
         """
         ...
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none."""
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record.
+
+        `replacing` is the version that the stored record must have; 0 means that there must be no
+        record. None deletes any record, and is harmless when there is none.
+
+        Raises: StoreConflict if the stored record has another version, or is gone.
+        """
         ...
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lock:
@@ -75,7 +81,11 @@ class TokenStore(Protocol):
         ...
 
     def accounts(self, client_id: str) -> Sequence[str]:
-        """Return the names of an application's accounts, sorted."""
+        """Return the names of an application's accounts, sorted.
+
+        A record whose payload begins with TOMBSTONE is no account: here and in `due` it is left
+        out; `load` returns it.
+        """
         ...
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> Sequence[str]:

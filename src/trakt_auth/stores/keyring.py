@@ -92,13 +92,15 @@ class KeyringStore:
             self._mark()
             return version
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none.
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it.
 
-        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
         with write_lock(self.path, WHAT, WAIT):
             found = self._keychain.read(_name(key))
+            version = found.version if found and found.text else NOTHING
+            check_version(key, version, replacing=replacing)
             if found is not None:
                 index = self._keychain.read(INDEX)
                 version = max(found.version, index.version if index else first_version()) + 1

@@ -16,12 +16,12 @@ from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, 
 from trakt_auth.stores.engines.idempotency import IdempotencyKeys
 from trakt_auth.stores.engines.lease import Lease
 from trakt_auth.stores.engines.postgres_pool import Pool, Value
-from trakt_auth.stores.record import LEASE, AccountKey, Stored
+from trakt_auth.stores.record import LEASE, NOTHING, TOMBSTONE, AccountKey, Stored
 from trakt_auth.stores.versions import conflict
 
 __all__ = ["PostgresStore"]
 
-
+SIGNED_OUT = (len(TOMBSTONE), to_bytes(TOMBSTONE))
 # Sent before a statement, and set for its transaction only: a connection pooler may share the
 # connection. A server that is set to answer before a commit is on the disk could lose a new token.
 LIMIT: LiteralString = """
@@ -51,12 +51,19 @@ WRITTEN: LiteralString = (
     "SELECT version FROM trakt_auth_records WHERE client_id = %s AND account = %s AND written = %s"
 )
 DELETE: LiteralString = "DELETE FROM trakt_auth_records WHERE client_id = %s AND account = %s"
+DELETE_VERSION: LiteralString = DELETE + " AND version = %s RETURNING version"
+VERSION: LiteralString = (
+    "SELECT version FROM trakt_auth_records WHERE client_id = %s AND account = %s"
+)
+# The payload's first bytes are compared with TOMBSTONE: what a sign-out left is no account.
 ACCOUNTS: LiteralString = (
-    "SELECT account FROM trakt_auth_records WHERE client_id = %b AND account <> '' ORDER BY account"
+    "SELECT account FROM trakt_auth_records WHERE client_id = %b AND account <> ''"
+    " AND substring(payload FOR %s) <> %b ORDER BY account"
 )
 DUE: LiteralString = (
     "SELECT account FROM trakt_auth_records"
     " WHERE client_id = %b AND expires_at < %s AND account <> ''"
+    " AND substring(payload FOR %s) <> %b"
     " ORDER BY expires_at, account LIMIT %s"
 )
 # All times are the server's. Nothing is written if another owner has the account. An owner that
@@ -133,12 +140,23 @@ class PostgresStore:
             raise conflict(key)
         return int(version)
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none.
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it.
 
-        Raises: StoreUnavailable.
+        If the answer is lost, StoreUnavailable is raised and the outcome is unknown. The same call
+        again deletes what is still there, and is harmless if the record is gone.
+
+        Raises: StoreConflict, StoreUnavailable.
         """
-        self._write(DELETE, *key_bytes(key))
+        names = key_bytes(key)
+        if replacing is None:
+            self._write(DELETE, *names)
+            return
+        with self._idempotency.key_for("delete", names, replacing) as (_, is_repeated):
+            deleted = self._write(DELETE_VERSION, *names, replacing)
+            there = None if deleted else self._write(VERSION, *names)
+        if there or not (deleted or is_repeated or replacing == NOTHING):
+            raise conflict(key)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
         """Return a lock that has not been acquired yet."""
@@ -149,14 +167,14 @@ class PostgresStore:
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
-        return [_name(row[0]) for row in self._read(ACCOUNTS, to_bytes(client_id))]
+        return [_name(row[0]) for row in self._read(ACCOUNTS, to_bytes(client_id), *SIGNED_OUT)]
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
         """Return the accounts whose token expires before a moment, the earliest first.
 
         Raises: StoreUnavailable, StoreCorrupt.
         """
-        rows = self._read(DUE, to_bytes(client_id), to_micros(before), limit)
+        rows = self._read(DUE, to_bytes(client_id), to_micros(before), *SIGNED_OUT, limit)
         return [_name(row[0]) for row in rows]
 
     def take_lease(self, key: AccountKey, owner: str, seconds: float) -> bool:

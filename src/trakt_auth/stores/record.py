@@ -20,6 +20,7 @@ __all__ = [
     "LEASE",
     "NOTHING",
     "PENDING",
+    "TOMBSTONE",
     "AccountKey",
     "Attempt",
     "Forgotten",
@@ -37,6 +38,7 @@ __all__ = [
 
 FORMAT = 1
 ENCRYPTED = "trakt-auth-encrypted:"  # how every encrypted payload begins
+TOMBSTONE = "trakt-auth-signed-out:"  # how the payload begins that a sign-out leaves: no account
 NOTHING = 0  # the version of a record that does not exist
 PENDING = -1  # the version of a record that only a fallback store has
 LEASE = 60.0  # seconds until the lock of a dead holder expires, unless the caller says otherwise

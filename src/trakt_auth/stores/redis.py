@@ -21,7 +21,7 @@ from trakt_auth.stores.engines.columns import from_micros, to_bytes, to_micros, 
 from trakt_auth.stores.engines.idempotency import IdempotencyKeys
 from trakt_auth.stores.engines.lease import Lease
 from trakt_auth.stores.engines.redis_connection import Server
-from trakt_auth.stores.record import LEASE, AccountKey, Stored
+from trakt_auth.stores.record import LEASE, TOMBSTONE, AccountKey, Stored
 from trakt_auth.stores.versions import conflict
 
 __all__ = ["RedisStore"]
@@ -29,9 +29,9 @@ __all__ = ["RedisStore"]
 FORMAT = "1"
 
 # KEYS: format, names, ends, record, last version. ARGV: format, account, payload, end, version to
-# replace, idempotency key. Numbers are doubles in Lua, which are exact for microseconds until the
-# year 2255; versions and ends are passed as text. The record is written last: what a script did
-# before it failed is not undone.
+# replace, idempotency key, TOMBSTONE. Numbers are doubles in Lua, which are exact for microseconds
+# until the year 2255; versions and ends are passed as text. The record is written last: what a
+# script did before it failed is not undone.
 SAVE = """
 local format = redis.call('GET', KEYS[1])
 if format and format ~= ARGV[1] then return 'newer' end
@@ -46,7 +46,10 @@ for _, text in ipairs({redis.call('GET', KEYS[5]) or '', there[1] or ''}) do
   if last and last < 2^53 and version <= last then version = last + 1 end
 end
 version = string.format('%.0f', version)
-if ARGV[2] ~= '' then
+if string.sub(ARGV[3], 1, string.len(ARGV[7])) == ARGV[7] then
+  redis.call('SREM', KEYS[2], ARGV[2])
+  redis.call('ZREM', KEYS[3], ARGV[2])
+elseif ARGV[2] ~= '' then
   redis.call('SADD', KEYS[2], ARGV[2])
   if ARGV[4] == '' then redis.call('ZREM', KEYS[3], ARGV[2])
   else redis.call('ZADD', KEYS[3], ARGV[4], ARGV[2]) end
@@ -57,13 +60,23 @@ redis.call('HSET', KEYS[4], 'payload', ARGV[3], 'end', ARGV[4],
   'version', version, 'written', ARGV[6])
 return version
 """
-# KEYS: format, names, ends, record. ARGV: format, account.
+# KEYS: format, names, ends, record, deleted. ARGV: format, account, version to delete, idempotency
+# key. That key is kept for a while: the library repeats a script whose answer was lost.
 DELETE = """
 local format = redis.call('GET', KEYS[1])
 if format and format ~= ARGV[1] then return 'newer' end
+if ARGV[3] ~= '' then
+  local version = redis.call('HGET', KEYS[4], 'version')
+  if not version and redis.call('EXISTS', KEYS[4]) == 0 then
+    if ARGV[3] == '0' or redis.call('GET', KEYS[5]) == ARGV[4] then return 'done' end
+  end
+  if version ~= ARGV[3] then return 'conflict' end
+  redis.call('SET', KEYS[5], ARGV[4], 'EX', 600)
+end
 redis.call('SREM', KEYS[2], ARGV[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('DEL', KEYS[4])
+return 'done'
 """
 # KEYS: lock. ARGV: owner, milliseconds. An owner that repeats the call because the answer was lost
 # gets the lease that it already has.
@@ -123,19 +136,27 @@ class RedisStore:
         ]
         keys = [*_lists(key), _record(key), _key(key.client_id, "version")]
         with self._idempotency.key_for(key.client_id, *values) as (written, _):
-            version = self._server.run(SAVE, keys, *values, written)
+            version = self._server.run(SAVE, keys, *values, written, to_bytes(TOMBSTONE))
         if version is None:
             raise conflict(key)
         _check_format(version != b"newer")
         return int(version)
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none.
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it.
 
-        Raises: StoreUnavailable, StoreCorrupt.
+        If the answer is lost, StoreUnavailable is raised and the outcome is unknown. The same call
+        again deletes what is still there, and is harmless if this call deleted it.
+
+        Raises: StoreConflict, StoreUnavailable, StoreCorrupt.
         """
-        keys = [*_lists(key), _record(key)]
-        _check_format(self._server.run(DELETE, keys, FORMAT, to_bytes(key.account)) is None)
+        keys = [*_lists(key), _record(key), _key(key.client_id, "deleted:") + to_bytes(key.account)]
+        values = [FORMAT, to_bytes(key.account), "" if replacing is None else replacing]
+        with self._idempotency.key_for("delete", key.client_id, *values) as (written, _):
+            done = self._server.run(DELETE, keys, *values, written)
+        _check_format(done != b"newer")
+        if done == b"conflict":
+            raise conflict(key)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lease:
         """Return a lock that has not been acquired yet."""

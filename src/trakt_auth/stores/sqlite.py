@@ -19,7 +19,7 @@ from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, 
 from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import move_aside
 from trakt_auth.stores.engines.sqlite_connection import CHECK_EVERY, SqliteConnection, close_all
-from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored
+from trakt_auth.stores.record import LEASE, NOTHING, TOMBSTONE, AccountKey, Stored
 from trakt_auth.stores.versions import check_version, conflict
 
 __all__ = ["SqliteStore"]
@@ -27,6 +27,18 @@ __all__ = ["SqliteStore"]
 T = TypeVar("T")
 
 LOAD = "SELECT payload, version, expires_at FROM records WHERE client_id = ? AND account = ?"
+VERSION = "SELECT version FROM records WHERE client_id = ? AND account = ?"
+DELETE = "DELETE FROM records WHERE client_id = ? AND account = ?"
+# Without the application's own record and what a sign-out left. IS NOT: of an empty payload, SQLite
+# returns NULL.
+ACCOUNT = (
+    f"account != x'' AND substr(payload, 1, {len(TOMBSTONE)}) IS NOT x'{TOMBSTONE.encode().hex()}'"
+)
+ACCOUNTS = f"SELECT account FROM records WHERE client_id = ? AND {ACCOUNT}"  # noqa: S608 - constants
+DUE = (
+    f"SELECT account FROM records WHERE client_id = ? AND expires_at < ? AND {ACCOUNT}"  # noqa: S608 - constants
+    " ORDER BY expires_at, account LIMIT ?"
+)
 
 
 class SqliteStore:
@@ -81,13 +93,19 @@ class SqliteStore:
             raise conflict(key)
         return version
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none.
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it.
 
-        Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
+        Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        sql = "DELETE FROM records WHERE client_id = ? AND account = ?"
-        self._change(lambda database: database.execute(sql, key_bytes(key)))
+
+        def delete(database: sqlite3.Connection) -> int:
+            check_version(key, _version(database, key), replacing=replacing)
+            database.execute(DELETE, key_bytes(key))
+            return 1
+
+        if self._change(delete) is None:
+            check_version(key, NOTHING, replacing=replacing)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> FileStoreLock:  # noqa: ARG002
         """Return a lock that has not been acquired yet."""
@@ -98,19 +116,14 @@ class SqliteStore:
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        sql = "SELECT account FROM records WHERE client_id = ? AND account != x''"
-        return sorted(self._accounts(sql, to_bytes(client_id)))
+        return sorted(self._accounts(ACCOUNTS, to_bytes(client_id)))
 
     def due(self, client_id: str, *, before: datetime, limit: int) -> list[str]:
         """Return the accounts whose token expires before a moment, the earliest first.
 
         Raises: StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        sql = (
-            "SELECT account FROM records WHERE client_id = ? AND expires_at < ? AND account != x''"
-            " ORDER BY expires_at, account LIMIT ?"
-        )
-        return self._accounts(sql, to_bytes(client_id), to_micros(before), limit)
+        return self._accounts(DUE, to_bytes(client_id), to_micros(before), limit)
 
     def _accounts(self, sql: str, *values: bytes | int) -> list[str]:
         rows = self._reader.use(lambda database: database.execute(sql, values).fetchall())
@@ -137,9 +150,7 @@ class SqliteStore:
         """Write a record; None when there is no database."""
 
         def put(database: sqlite3.Connection) -> int:
-            sql = "SELECT version FROM records WHERE client_id = ? AND account = ?"
-            row = database.execute(sql, key_bytes(key)).fetchone()
-            check_version(key, row[0] if row else NOTHING, replacing=replacing)
+            check_version(key, _version(database, key), replacing=replacing)
             # The counter never goes back, even when records are deleted.
             database.execute("UPDATE counter SET version = version + 1")
             (version,) = database.execute("SELECT version FROM counter").fetchone() or (None,)
@@ -178,3 +189,8 @@ class SqliteStore:
                 schema.create(self.path)
                 version = self._put(key, values, replacing)
             return version
+
+
+def _version(database: sqlite3.Connection, key: AccountKey) -> int:
+    row = database.execute(VERSION, key_bytes(key)).fetchone()
+    return row[0] if row else NOTHING

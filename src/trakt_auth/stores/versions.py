@@ -1,4 +1,4 @@
-"""The version check of a conditional save, for every store that compares in Python.
+"""The version check of a conditional save or deletion, for every store that compares in Python.
 
 Nothing is read or written here. PostgreSQL and Redis compare on the server; they take only the
 error from here.
@@ -13,7 +13,7 @@ __all__ = ["check_version", "conflict"]
 
 
 def check_version(key: AccountKey, version: int, *, replacing: int | None) -> None:
-    """Check that the stored version is the one that a save is to replace.
+    """Check that the stored version is the one that a save or deletion is to replace.
 
     `version` is NOTHING when there is no record. `replacing` None replaces any version.
 
@@ -24,7 +24,7 @@ def check_version(key: AccountKey, version: int, *, replacing: int | None) -> No
 
 
 def conflict(key: AccountKey) -> StoreConflict:
-    """Return the error for a save whose `replacing` is not the stored version."""
+    """Return the error for a write whose `replacing` is not the stored version."""
     return StoreConflict(
         f"Account {key.account!r} was changed meanwhile, by another program or thread"
     )

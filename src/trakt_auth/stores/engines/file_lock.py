@@ -10,12 +10,14 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import LockTimeout, StoreUnavailable
 from trakt_auth.stores.engines.files import PRIVATE, unavailable
+from trakt_auth.stores.engines.turns import turns_at
 from trakt_auth.stores.record import AccountKey
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileStoreLock", "account_lock", "write_lock"]
 
+POLL = 0.005  # seconds between two tries to get a lock that another process has
+STRETCH = 0.1  # seconds for which the threads of one process may keep the lock among themselves
 UNSUPPORTED = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 USE_LOCAL_DISK = (
     "Its file system has no kernel locks: put the store on a local disk, or use a store that needs"
@@ -42,26 +46,40 @@ def account_lock(path: str, key: AccountKey) -> FileStoreLock:
 def write_lock(path: str, what: str, wait: float) -> Generator[None, None, None]:
     """Be the only writer of the file at `path`; make its folder if it is missing.
 
-    `what` names the file in errors; `wait` is the longest time to wait, in seconds.
+    Threads of this process take turns in the order in which they asked; the file lock is between
+    processes. `what` names the file in errors; `wait` is the longest time in seconds to wait for
+    another writer.
 
     Raises: LockTimeout, StoreUnavailable.
     """
-    from filelock import Timeout
+    turns = turns_at(path)
+    with ExitStack() as stack:
+        try:
+            left = stack.enter_context(turns.turn(wait))
+            if time.monotonic() - turns.since > STRETCH:
+                # Other processes poll, so they would never find the lock free.
+                time.sleep(2 * POLL)
+                turns.since = time.monotonic()
+            lock = _acquired(path, what, left)
+            turns.moved = time.monotonic()
+        except TimeoutError:  # filelock's Timeout is one too
+            raise LockTimeout(f"The {what} {path} has been locked for {wait:.0f} seconds") from None
+        stack.callback(lock.release)
+        yield
 
+
+def _acquired(path: str, what: str, left: Callable[[], float]) -> BaseFileLock:
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         lock = _file_lock(f"{path}.lock")
-        lock.acquire(timeout=wait, poll_interval=0.005)
-    except Timeout:
-        raise LockTimeout(f"The {what} {path} has been locked for {wait:.0f} seconds") from None
+        lock.acquire(timeout=max(left(), 0), poll_interval=POLL)
+    except TimeoutError:
+        raise
     except OSError as error:
         if error.errno in UNSUPPORTED:
             raise _unusable(f"{path}.lock", error) from None
         raise unavailable(what, path, "written", error) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    return lock
 
 
 class FileStoreLock:

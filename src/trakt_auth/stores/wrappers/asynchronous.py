@@ -47,9 +47,9 @@ class AsyncStore:
         work = partial(self._store.save, key, payload, expires_at=expires_at, replacing=replacing)
         return await _in_thread(work)
 
-    async def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none."""
-        await _in_thread(partial(self._store.delete, key))
+    async def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it."""
+        await _in_thread(partial(self._store.delete, key, replacing=replacing))
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> AsyncLock:
         """Return a lock that has not been acquired yet."""

@@ -24,6 +24,7 @@ from trakt_auth.stores.overwrite import overwrite
 from trakt_auth.stores.record import (
     ENCRYPTED,
     LEASE,
+    TOMBSTONE,
     AccountKey,
     Stored,
     encrypted_by,
@@ -124,9 +125,9 @@ class EncryptedStore:
                 self.inner.save(key, text, expires_at=stored.expires_at, replacing=stored.version)
                 return True
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete a record; harmless when there is none."""
-        self.inner.delete(key)
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete a record, or only the version `replacing` of it."""
+        self.inner.delete(key, replacing=replacing)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> Lock:
         """Return a lock that has not been acquired yet."""
@@ -145,7 +146,8 @@ class EncryptedStore:
         self.inner.close()
 
     def _encrypt(self, key: AccountKey, payload: str) -> str:
-        if key.account == "" or not payload:  # an empty payload is readable without a key
+        # The store itself reads the beginning of what a sign-out left; it holds no secret.
+        if key.account == "" or not payload or payload.startswith(TOMBSTONE):
             return payload
         import secrets
 
@@ -181,7 +183,7 @@ class EncryptedStore:
 
 def _is_plain(payload: str) -> bool:
     # As `Record.to_payload` writes it; no change of one character turns an envelope into this.
-    return not payload or payload.startswith('{"')
+    return not payload or payload.startswith(('{"', TOMBSTONE))
 
 
 def _associated(key: AccountKey) -> bytes:

@@ -164,11 +164,14 @@ class FallbackStore:
                 self._drop(key, waiting)
         return version
 
-    def delete(self, key: AccountKey) -> None:
-        """Delete from both stores.
+    def delete(self, key: AccountKey, *, replacing: int | None = None) -> None:
+        """Delete from both stores, or only the version `replacing` from the first.
 
         Raises: StoreError.
         """
+        if replacing is not None:
+            guard_store_errors(self.store.delete, key, replacing=replacing)
+            return
         forgotten = self.forget(key)
         if forgotten.error is not None:
             raise forgotten.error
@@ -252,12 +255,8 @@ class FallbackStore:
                 )
 
     def _drop(self, key: AccountKey, waiting: Record) -> None:
-        # Emptied, not deleted: a save can be conditional, and what another thread has put there
-        # in the meantime must stay.
-        with suppress(StoreConflict):
-            guard_store_errors(
-                self.fallback.save, key, "", expires_at=None, replacing=waiting.version
-            )
+        with suppress(StoreConflict):  # another thread has put a newer pair there: it stays
+            guard_store_errors(self.fallback.delete, key, replacing=waiting.version)
 
     def _forget_waiting(self, key: AccountKey, found: list[Stored]) -> bool:
         try:
