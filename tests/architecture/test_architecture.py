@@ -168,7 +168,16 @@ def test_a_file_imports_only_from_the_folders_below(path: Path) -> None:
 @PATHS
 def test_stores_do_not_know_each_other(path: Path) -> None:
     if folder_of(path) == "stores" and path.name != "__init__.py":
-        shared = ("engines", "record", "interface", "versions", "document", "overwrite", "guard")
+        shared = (
+            "engines",
+            "record",
+            "interface",
+            "versions",
+            "document",
+            "overwrite",
+            "guard",
+            "lineage",
+        )
         for found in own_imports(path):
             words = found.module.split(".")[1:]
             assert words[0] != "stores" or words[1] in shared, found

@@ -25,13 +25,15 @@ from trakt_auth.errors import (
     UsageError,
 )
 from trakt_auth.flows import login as flows
+from trakt_auth.flows import revocation
 from trakt_auth.flows.events import TokenObtained, TokenRefreshed, TokenRevoked
 from trakt_auth.flows.saving import SAVE_PAUSES
 from trakt_auth.flows.steps import Hold, Load, Notify, Now, Save, Send, Sleep
 from trakt_auth.protocol import build_authorization_request
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.authorization import DeviceAuthorization, Granted, Pending, SlowDown
-from trakt_auth.stores.record import Forgotten, Record, Stored
+from trakt_auth.stores.interface import Forgotten
+from trakt_auth.stores.record import Record, Stored
 
 REQUEST = build_authorization_request(
     APP,
@@ -276,7 +278,7 @@ class TestRevoke:
     ONE = Forgotten(records=(Record(token=token()),), version=6, existed=True)
 
     def revoke(self):
-        return Script(flows.revoke(CONTEXT, account="default"))
+        return Script(revocation.revoke(CONTEXT, account="default"))
 
     def forgotten(self, script):
         (notify,) = [step for step in script.seen if isinstance(step, Notify)]

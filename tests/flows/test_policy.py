@@ -232,11 +232,11 @@ REQUESTS = st.builds(
 def test_a_token_is_served_exactly_when_it_can_be(
     record: Record, request: RefreshRequest, at: datetime, locked: bool
 ) -> None:
-    young = record.rejections and record.attempt is None and not request.forced
+    young = record.rejections > 0 and record.attempt is None and not request.forced
     wait = timedelta(minutes=2 ** max(record.rejections - 1, 0))
     kept = request.rejected_token != "a1" or (young and NOW <= at < NOW + wait)
     attempt = record.attempt
-    over = attempt and attempt.outcome is Outcome.REFUSED and attempt.access_rejected
+    over = attempt is not None and attempt.outcome is Outcome.REFUSED and attempt.access_rejected
     serves = at < record.token.expires_at and kept and not over
     try:
         need = refresh_need(record, request, at, locked=locked)

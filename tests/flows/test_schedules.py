@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.simulation import CONTEXT, ModelTrakt, World, token
+from support.simulation import CONTEXT, KEY, ModelTrakt, World, token
 from trakt_auth.errors import (
     LockTimeout,
     LoginRequired,
@@ -24,14 +24,14 @@ from trakt_auth.errors import (
 from trakt_auth.flows import refresh as renewal
 from trakt_auth.flows import saving as keeping
 from trakt_auth.flows.steps import Save, Send
-from trakt_auth.stores.record import Outcome, Record
+from trakt_auth.stores.record import Outcome, Record, login_of
 
 pytestmark = pytest.mark.long
 
 STALE = token(age=timedelta(days=5))
 EXPIRED = token(age=timedelta(days=8))
 STARTS = {"stale": STALE, "expired": EXPIRED, "fresh": token()}
-WISHES = {
+REQUESTS = {
     "token": lambda: renewal.fresh_token(CONTEXT, account="default"),
     "rejected": lambda: renewal.refresh_rejected(CONTEXT, account="default", rejected="a1"),
     "told": lambda: renewal.refresh(CONTEXT, account="default"),
@@ -98,7 +98,7 @@ def test_every_interleaving_of_two_workers_with_faults(start, requests, most, fa
     def replay(moves):
         world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=family_dies))
         for request in requests:
-            world.add(WISHES[request](), rejected=request == "rejected")
+            world.add(REQUESTS[request](), rejected=request == "rejected")
         for move in moves:
             perform(world, move)
         return world
@@ -145,12 +145,12 @@ def fitting(world: World, worker) -> list[str]:
 def settled(world: World):
     """Everybody is done: the next one who comes gets a token or the true reason."""
     spent = world.trakt.spent.total()
-    last = world.add(WISHES["token"]())
+    last = world.add(REQUESTS["token"]())
     play(world, [])
     check(world)
     if isinstance(last.error, LoginRequired):
         assert "was lost" in last.error.reason or world.trakt.dead
-        again = world.add(WISHES["token"]())
+        again = world.add(REQUESTS["token"]())
         play(world, [])
         assert isinstance(again.error, LoginRequired)
         assert world.trakt.spent.total() <= spent + 1  # a dead login costs at most one more
@@ -164,14 +164,14 @@ moves = st.lists(st.tuples(st.integers(0, 9), st.sampled_from(FAULTS)), max_size
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     start=st.sampled_from(sorted(STARTS)),
-    requests=st.lists(st.sampled_from(sorted(WISHES)), min_size=2, max_size=5),
+    requests=st.lists(st.sampled_from(sorted(REQUESTS)), min_size=2, max_size=5),
     family_dies=st.booleans(),
     moves=moves,
 )
 def test_any_interleaving_with_any_fault(start, requests, family_dies, moves):
     world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=family_dies))
     for request in requests:
-        world.add(WISHES[request](), rejected=request == "rejected")
+        world.add(REQUESTS[request](), rejected=request == "rejected")
     play(world, moves)
     check(world)
 
@@ -185,7 +185,7 @@ def test_any_interleaving_with_any_fault(start, requests, family_dies, moves):
 def test_without_faults_one_refresh_serves_all(start, order, count):
     world = World(Record(token=STARTS[start]), ModelTrakt(family_dies=True))
     for _ in range(count):
-        world.add(WISHES["token"]())
+        world.add(REQUESTS["token"]())
     play(world, [(index, "tick") for index in order])
     assert world.trakt.spent == {"r1": 1}
     assert world.record().token.access_token == "a2"
@@ -199,7 +199,7 @@ def test_without_faults_one_refresh_serves_all(start, order, count):
 def test_a_rejected_token_is_replaced_once(order):
     world = World(Record(token=token()))
     for _ in range(4):
-        world.add(WISHES["rejected"]())
+        world.add(REQUESTS["rejected"]())
     play(world, [(index, "tick") for index in order])
     assert world.trakt.spent == {"r1": 1}
     assert {worker.result.token.access_token for worker in world.workers} == {"a2"}
@@ -209,12 +209,12 @@ def test_a_rejected_token_is_replaced_once(order):
 @given(cut=st.integers(0, 30), order=st.lists(st.integers(0, 9), max_size=40))
 def test_a_cancelled_caller_loses_no_pair(cut, order):
     world = World(Record(token=EXPIRED))
-    first = world.add(WISHES["token"]())
+    first = world.add(REQUESTS["token"]())
     for _ in range(cut):
         if not first.done:
             world.tick(first)
     world.cancel(first)
-    world.add(WISHES["token"]())
+    world.add(REQUESTS["token"]())
     play(world, [(index, "tick") for index in order])
     assert world.trakt.spent == {"r1": 1}
     assert world.record().token.access_token == "a2"
@@ -224,11 +224,11 @@ def test_a_cancelled_caller_loses_no_pair(cut, order):
 def test_a_killed_holder_is_succeeded(steps):
     """Killed before the send nothing is lost; killed after it the journal tells."""
     world = World(Record(token=EXPIRED))
-    first = world.add(WISHES["token"]())
+    first = world.add(REQUESTS["token"]())
     for _ in range(steps):
         world.tick(first)
     world.crash(first)
-    second = world.add(WISHES["token"]())
+    second = world.add(REQUESTS["token"]())
     play(world, [])
     if second.error is not None:
         assert isinstance(second.error, LoginRequired)
@@ -242,11 +242,11 @@ def test_a_killed_holder_is_succeeded(steps):
 
 def test_a_slow_holder_whose_lease_ended_does_not_send():
     world = World(Record(token=EXPIRED))
-    slow = world.add(WISHES["token"]())
+    slow = world.add(REQUESTS["token"]())
     while type(slow.step).__name__ != "Send":
         world.tick(slow)
     world.lapse(slow)
-    other = world.add(WISHES["token"]())
+    other = world.add(REQUESTS["token"]())
     while not other.done:
         world.tick(other)
     while not slow.done:
@@ -258,12 +258,12 @@ def test_a_slow_holder_whose_lease_ended_does_not_send():
 def test_a_pair_that_arrives_late_still_beats_the_mark_of_death():
     """The slow one has the tokens, the hasty one was refused: the login lives."""
     world = World(Record(token=EXPIRED))
-    slow = world.add(WISHES["token"]())
+    slow = world.add(REQUESTS["token"]())
     while type(slow.step).__name__ != "Send":
         world.tick(slow)
     world.tick(slow)  # the answer is here, not yet saved
     world.lapse(slow)
-    hasty = world.add(WISHES["token"]())
+    hasty = world.add(REQUESTS["token"]())
     while not hasty.done:
         world.tick(hasty)
     assert isinstance(hasty.error, LoginRequired)
@@ -276,7 +276,7 @@ def test_a_pair_that_arrives_late_still_beats_the_mark_of_death():
 
 def test_a_new_login_beats_a_late_refresh():
     world = World(Record(token=EXPIRED))
-    slow = world.add(WISHES["token"]())
+    slow = world.add(REQUESTS["token"]())
     while type(slow.step).__name__ != "Send":
         world.tick(slow)
     world.tick(slow)
@@ -290,7 +290,7 @@ def test_a_new_login_beats_a_late_refresh():
 
 def test_a_full_disk_hands_the_pair_over():
     world = World(Record(token=EXPIRED))
-    worker = world.add(WISHES["token"]())
+    worker = world.add(REQUESTS["token"]())
     while type(worker.step).__name__ != "Send":
         world.tick(worker)
     world.tick(worker)
@@ -304,7 +304,7 @@ def test_a_full_disk_hands_the_pair_over():
 
 def test_a_store_that_cannot_be_written_stops_before_anything_is_sent():
     world = World(Record(token=EXPIRED))
-    worker = world.add(WISHES["token"]())
+    worker = world.add(REQUESTS["token"]())
     while not worker.done:
         world.tick(worker, fail_save=True)
     assert isinstance(worker.error, StoreError)
@@ -312,14 +312,48 @@ def test_a_store_that_cannot_be_written_stops_before_anything_is_sent():
     assert world.trakt.spent == {}
 
 
-def test_signed_out_while_refreshing_ends_in_login_required():
-    world = World(Record(token=EXPIRED))
-    worker = world.add(WISHES["token"]())
+def sent(worker):
+    """Play a worker until its request has been answered."""
+    world = worker.world
     while type(worker.step).__name__ != "Send":
         world.tick(worker)
     world.tick(worker)
-    world.store.delete(CONTEXT.key("default"))
+
+
+def test_signed_out_while_refreshing_revokes_the_new_pair():
+    """The sign-out has given up waiting for the lock, and has revoked the pair that it found."""
+    world = World(Record(token=EXPIRED))
+    worker = world.add(REQUESTS["token"]())
+    sent(worker)
+    world.add_store().forget(KEY)
     while not worker.done:
         world.tick(worker)
     assert isinstance(worker.error, LoginRequired)
-    assert world.store.load(CONTEXT.key("default")) is None
+    assert "signed out" in worker.error.reason
+    assert login_of(world.store.load(KEY)) is None
+    assert sorted(world.trakt.revoked) == ["a2", "r2"]
+
+
+def test_a_record_that_the_store_has_lost_is_written_again():
+    world = World(Record(token=EXPIRED))
+    worker = world.add(REQUESTS["token"]())
+    sent(worker)
+    world.store.delete(KEY)  # as FLUSHALL does
+    while not worker.done:
+        world.tick(worker)
+    assert worker.error is None
+    assert world.record().token.refresh_token == "r2"
+
+
+def test_a_sign_in_after_a_sign_out_is_not_overwritten_by_a_refresh():
+    world = World(Record(token=EXPIRED))
+    worker = world.add(REQUESTS["token"]())
+    sent(worker)
+    store = world.add_store()
+    store.forget(KEY)
+    new = Record(token=token(9))
+    store.save_pair(KEY, new.to_payload(), expires_at=None, replacing=None)
+    while not worker.done:
+        world.tick(worker)
+    assert world.record().token == token(9)
+    assert worker.result.token == token(9)

@@ -21,12 +21,15 @@ from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.stores.record import (
     ENCRYPTED,
     PENDING,
+    TOMBSTONE,
     AccountKey,
     Attempt,
     Outcome,
     Record,
     Stored,
     fingerprint,
+    is_tombstone,
+    login_of,
 )
 from trakt_auth.stores.wrappers.fallback import CONFLICTS, FallbackStore
 
@@ -86,16 +89,13 @@ class Both:
         )
 
     def kept(self) -> Record | None:
-        stored = self.second.inner.load(KEY)
-        return Record.from_stored(stored) if stored and stored.payload else None
+        return login_of(self.second.inner.load(KEY))
 
     def stored(self) -> Record | None:
-        stored = self.first.inner.load(KEY)
-        return Record.from_stored(stored) if stored else None
+        return login_of(self.first.inner.load(KEY))
 
     def read(self, *, newest: bool = True) -> Record | None:
-        stored = self.store.read(KEY, newest=newest).stored
-        return Record.from_stored(stored) if stored else None
+        return login_of(self.store.read(KEY, newest=newest).stored)
 
 
 @pytest.fixture
@@ -396,10 +396,81 @@ def test_one_store_that_fails_keeps_the_other_from_nothing(both: Both, broken: s
 
 def test_what_could_be_read_is_returned_although_it_could_not_be_deleted(both: Both) -> None:
     both.put(both.first, Record(token=OLD))
-    both.first.errors = {"delete": StoreUnavailable("read-only")}
+    both.first.errors = {"save": StoreUnavailable("read-only")}
     forgotten = both.store.forget(KEY)
     assert [record.token for record in forgotten.records] == [OLD]
     assert (forgotten.existed, str(forgotten.error)) == (False, "read-only")
+
+
+def test_a_sign_out_leaves_a_tombstone_for_an_hour(both: Both) -> None:
+    version = both.put(both.first, Record(token=OLD))
+    both.store.forget(KEY)
+    left = both.first.inner.load(KEY)
+    assert left is not None
+    assert is_tombstone(left)
+    assert "a1" not in left.payload
+    with pytest.raises(StoreConflict):  # a refresh that ends later
+        both.save_pair(REFRESHED, replacing=version)
+    assert both.store.load(KEY) == left
+    assert both.store.accounts(KEY.client_id) == []
+    both.at += timedelta(minutes=61)
+    assert both.store.load(KEY) is None
+    assert both.first.inner.load(KEY) is None
+    both.save_pair(SIGNED_IN)
+    assert both.stored().token == NEW  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "left_at", ["", "rubbish", "2026-11-23T12:00:00", "2030-01-01T00:00:00+00:00"]
+)
+def test_a_tombstone_that_no_sign_out_of_now_has_left(both: Both, left_at: str) -> None:
+    both.put(both.first, f"{TOMBSTONE}{left_at}")
+    assert both.read() is None
+    assert both.first.inner.load(KEY) is None
+
+
+def test_a_sign_in_replaces_a_tombstone(both: Both) -> None:
+    both.put(both.first, Record(token=OLD))
+    both.store.forget(KEY)
+    both.save_pair(SIGNED_IN)
+    assert both.read().token == NEW  # type: ignore[union-attr]
+
+
+def test_a_sign_in_between_the_look_and_the_deletion_stays(both: Both) -> None:
+    both.put(both.first, Record(token=OLD))
+
+    def sign_in() -> None:
+        both.first.before_save = lambda: None
+        both.put(both.first, SIGNED_IN)
+
+    both.first.before_save = sign_in
+
+    forgotten = both.store.forget(KEY)
+    assert [record.token for record in forgotten.records] == [OLD]
+    assert forgotten.existed
+    assert both.stored().token == NEW  # type: ignore[union-attr]
+
+
+def test_a_refresh_between_the_look_and_the_deletion_is_deleted_too(both: Both) -> None:
+    both.put(both.first, Record(token=OLD))
+
+    def refresh() -> None:
+        both.first.before_save = lambda: None
+        both.put(both.first, REFRESHED)
+
+    both.first.before_save = refresh
+
+    forgotten = both.store.forget(KEY)
+    assert [record.token for record in forgotten.records] == [OLD, NEW]
+    assert both.stored() is None
+
+
+def test_a_login_that_is_written_all_the_time_cannot_be_deleted(both: Both) -> None:
+    both.put(both.first, Record(token=OLD))
+    both.first.before_save = lambda: both.put(both.first, Record(token=OLD))
+    forgotten = both.store.forget(KEY)
+    assert isinstance(forgotten.error, StoreConflict)
+    assert len(forgotten.records) == CONFLICTS
 
 
 # -- the rest of a store ---------------------------------------------------------------------------

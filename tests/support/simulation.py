@@ -17,7 +17,7 @@ from trakt_auth.errors import (
     TraktAuthError,
     TransportError,
 )
-from trakt_auth.flows.refresh import Context
+from trakt_auth.flows.context import Context
 from trakt_auth.flows.steps import (
     Hold,
     Load,
@@ -132,6 +132,7 @@ class ModelTrakt:
     life: int = 604800
     dead: bool = False
     spent: Counter = field(default_factory=Counter)
+    revoked: list = field(default_factory=list)
 
     def refresh(self, request):
         sent = json.loads(request.body)["refresh_token"]
@@ -223,10 +224,15 @@ class World:
     def add(self, flow, *, rejected=False) -> Worker:
         """Add a worker; `rejected` says that the API has refused the access token before."""
         worker = Worker(len(self.workers), flow)
+        worker.world = self
         worker.rejected = rejected
         self.workers.append(worker)
         self._advance(worker)
         return worker
+
+    def add_store(self) -> FallbackStore:
+        """The store as another process sees it."""
+        return self._open()
 
     def record(self) -> Record:
         return Record.from_stored(self.store.load(KEY))
@@ -341,7 +347,11 @@ class World:
             raise LockTimeout("the lease ended")
         if never_sent:
             raise TransportError("refused", outcome_unknown=False)
-        sent = json.loads(request.body)["refresh_token"]
+        body = json.loads(request.body)
+        if "token" in body:
+            self.trakt.revoked.append(body["token"])
+            return answer(200)
+        sent = body["refresh_token"]
         record = self.record()
         if self.trakt.spent[sent] and record.token.refresh_token == sent:
             last_minutes = record.token.in_last_minutes(self.now().wall)

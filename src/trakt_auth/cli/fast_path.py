@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from trakt_auth.cli.settings import Settings
 from trakt_auth.errors import TraktAuthError
 from trakt_auth.protocol.token import TokenState
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import AccountKey, login_of
 
 __all__ = ["fresh_token"]
 
@@ -27,10 +27,9 @@ def fresh_token(arguments: Sequence[str]) -> str | None:
     try:
         settings = Settings(account=options.get("--account"), store=options.get("--store"))
         key = AccountKey(settings.owner(), settings.account_name)
-        stored = settings.open_store().load(key)
-        if stored is None:
+        record = login_of(settings.open_store().load(key))
+        if record is None:
             return None
-        record = Record.from_stored(stored)
     except TraktAuthError:  # the full command runs into the same error and reports it
         return None
     token = record.token

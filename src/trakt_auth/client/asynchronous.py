@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from trakt_auth.client.base import BaseClient, validate_account
 from trakt_auth.errors import StoreError, UsageError
-from trakt_auth.flows import login, refresh
+from trakt_auth.flows import login, refresh, revocation
 from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
@@ -95,7 +95,7 @@ class AsyncClient(BaseClient):
 
     async def revoke(self, *, account: str = "default") -> None:
         """Sign out; see `Client.revoke`."""
-        await self._run(login.revoke(self._context, account=validate_account(account)))
+        await self._run(revocation.revoke(self._context, account=validate_account(account)))
 
     async def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token; see `Client.adopt`."""

@@ -18,8 +18,8 @@ from trakt_auth.client.retries import Retries
 from trakt_auth.client.subscribers import Subscribers
 from trakt_auth.client.token_cache import TokenCache
 from trakt_auth.errors import StoreError, TokenNotSaved, UsageError
+from trakt_auth.flows.context import Context
 from trakt_auth.flows.events import Event, TokenUnsaved
-from trakt_auth.flows.refresh import Context
 from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import AuthorizationRequest
 from trakt_auth.protocol.token import Token

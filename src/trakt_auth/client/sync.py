@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from trakt_auth.client.base import BaseClient, validate_account
 from trakt_auth.errors import StoreError
-from trakt_auth.flows import login, refresh
+from trakt_auth.flows import login, refresh, revocation
 from trakt_auth.flows.steps import Flow
 from trakt_auth.protocol.authorization import AuthorizationRequest, DeviceAuthorization, DevicePoll
 from trakt_auth.protocol.token import Token
@@ -194,7 +194,7 @@ class Client(BaseClient):
         Raises:
             StoreError: the tokens could not be forgotten.
         """
-        self._run(login.revoke(self._context, account=validate_account(account)))
+        self._run(revocation.revoke(self._context, account=validate_account(account)))
 
     def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token that was obtained elsewhere; refreshed at once if it has expired.

@@ -6,7 +6,6 @@ here. Staying signed in is in `refresh`.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from hmac import compare_digest
 from typing import TypeAlias
 
@@ -14,21 +13,18 @@ import trakt_auth.protocol as protocol
 import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
     DeviceCodeExpired,
-    LockTimeout,
     StateMismatch,
-    TraktAuthError,
     TransportError,
     Unavailable,
     UnexpectedResponse,
     UsageError,
 )
-from trakt_auth.flows.events import TokenObtained, TokenRevoked
-from trakt_auth.flows.refresh import Context, fresh_token
+from trakt_auth.flows.context import Context
+from trakt_auth.flows.events import TokenObtained
+from trakt_auth.flows.refresh import fresh_token
 from trakt_auth.flows.saving import keep
 from trakt_auth.flows.steps import (
     Flow,
-    forget,
-    hold,
     notify,
     now,
     send,
@@ -45,13 +41,12 @@ from trakt_auth.protocol.authorization import (
 )
 from trakt_auth.protocol.endpoints.messages import OK
 from trakt_auth.protocol.token import Token, TokenState
-from trakt_auth.stores.record import AccountKey, Forgotten, Record
+from trakt_auth.stores.record import Record
 
 __all__ = [
     "adopt",
     "exchange_code",
     "poll_device",
-    "revoke",
     "start_device",
     "wait_for_device",
 ]
@@ -179,52 +174,6 @@ def adopt(context: Context, token: Token, *, account: str) -> Flow[Token]:
     if token.state(moment.wall, account=account) is not TokenState.EXPIRED:
         return token
     return (yield from fresh_token(context, account=account)).token
-
-
-def revoke(context: Context, *, account: str) -> Flow[None]:
-    """Sign out: delete the tokens here, and revoke them at Trakt as far as it can be reached."""
-    yield from uninterruptible(_revoke(context, account))
-
-
-def _revoke(context: Context, account: str) -> Flow[None]:
-    # Deleted first: while Trakt takes its time to answer, the person may sign in again.
-    forgotten = yield from uninterruptible(_forget(context, context.key(account)))
-    revoked = False
-    for record in forgotten.records:
-        revoked |= yield from _revoke_at_trakt(context, record.token)
-    if forgotten.error is not None:
-        if revoked:
-            forgotten.error.hint = (
-                "Trakt has ended the login; sign out again once the store can be written."
-            )
-        raise forgotten.error
-
-
-def _forget(context: Context, key: AccountKey) -> Flow[Forgotten]:
-    # Without the lock too: a refresh that saves later finds that its version is gone.
-    with suppress(LockTimeout):
-        yield from hold(key, wait=context.lock_wait)
-    forgotten = yield from forget(key)
-    if forgotten.existed:
-        yield from notify(TokenRevoked(account=key.account), version=forgotten.version)
-    return forgotten
-
-
-def _revoke_at_trakt(context: Context, token: Token) -> Flow[bool]:
-    """Revoke both tokens, as far as Trakt can be reached; return whether it accepted one."""
-    revoked = False
-    for secret in filter(None, (token.refresh_token, token.access_token)):
-        request = protocol.build_revoke_request(
-            context.application, context.endpoints, token=secret
-        )
-        try:
-            protocol.parse_revoke_response((yield from send(request)))
-        except TransportError:
-            break  # the next request would not arrive either
-        except TraktAuthError:
-            continue
-        revoked = True
-    return revoked
 
 
 def _keep_login(context: Context, token: Token, account: str) -> Flow[Token]:

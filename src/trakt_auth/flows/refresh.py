@@ -16,7 +16,7 @@ What a response means for the login:
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import trakt_auth.protocol as protocol
@@ -30,6 +30,7 @@ from trakt_auth.errors import (
     TokenNotSaved,
     TraktAuthError,
 )
+from trakt_auth.flows.context import Context
 from trakt_auth.flows.events import LoginNeeded
 from trakt_auth.flows.pause import obey_pause, share_pause
 from trakt_auth.flows.policy import (
@@ -42,7 +43,8 @@ from trakt_auth.flows.policy import (
     why_over,
     why_refused,
 )
-from trakt_auth.flows.saving import CONFLICTS, journal, keep_refreshed, read
+from trakt_auth.flows.revocation import revoke_at_trakt
+from trakt_auth.flows.saving import CONFLICTS, SignedOutMeanwhile, journal, keep_refreshed, read
 from trakt_auth.flows.steps import (
     Flow,
     hold,
@@ -52,7 +54,6 @@ from trakt_auth.flows.steps import (
     single_flight,
     uninterruptible,
 )
-from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.record import (
     AccountKey,
@@ -62,43 +63,9 @@ from trakt_auth.stores.record import (
     answer_lost_at,
 )
 
-__all__ = ["Context", "fresh_token", "refresh", "refresh_rejected"]
+__all__ = ["fresh_token", "refresh", "refresh_rejected"]
 
 EXPIRED = TokenState.EXPIRED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
-    """The application that a flow works for, and how long it waits. `lock_wait` is in seconds.
-
-    `replay_unknown` spends a refresh token again at once although the answer to the last try was
-    lost; by default that waits until the access token has ended.
-    """
-
-    application: Application
-    endpoints: Endpoints
-    lock_wait: float = 90.0
-    replay_unknown: bool = False
-
-    def key(self, account: str) -> AccountKey:
-        """Return where a store keeps an account; the empty one is the application itself."""
-        return AccountKey(self.owner, account)
-
-    @property
-    def owner(self) -> str:
-        """The application and its issuer, as a store names them."""
-        return self.endpoints.owner(self.application.client_id)
-
-    def request(
-        self, account: str, *, rejected_token: str | None = None, forced: bool = False
-    ) -> RefreshRequest:
-        """Return what is asked for, with this context's settings."""
-        return RefreshRequest(
-            account=account,
-            rejected_token=rejected_token,
-            forced=forced,
-            replay_unknown=self.replay_unknown,
-        )
 
 
 def fresh_token(context: Context, *, account: str) -> Flow[Record]:
@@ -224,15 +191,19 @@ def _spend(
     except TraktAuthError as error:
         yield from _failed(context, key, noted, begun, error)
         raise
-    return (
-        yield from keep_refreshed(
-            key,
-            token,
-            noted,
-            rejections=next_rejections(record, request, at),
-            skew=(at - token.created_at).total_seconds(),
+    try:
+        return (
+            yield from keep_refreshed(
+                key,
+                token,
+                noted,
+                rejections=next_rejections(record, request, at),
+                skew=(at - token.created_at).total_seconds(),
+            )
         )
-    )
+    except SignedOutMeanwhile:
+        yield from revoke_at_trakt(context, token)
+        raise
 
 
 def _write_note(key: AccountKey, record: Record, begun: Attempt) -> Flow[Record]:

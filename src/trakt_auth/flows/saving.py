@@ -12,13 +12,34 @@ from trakt_auth.errors import LoginRequired, StoreConflict, StoreError, TokenNot
 from trakt_auth.flows.events import TokenRefreshed, TokenUnsaved
 from trakt_auth.flows.steps import Flow, load, notify, save, sleep
 from trakt_auth.protocol.token import Token
-from trakt_auth.stores.record import AccountKey, Attempt, Record, fingerprint, same_pair
+from trakt_auth.stores.record import (
+    NOTHING,
+    AccountKey,
+    Attempt,
+    Record,
+    fingerprint,
+    login_of,
+    same_pair,
+)
 
-__all__ = ["CONFLICTS", "NOT_SIGNED_IN", "journal", "keep", "keep_refreshed", "read"]
+__all__ = [
+    "CONFLICTS",
+    "NOT_SIGNED_IN",
+    "SignedOutMeanwhile",
+    "journal",
+    "keep",
+    "keep_refreshed",
+    "read",
+]
 
 SAVE_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the tries to save a new pair
 CONFLICTS = 10  # times that another program may write between our reading and our writing
 NOT_SIGNED_IN = "no login is stored for it"
+SIGNED_OUT = "it was signed out while its token was being refreshed"
+
+
+class SignedOutMeanwhile(LoginRequired):
+    """A sign-out came while a refresh was under way; its new pair is not saved."""
 
 
 def read(key: AccountKey, *, newest: bool = False) -> Flow[Record]:
@@ -26,10 +47,10 @@ def read(key: AccountKey, *, newest: bool = False) -> Flow[Record]:
 
     Raises: LoginRequired, StoreError.
     """
-    stored = yield from load(key, newest=newest)
-    if stored is None:
+    record = login_of((yield from load(key, newest=newest)))
+    if record is None:
         raise LoginRequired(account=key.account, reason=NOT_SIGNED_IN)
-    return Record.from_stored(stored)
+    return record
 
 
 def journal(key: AccountKey, record: Record, attempt: Attempt | None) -> Flow[Record]:
@@ -66,9 +87,15 @@ def keep_refreshed(
             record = yield from keep(key, record, replacing=version)
         except StoreConflict:
             try:
-                latest = yield from read(key)
+                stored = yield from load(key)
+                latest = login_of(stored)
             except StoreError as error:
                 raise (yield from _not_saved(key, token, error, version)) from error
+            if latest is None:
+                if stored is not None:
+                    raise SignedOutMeanwhile(account=key.account, reason=SIGNED_OUT) from None
+                version = NOTHING  # the store has lost the record, so it is written again
+                continue
             if same_pair(latest.token, token):
                 record = latest  # a save that seemed to fail had succeeded
                 break

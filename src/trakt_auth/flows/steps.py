@@ -14,7 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 from trakt_auth.flows.events import Event
 from trakt_auth.protocol.authorization import DevicePoll
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
-from trakt_auth.stores.record import AccountKey, Forgotten, Stored
+from trakt_auth.stores.interface import Forgotten
+from trakt_auth.stores.record import AccountKey, Stored
 
 __all__ = [
     "Flow",

@@ -15,7 +15,8 @@ from trakt_auth.flows.steps import Save
 from trakt_auth.runtime.interfaces import Clock, Transport
 from trakt_auth.runtime.jobs import Job, wait_for, wait_for_async
 from trakt_auth.runtime.workers import Workers
-from trakt_auth.stores.record import AccountKey, Forgotten
+from trakt_auth.stores.interface import Forgotten
+from trakt_auth.stores.record import AccountKey
 from trakt_auth.stores.wrappers.fallback import FallbackStore, Found
 
 __all__ = ["Dependencies", "late_event", "perform_save", "read_on_worker", "read_on_worker_async"]

@@ -7,12 +7,14 @@ here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from trakt_auth.stores.record import LEASE, AccountKey, Stored
+from trakt_auth.errors import StoreError
+from trakt_auth.stores.record import LEASE, AccountKey, Record, Stored
 
-__all__ = ["Lock", "TokenStore"]
+__all__ = ["Forgotten", "Lock", "TokenStore"]
 
 
 class Lock(Protocol):
@@ -98,3 +100,16 @@ class TokenStore(Protocol):
     def close(self) -> None:
         """Close files and connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What a deletion found, and what kept it from deleting all of it.
+
+    `version` is later than that of every record which was deleted.
+    """
+
+    records: tuple[Record, ...] = ()
+    version: int = 0
+    existed: bool = False
+    error: StoreError | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import StoreCorrupt, StoreEncrypted, StoreError, StoreUnavailable
+from trakt_auth.errors import StoreCorrupt, StoreEncrypted, StoreUnavailable
 from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, if_valid
 from trakt_auth.protocol.token import Token
 
@@ -23,13 +23,14 @@ __all__ = [
     "TOMBSTONE",
     "AccountKey",
     "Attempt",
-    "Forgotten",
     "Outcome",
     "Record",
     "Stored",
     "answer_lost_at",
     "encrypted_by",
     "fingerprint",
+    "is_tombstone",
+    "login_of",
     "missing_key",
     "pause_from",
     "pause_to",
@@ -175,19 +176,6 @@ class Record:
             raise _corrupt(error) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten:
-    """What a deletion found, and what kept it from deleting all of it.
-
-    `version` is later than that of every record which was deleted.
-    """
-
-    records: tuple[Record, ...] = ()
-    version: int = 0
-    existed: bool = False
-    error: StoreError | None = None
-
-
 def answer_lost_at(attempt: Attempt, *, locked: bool) -> datetime | None:
     """Return when an answer was lost, None when the refresh token is surely unspent.
 
@@ -196,6 +184,19 @@ def answer_lost_at(attempt: Attempt, *, locked: bool) -> datetime | None:
     if locked and attempt.outcome is Outcome.BEGUN:
         return attempt.lost_at or attempt.started_at
     return attempt.lost_at
+
+
+def is_tombstone(stored: Stored) -> bool:
+    """Tell whether a sign-out left this record."""
+    return stored.payload.startswith(TOMBSTONE)
+
+
+def login_of(stored: Stored | None) -> Record | None:
+    """Read a stored record; None when there is none, or when a sign-out left it.
+
+    Raises: what `Record.from_stored` raises.
+    """
+    return None if stored is None or is_tombstone(stored) else Record.from_stored(stored)
 
 
 def same_pair(one: Token, other: Token) -> bool:

@@ -27,7 +27,7 @@ from trakt_auth.errors import (
 from trakt_auth.flows.policy import why_over
 from trakt_auth.protocol.token import Token
 from trakt_auth.stores.interface import TokenStore
-from trakt_auth.stores.record import AccountKey, Record, answer_lost_at
+from trakt_auth.stores.record import AccountKey, Record, answer_lost_at, login_of
 
 __all__ = ["export_logins"]
 
@@ -113,12 +113,12 @@ def _record(store: TokenStore, key: AccountKey) -> Record:
     if not lock.acquire():
         raise LockTimeout(f"Account {key.account!r} is being refreshed by another program")
     try:
-        stored = store.load(key)
+        record = login_of(store.load(key))
     finally:
         lock.release()
-    if stored is None:
+    if record is None:
         raise LoginRequired(account=key.account, reason=NO_LOGIN)
-    return Record.from_stored(stored)
+    return record
 
 
 def _check_saved(settings: Settings, names: Sequence[str], *, many: bool) -> None:

@@ -19,7 +19,7 @@ from trakt_auth.errors import LoginRequired, StoreCorrupt, StoreError, TraktAuth
 from trakt_auth.flows.policy import NO_REFRESH_TOKEN, why_over
 from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.interface import TokenStore
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import AccountKey, login_of
 
 __all__ = ["import_logins"]
 
@@ -130,8 +130,7 @@ def _is_missing(
     """
     name = key.account
     try:
-        stored = store.load(key)
-        record = Record.from_stored(stored) if stored else None
+        record = login_of(store.load(key))
     except StoreCorrupt as error:
         if replace:
             return True

@@ -16,7 +16,7 @@ from trakt_auth.errors import StoreCorrupt, UsageError
 from trakt_auth.protocol.application import Application
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.loopback import CallbackReceiver
-from trakt_auth.stores.record import AccountKey, Record
+from trakt_auth.stores.record import AccountKey, login_of
 
 __all__ = ["login", "moment"]
 
@@ -80,9 +80,7 @@ def _check_store(settings: Settings, key: AccountKey) -> None:
     """
     store = settings.open_store()
     try:
-        stored = store.load(key)
-        if stored is not None:
-            Record.from_stored(stored)
+        login_of(store.load(key))
     except StoreCorrupt as error:
         say(f"trakt-auth: {clean(str(error))}. The new login will replace it.")
     lock = store.lock(key)

@@ -16,7 +16,7 @@ from trakt_auth.errors import StoreCorrupt, StoreEncrypted
 from trakt_auth.flows.policy import why_over
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.token import TokenState
-from trakt_auth.stores.record import AccountKey, Record, pause_from
+from trakt_auth.stores.record import AccountKey, Record, login_of, pause_from
 from trakt_auth.stores.wrappers.encrypted import key_id
 
 __all__ = ["status"]
@@ -60,7 +60,7 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
             stored = store.load(key)
             if stored is None and name in unsaved:
                 stored = fallback.load(key)
-            account = _account(name, Record.from_stored(stored) if stored else None, now)
+            account = _account(name, login_of(stored), now)
         except (StoreCorrupt, StoreEncrypted) as error:  # report the other accounts all the same
             account = _account(name, None, now)
             account |= {"state": UNREADABLE, "reason": f"{error}. {error.hint}"}

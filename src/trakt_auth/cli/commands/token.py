@@ -9,7 +9,7 @@ from trakt_auth.cli.commands.login import moment
 from trakt_auth.cli.settings import Settings
 from trakt_auth.cli.terminal.output import DONE, clean, say, write_result
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted
-from trakt_auth.stores.record import AccountKey, encrypted_by
+from trakt_auth.stores.record import AccountKey, encrypted_by, is_tombstone
 
 __all__ = ["logout", "refresh", "token"]
 
@@ -58,4 +58,5 @@ def _look_up(settings: Settings, key: AccountKey) -> tuple[bool, bool]:
         return True, True
     finally:
         store.close()
-    return stored is not None, stored is None or encrypted_by(stored) is None
+    exists = stored is not None and not is_tombstone(stored)
+    return exists, stored is None or encrypted_by(stored) is None

@@ -18,7 +18,7 @@ from trakt_auth.errors import StoreError
 from trakt_auth.flows.policy import LONGEST_RETRY_AFTER, why_over
 from trakt_auth.protocol.token import Token, TokenState
 from trakt_auth.stores.interface import TokenStore
-from trakt_auth.stores.record import AccountKey, Attempt, Outcome, Record, pause_from
+from trakt_auth.stores.record import AccountKey, Attempt, Outcome, login_of, pause_from
 
 __all__ = ["check_logins", "usable_token"]
 
@@ -64,8 +64,8 @@ def check_logins(
 def usable_token(store: TokenStore, key: AccountKey, now: datetime) -> str | None:
     """Return an access token that has not expired, to try it; None when there is none."""
     try:
-        stored = store.load(key)
-        token = Record.from_stored(stored).token if stored else None
+        record = login_of(store.load(key))
+        token = record.token if record else None
     except StoreError:
         return None
     if token is None or token.state(now) is TokenState.EXPIRED:
@@ -86,11 +86,10 @@ def _pause(store: TokenStore, owner: str, now: datetime) -> Iterator[Check]:
 
 def _login(store: TokenStore, key: AccountKey, now: datetime) -> Iterator[Check]:
     name = _title(key.account)
-    stored = store.load(key)
-    if stored is None:
+    record = login_of(store.load(key))
+    if record is None:
         yield _over(name, "No login is stored for this account.", key.account)
         return
-    record = Record.from_stored(stored)
     token, attempt = record.token, record.attempt
     over = why_over(record, now)
     if over is not None:

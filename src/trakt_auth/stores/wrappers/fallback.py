@@ -10,26 +10,33 @@ that waits is newer than the stored one if it was bought with the stored one's r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreEncrypted, StoreError
 from trakt_auth.stores.guard import guard_store_errors
-from trakt_auth.stores.interface import Lock, TokenStore
+from trakt_auth.stores.interface import Forgotten, Lock, TokenStore
+from trakt_auth.stores.lineage import (
+    as_stored,
+    descends,
+    is_newer,
+    is_old_tombstone,
+    may_be_spent,
+    readable,
+    tombstone,
+)
 from trakt_auth.stores.overwrite import overwrite
 from trakt_auth.stores.record import (
     LEASE,
     NOTHING,
     PENDING,
     AccountKey,
-    Forgotten,
-    Outcome,
     Record,
     Stored,
-    answer_lost_at,
-    fingerprint,
+    is_tombstone,
+    login_of,
     same_pair,
 )
 
@@ -89,7 +96,7 @@ class FallbackStore:
         except StoreConflict:
             raise
         except StoreError:  # the store is still down: return the pending token
-            return Found(stored=_as_stored(waiting, PENDING))
+            return Found(stored=as_stored(waiting, PENDING))
         with suppress(StoreError):  # the next read finds it superseded
             self._drop(key, waiting)
         return found
@@ -160,7 +167,7 @@ class FallbackStore:
             raise
         with suppress(StoreError):
             waiting = self._waiting(key)
-            if waiting is not None and not _newer(waiting, Record.from_stored(pair)):
+            if waiting is not None and not is_newer(waiting, Record.from_stored(pair)):
                 self._drop(key, waiting)
         return version
 
@@ -186,7 +193,7 @@ class FallbackStore:
             except StoreError as failure:  # one store must not keep the other from being emptied
                 error = failure
         return Forgotten(
-            records=tuple(_readable(found)),
+            records=tuple(readable(found)),
             version=1 + max((stored.version for stored in found), default=0),
             existed=existed,
             error=error,
@@ -207,7 +214,12 @@ class FallbackStore:
     # -- inside ----------------------------------------------------------------------------------
 
     def _stored(self, key: AccountKey) -> Stored | None:
-        return guard_store_errors(self.store.load, key)
+        stored = guard_store_errors(self.store.load, key)
+        if stored is None or not is_tombstone(stored) or not is_old_tombstone(stored, self._now()):
+            return stored
+        with suppress(StoreError):
+            guard_store_errors(self.store.delete, key, replacing=stored.version)
+        return None
 
     def _waiting(self, key: AccountKey) -> Record | None:
         stored = guard_store_errors(self.fallback.load, key)
@@ -215,7 +227,8 @@ class FallbackStore:
 
     def _without_fallback(self, key: AccountKey, error: StoreError, *, newest: bool) -> Found:
         stored = self._stored(key)
-        if newest and (stored is None or _may_be_spent(Record.from_stored(stored))):
+        record = login_of(stored)
+        if newest and (record is None or may_be_spent(record)):
             raise error
         return Found(stored=stored)
 
@@ -224,11 +237,11 @@ class FallbackStore:
             there = self._stored(key)
             replacing: int | None = there.version if there else NOTHING
             try:
-                latest = Record.from_stored(there) if there else None
+                latest = login_of(there)
             except StoreCorrupt:  # the waiting record is all there is
                 replacing = None
             else:
-                if not _newer(waiting, latest):
+                if not is_newer(waiting, latest):
                     return Found(stored=there)
             record = replace(waiting, pending_since=None)
             with suppress(StoreConflict):
@@ -238,7 +251,7 @@ class FallbackStore:
                     expires_at=record.token.expires_at,
                     replacing=replacing,
                 )
-                return Found(stored=_as_stored(record, version), saved_late=record)
+                return Found(stored=as_stored(record, version), saved_late=record)
         raise StoreConflict(f"Account {key.account!r} is being written all the time")
 
     def _keep(self, key: AccountKey, record: Record) -> None:
@@ -246,7 +259,7 @@ class FallbackStore:
         with suppress(StoreError):
             waiting = self._waiting(key)
         kept = replace(record, pending_since=self._now())
-        if waiting is not None and record.spent is not None and _newer(waiting, kept):
+        if waiting is not None and record.spent is not None and is_newer(waiting, kept):
             raise StoreConflict(f"A newer login of account {key.account!r} waits to be saved")
         if waiting is None or not same_pair(waiting.token, record.token):
             with suppress(StoreError):  # the caller raises what the first store said
@@ -266,42 +279,26 @@ class FallbackStore:
             return True
         if waiting is None:
             return False
-        found.append(_as_stored(waiting, PENDING))
+        found.append(as_stored(waiting, PENDING))
         self._drop(key, waiting)
         return True
 
     def _forget_stored(self, key: AccountKey, found: list[Stored]) -> bool:
-        with suppress(StoreCorrupt, StoreEncrypted):  # what cannot be read can be deleted
-            stored = self._stored(key)
-            if stored is None:
-                return False
+        seen: Record | None = None
+        for _ in range(CONFLICTS):
+            try:
+                stored = self._stored(key)
+                record = login_of(stored)
+            except (StoreCorrupt, StoreEncrypted):  # what cannot be read can be deleted
+                guard_store_errors(self.store.delete, key)
+                return True
+            if stored is None or record is None:
+                return seen is not None
+            if seen is not None and not descends(record, seen):
+                return True  # another sign-in came between, and stays
             found.append(stored)
-        guard_store_errors(self.store.delete, key)
-        return True
-
-
-def _readable(found: list[Stored]) -> Iterator[Record]:
-    for stored in found:
-        with suppress(StoreCorrupt, StoreEncrypted):
-            yield Record.from_stored(stored)
-
-
-def _may_be_spent(record: Record) -> bool:
-    return record.attempt is not None and answer_lost_at(record.attempt, locked=True) is not None
-
-
-def _as_stored(record: Record, version: int) -> Stored:
-    return Stored(payload=record.to_payload(), version=version, expires_at=record.token.expires_at)
-
-
-def _newer(waiting: Record, latest: Record | None) -> bool:
-    if latest is None:  # signed out since, unless this is the sign-in that was never saved
-        return waiting.spent is None
-    if same_pair(waiting.token, latest.token):
-        return False
-    if waiting.spent is not None:
-        return waiting.spent == fingerprint(latest.token.refresh_token)
-    if latest.attempt is not None and latest.attempt.outcome is Outcome.REFUSED:
-        return True
-    # Since when it waits, and not how old its token is: the token may come from another program.
-    return (waiting.pending_since or waiting.token.created_at) >= latest.token.created_at
+            seen = record
+            with suppress(StoreConflict):
+                self.save(key, tombstone(self._now()), expires_at=None, replacing=stored.version)
+                return True
+        raise StoreConflict(f"Account {key.account!r} is being written all the time")
