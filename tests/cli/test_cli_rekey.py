@@ -7,7 +7,7 @@ import pytest
 
 from trakt_auth.cli.commands import rekey
 from trakt_auth.stores import open_store
-from trakt_auth.stores.record import ENCRYPTED, pause_to
+from trakt_auth.stores.record import ENCRYPTED, is_tombstone, pause_to
 from trakt_auth.stores.wrappers.encrypted import EncryptedStore, generate_key, key_id
 
 
@@ -23,7 +23,8 @@ def set_keys(cli, *keys):
 
 
 def kept(cli, account="default"):
-    return open_store(cli.store).load(cli.key(account))
+    stored = open_store(cli.store).load(cli.key(account))
+    return None if stored is None or is_tombstone(stored) else stored
 
 
 def encrypt(cli, key, account="default"):

@@ -238,11 +238,11 @@ def test_logout_where_the_store_cannot_be_written(cli):
     from trakt_auth import StoreUnavailable
     from trakt_auth.stores.file import FileStore
 
-    def denied(*_):
+    def denied(*_, **__):
         raise StoreUnavailable("The token file cannot be written: Permission denied")
 
     cli.sign_in()
-    cli.monkeypatch.setattr(FileStore, "delete", denied)
+    cli.monkeypatch.setattr(FileStore, "save", denied)
     ran = cli("logout")
     assert ran.status == 1
     assert "Permission denied" in ran.err

@@ -22,7 +22,7 @@ from trakt_auth.stores.document import accounts_of, due_first
 from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import PRIVATE, first_version, unavailable
 from trakt_auth.stores.engines.keychain import Keychain, Slot, corrupt
-from trakt_auth.stores.record import LEASE, NOTHING, AccountKey, Stored
+from trakt_auth.stores.record import LEASE, NOTHING, TOMBSTONE, AccountKey, Stored
 from trakt_auth.stores.versions import check_version, conflict
 
 __all__ = ["SERVICE", "KeyringStore", "marker"]
@@ -88,7 +88,11 @@ class KeyringStore:
             version = found.version if found and found.text else NOTHING
             check_version(key, version, replacing=replacing)
             version = self._add_to_index(key, found, aside=replacing is None)
-            self._keychain.write(name, version, _dump(payload, expires_at), after=found)
+            text = _dump(payload, expires_at)
+            written = self._keychain.write(name, version, text, after=found)
+            if payload.startswith(TOMBSTONE):  # the other slot still holds the tokens
+                version += 1
+                self._keychain.write(name, version, text, after=written)
             self._mark()
             return version
 
