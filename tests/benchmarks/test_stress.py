@@ -50,9 +50,9 @@ def emulator():
 
 @pytest.fixture(autouse=True)
 def _as_it_was():
-    before = stress.base.REQUEST_PHASES, stress.runner.SLACK
+    before = stress.base.SEND_TIMEOUTS, stress.runner.SLACK
     yield
-    stress.base.REQUEST_PHASES, stress.runner.SLACK = before
+    stress.base.SEND_TIMEOUTS, stress.runner.SLACK = before
 
 
 @pytest.fixture
@@ -125,9 +125,9 @@ def test_a_stale_token_keeps_nobody_waiting(place, emulator):
             old = Record.from_stored(client._store.load(key_of(here.url, "ann"))).token
             send, seen = client._transport.send, []
 
-            def held(request):
+            def held(request, *check):
                 seen.extend(ask("ann", "threads", 50))  # they ask, and are answered, meanwhile
-                return send(request)
+                return send(request, *check)
 
             client._transport.send = held
             new = client.token(account="ann")
@@ -287,8 +287,8 @@ def test_a_server_that_is_killed_between_the_answer_and_the_save(
             client._retries._work = lambda: None
             send = client._transport.send
 
-            def killing(request):
-                answer = send(request)
+            def killing(request, *check):
+                answer = send(request, *check)
                 server.kill()
                 return answer
 

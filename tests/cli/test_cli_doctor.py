@@ -435,7 +435,7 @@ def test_no_usable_date(cli, date):
         def prepare(self):
             pass
 
-        def send(self, request):
+        def send(self, request, check=None):
             return HttpResponse(status=401, headers={"date": date})
 
         def close(self):

@@ -429,7 +429,7 @@ def test_somebody_who_is_stale_waits_for_nobody(url, emulator, issue, clock):
         reached, go_on = threading.Event(), threading.Event()
         slow = client._dependencies.transport.send
 
-        def send(request):
+        def send(request, *check):
             reached.set()
             go_on.wait(20)
             return slow(request)
@@ -497,9 +497,9 @@ def failing_after_the_answer(store, client):
     transport = client._dependencies.transport
     send = transport.send
 
-    def sent(request):
+    def sent(request, *check):
         try:
-            return send(request)
+            return send(request, *check)
         finally:
             store.fails = ("save", "load", "delete")
 

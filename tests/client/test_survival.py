@@ -32,10 +32,10 @@ class Gate:
         transport = client._dependencies.transport
         send = transport.send
 
-        def held(request):
+        def held(request, *check):
             self.arrived.set()
             assert self.open.wait(20)
-            return send(request)
+            return send(request, *check)
 
         transport.send = held
 
@@ -149,9 +149,9 @@ INTERRUPTED = """
     client = Client(app, endpoints=Endpoints.at(url), store=store)
     send = client._dependencies.transport.send
 
-    def interrupting(request):
+    def interrupting(request, *check):
         os.kill(os.getpid(), signal.SIGINT)   # while the request is on its way
-        return send(request)
+        return send(request, *check)
 
     client._dependencies.transport.send = interrupting
     try:
@@ -170,9 +170,9 @@ LOOP = """
         client = AsyncClient(app, endpoints=Endpoints.at(url), store=store)
         send = client._dependencies.transport.send
 
-        def interrupting(request):
+        def interrupting(request, *check):
             os.kill(os.getpid(), signal.SIGINT)
-            return send(request)
+            return send(request, *check)
 
         client._dependencies.transport.send = interrupting
         await client.token()
@@ -223,9 +223,9 @@ KILLED = """
     client = Client(app, endpoints=Endpoints.at(url), store=store)
     send = client._dependencies.transport.send
 
-    def dying(request):
+    def dying(request, *check):
         {before}
-        send(request)
+        send(request, *check)
         os.kill(os.getpid(), signal.SIGKILL)
 
     client._dependencies.transport.send = dying
@@ -310,7 +310,7 @@ def test_a_program_that_ends_while_refreshing_finishes_first(url, emulator, file
         )
         started = threading.Event()
         send = client._dependencies.transport.send
-        client._dependencies.transport.send = lambda request: (started.set(), send(request))[1]
+        client._dependencies.transport.send = lambda *one: (started.set(), send(*one))[1]
         threading.Thread(target=client.token, daemon=True).start()
         started.wait()
     """
@@ -359,9 +359,9 @@ def test_the_end_of_the_program_saves_what_is_unsaved(url, emulator, file_store)
         def full(*args, **kwargs):
             raise OSError("No space left on device")
 
-        def sending(request):
+        def sending(request, *check):
             store.save = full
-            return send(request)
+            return send(request, *check)
 
         client._dependencies.transport.send = sending
         try:
@@ -388,9 +388,9 @@ IMPORTS = """
     )
     send = client._dependencies.transport.send
 
-    def noting(request):
+    def noting(request, *check):
         global before
-        answer = send(request)
+        answer = send(request, *check)
         before = set(sys.modules)
         return answer
 

@@ -1,10 +1,16 @@
 """The transport: what the network does becomes an error that tells whether anything happened."""
 
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+
 import httpx2
 import pytest
 
-from trakt_auth.errors import TransportError, UsageError
+from trakt_auth.errors import LockTimeout, TransportError, UsageError
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
+from trakt_auth.runtime.deadline import Deadline, _Watch
 from trakt_auth.runtime.transport import LARGEST_BODY, HttpTransport
 from trakt_auth.testing.in_process import in_process
 
@@ -76,23 +82,110 @@ def test_an_answer_without_end_is_cut_off():
     assert "larger than 1 MiB" in str(found)
 
 
-def test_an_answer_that_drips_is_cut_off(monkeypatch):
-    ticks = iter(range(0, 1000, 3))
-    monkeypatch.setattr("trakt_auth.runtime.transport.time.monotonic", lambda: next(ticks))
+@contextmanager
+def serving(talk):
+    """A server on a socket that reads a request, then does what `talk(connection)` does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        got = []
 
-    def drip(pieces):
-        def handle(request):
-            return httpx2.Response(200, content=iter([b"x"] * pieces))
+        def run():
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                got.append(connection.recv(65536))
+                talk(connection)
 
-        transport = HttpTransport(timeout=2, inner=httpx2.MockTransport(handle))
-        try:
-            return transport.send(REQUEST)
-        finally:
-            transport.close()
+        thread = threading.Thread(target=run)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/oauth/token"
+        yield HttpRequest(method="POST", url=url, body=b"the-secret"), got
+        thread.join(20)
+        assert not thread.is_alive()
 
-    with pytest.raises(TransportError, match="too long"):
-        drip(pieces=2)
-    assert drip(pieces=1).body == b"x"  # slow, but whole: a token in it must not be lost
+
+def drip(start, piece):
+    def talk(connection):
+        connection.sendall(start)
+        while True:
+            connection.sendall(piece)
+            time.sleep(0.001)  # a piece at a time, not all that the buffers hold
+
+    return talk
+
+
+SLOW = {
+    "headers": drip(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "1xx": drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": drip(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+    "chunks": drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "gzip": drip(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n"
+        b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
+        b"\0\0\0\xff\xff",  # an empty block
+    ),
+    "silence": lambda connection: connection.recv(1),
+}
+
+
+@pytest.mark.parametrize("how", SLOW)
+def test_a_request_ends_at_its_deadline_however_slowly_bytes_come(how):
+    transport = HttpTransport(timeout=0.3)
+    transport.prepare()
+    start = time.monotonic()
+    with serving(SLOW[how]) as (request, got), pytest.raises(TransportError) as caught:
+        transport.send(request)
+    assert time.monotonic() - start < 5
+    assert caught.value.outcome_unknown is True
+    assert b"accept-encoding: identity" in got[0].lower()
+    transport.close()
+
+
+def test_a_whole_answer_in_time_is_read():
+    body = b'{"access_token": "a"}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with serving(lambda connection: connection.sendall(answer)) as (request, got):
+        assert HttpTransport(timeout=20).send(request).body == body
+    assert b"the-secret" in got[0]
+    assert b"transfer-encoding" not in got[0].lower()
+
+
+def test_what_the_check_refuses_is_not_sent():
+    """A process that was stopped after connecting may have lost its lock."""
+
+    def refuse():
+        raise LockTimeout("the lock has ended")
+
+    with serving(lambda _: None) as (request, got), pytest.raises(LockTimeout):
+        HttpTransport(timeout=20).send(request, refuse)
+    assert b"the-secret" not in b"".join(got)
+
+
+def test_a_connection_that_took_too_long_sends_nothing(monkeypatch):
+    monkeypatch.setattr("trakt_auth.runtime.deadline.Deadline.left", -1.0)
+    with serving(lambda _: None) as (request, got), pytest.raises(TransportError) as caught:
+        HttpTransport(timeout=20).send(request)
+    assert caught.value.outcome_unknown is False
+    assert b"the-secret" not in b"".join(got)
+
+
+def test_without_a_thread_to_be_had_requests_go_on(monkeypatch):
+    def no_thread(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    monkeypatch.setattr("trakt_auth.runtime.deadline._watch", _Watch())
+    transport = HttpTransport(timeout=5, inner=in_process(lambda _: HttpResponse(status=204)))
+    assert transport.send(REQUEST).status == 204
+
+
+def test_the_watching_thread_ends_when_there_is_nothing_to_watch(monkeypatch):
+    monkeypatch.setattr("trakt_auth.runtime.deadline.IDLE_SECONDS", 0)
+    watch = _Watch()
+    watch.add(late := Deadline(3600))
+    watch.remove(late)
+    watch._bell.put(None)
+    while watch._runs:
+        pass
+    assert watch._deadlines == set()
 
 
 def test_a_url_that_is_none():

@@ -77,8 +77,8 @@ class Place:
             yield client
 
     def settings(self) -> dict[str, Any]:
-        if self.lease is not None:  # five timeouts and some slack, or else what is asked for
-            base.REQUEST_PHASES = self.lease * 0.75 / TIMEOUT
+        if self.lease is not None:  # a timeout and some slack, or else what is asked for
+            base.SEND_TIMEOUTS = self.lease * 0.75 / TIMEOUT
             runner.SLACK = self.lease * 0.25
         clock = Skewed(self.skew) if self.skew else None
         return {
@@ -308,8 +308,8 @@ def _refresh(place: Place, account: str, pipe: Connection) -> None:
     with place.client() as client:
         send = client._transport.send
 
-        def answered(request: HttpRequest) -> HttpResponse:
-            answer = send(request)
+        def answered(request: HttpRequest, *check: Any) -> HttpResponse:
+            answer = send(request, *check)
             pipe.send("answered")
             pipe.recv()
             return answer
@@ -503,9 +503,9 @@ def _counted(client: Client) -> list[HttpRequest]:
     sent: list[HttpRequest] = []
     send = client._transport.send
 
-    def noting(request: HttpRequest) -> HttpResponse:
+    def noting(request: HttpRequest, *check: Any) -> HttpResponse:
         sent.append(request)
-        return send(request)
+        return send(request, *check)
 
     client._transport.send = noting
     return sent

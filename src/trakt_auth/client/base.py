@@ -43,7 +43,7 @@ logger: logging.Logger = logging.getLogger("trakt_auth")
 __all__ = ["BaseClient", "validate_account"]
 
 LONGEST_NAME = 500  # characters; what PostgreSQL can index
-REQUEST_PHASES = 5  # connect, write, wait, read, read the rest: each may take one timeout
+SEND_TIMEOUTS = 1.0  # the longest that a request takes, in timeouts: one deadline for all of it
 LEASE_SLACK = 30.0  # seconds more to wait for a lock: the lease of a dead process ends by then
 
 
@@ -77,7 +77,7 @@ class BaseClient:
         self._context = Context(
             application=application,
             endpoints=self.endpoints,
-            lock_wait=REQUEST_PHASES * timeout + LEASE_SLACK,
+            lock_wait=SEND_TIMEOUTS * timeout + LEASE_SLACK,
             replay_unknown=replay_unknown,
         )
         self._subscribers = Subscribers()
@@ -89,7 +89,7 @@ class BaseClient:
             readers=Workers(),
             on_change=self._on_change,
             notify_subscribers=self._subscribers.tell,
-            send_seconds=REQUEST_PHASES * timeout,
+            send_seconds=SEND_TIMEOUTS * timeout,
         )
         self._guard = threading.Lock()
         self._apis: dict[str, Any] = {}

@@ -33,10 +33,10 @@ class Client(BaseClient):
     memory. `fallback` is a second one: it keeps a new pair that `store` cannot take, until it can;
     with None that is this process's memory.
     `endpoints` are Trakt's own unless given, for instance `Endpoints.at(url)` for the emulator.
-    `timeout`, in seconds, bounds each phase of a request. `replay_unknown` is for the impatient:
-    it spends a refresh token again at once although the answer to the last try was lost, which
-    can end the login. `transport` is an httpx2 transport that serves sync and async calls, for
-    tests; `clock` is for tests too.
+    `timeout`, in seconds, bounds a request, from connecting to the last byte. `replay_unknown` is
+    for the impatient: it spends a refresh token again at once although the answer to the last try
+    was lost, which can end the login. `transport` is an httpx2 transport that serves sync and async
+    calls, for tests; `clock` is for tests too.
 
     Every method raises errors of the tree in `trakt_auth.errors` and nothing else.
     """

@@ -6,6 +6,7 @@ Protocols only, so that nothing has to inherit from them.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from trakt_auth.flows.steps import Moment
@@ -17,8 +18,10 @@ __all__ = ["Clock", "Transport"]
 class Transport(Protocol):
     """Sends a request; raises TransportError when no response arrives. Used by many threads."""
 
-    def send(self, request: HttpRequest) -> HttpResponse:
-        """Send and read the response to its end."""
+    def send(
+        self, request: HttpRequest, check: Callable[[], object] = lambda: None
+    ) -> HttpResponse:
+        """Send and read the response to its end; `check` may stop it before the body is sent."""
         ...
 
     def close(self) -> None:

@@ -185,10 +185,14 @@ class _Performer:
         return wait_for(_start(step, dependencies), dependencies.workers, self._cancel)
 
     def _send(self, request: HttpRequest) -> HttpResponse:
+        self._check_locks()
+        # And once more when the connection stands: this process may have been stopped meanwhile.
+        return self._dependencies.transport.send(request, self._check_locks)
+
+    def _check_locks(self) -> None:
         # If the lock ended while we wait for the response, another process could send as well.
         if any(lock.remaining() < self._dependencies.send_seconds for lock in self._locks):
             raise LockTimeout("The account's lock ends too soon to send a request under it")
-        return self._dependencies.transport.send(request)
 
     def _hold(self, key: AccountKey, wait: float) -> bool:
         clock = self._dependencies.clock

@@ -9,13 +9,13 @@ request is sent, which is on a worker thread and never on an event loop.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from trakt_auth.errors import TraktAuthError, TransportError, UsageError
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
+from trakt_auth.runtime.deadline import Deadline
 
 if TYPE_CHECKING:
     import ssl
@@ -44,22 +44,47 @@ class HttpTransport:
         self._client: httpx2.Client | None = None
         self._tls: ssl.SSLContext | None = None
 
-    def send(self, request: HttpRequest) -> HttpResponse:
-        """Send and read the response to its end.
+    def send(
+        self, request: HttpRequest, check: Callable[[], object] = lambda: None
+    ) -> HttpResponse:
+        """Send and read the response to its end, all within `timeout`.
 
-        Raises: TransportError; UsageError when the transport is closed or cannot be built.
+        `check` is called when the connection stands, just before the body is sent; if it raises,
+        the body is not sent.
+
+        Raises: TransportError; UsageError when the transport is closed or cannot be built; what
+            `check` raises.
         """
         client = self.prepare()
+        sent = False
+
+        def body() -> Generator[bytes]:
+            nonlocal sent
+            check()
+            if deadline.left <= 0:
+                raise TimeoutError("the connection took too long")
+            sent = True
+            yield request.body
+
+        # Uncompressed: a compressed answer could go on for ever and yield nothing.
+        headers = {"accept-encoding": "identity", "content-length": str(len(request.body))}
         with (
-            _translated(request),
+            Deadline(self._timeout) as deadline,
+            _translated(request, deadline, lambda: sent),
             client.stream(
-                request.method, request.url, headers=request.headers, content=request.body
+                request.method,
+                request.url,
+                headers={**request.headers, **headers},
+                content=body() if request.body else b"",
+                extensions={"trace": deadline.trace},
             ) as response,
         ):
-            body = _Body(self._timeout)
+            received = bytearray()
             for chunk in response.iter_bytes():
-                body.take(chunk)
-        return _response(response, body)
+                received += chunk
+                if len(received) > LARGEST_BODY:
+                    raise _TooMuchError("the answer is larger than 1 MiB")
+        return _response(response, received)
 
     def prepare(self) -> httpx2.Client:
         """Build the HTTP client if there is none yet, which takes long.
@@ -133,37 +158,21 @@ def _not_buildable(why: str) -> UsageError:
 
 
 class _TooMuchError(Exception):
-    """The response is larger, or comes more slowly, than any real one."""
+    """The response is larger than any real one."""
 
 
-class _Body:
-    """Collects a response; one that has arrived whole is accepted however slow it was."""
-
-    def __init__(self, timeout: float) -> None:
-        self.content = bytearray()
-        self._deadline = time.monotonic() + timeout
-        self._late = False
-
-    def take(self, chunk: bytes) -> None:
-        """Add a piece, unless the response has no end in sight."""
-        if self._late:
-            raise _TooMuchError("the answer takes too long")
-        if len(self.content) + len(chunk) > LARGEST_BODY:
-            raise _TooMuchError("the answer is larger than 1 MiB")
-        self.content += chunk
-        self._late = time.monotonic() > self._deadline
-
-
-def _response(response: httpx2.Response, body: _Body) -> HttpResponse:
+def _response(response: httpx2.Response, body: bytearray) -> HttpResponse:
     return HttpResponse(
         status=response.status_code,
         headers={name.lower(): value for name, value in response.headers.items()},
-        body=bytes(body.content),
+        body=bytes(body),
     )
 
 
 @contextmanager
-def _translated(request: HttpRequest) -> Generator[None, Any, None]:
+def _translated(
+    request: HttpRequest, deadline: Deadline, was_sent: Callable[[], bool]
+) -> Generator[None, Any, None]:
     # httpx2's errors hold the request, whose body is a secret, so only their words are kept.
     import httpx2
 
@@ -171,16 +180,16 @@ def _translated(request: HttpRequest) -> Generator[None, Any, None]:
     not_sent = httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError
     try:
         yield
-    except not_sent as error:
-        raise TransportError(
-            f"{host} cannot be reached: {_words(error)}", outcome_unknown=False
-        ) from None
+    except TraktAuthError:
+        raise
     except httpx2.InvalidURL as error:
         raise UsageError(f"The URL cannot be used: {error}") from None
     except Exception as error:  # noqa: BLE001 - by now the request may have been processed
-        raise TransportError(
-            f"{host} gave no whole answer: {_words(error)}", outcome_unknown=True
-        ) from None
+        if isinstance(error, not_sent) or (request.body and not was_sent()):
+            message = f"{host} cannot be reached: {_words(error)}"
+            raise TransportError(message, outcome_unknown=False) from None
+        why = "the answer takes too long" if deadline.is_over else _words(error)
+        raise TransportError(f"{host} gave no whole answer: {why}", outcome_unknown=True) from None
 
 
 def _words(error: Exception) -> str:
