@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from support.emulator_client import CHALLENGE, VERIFIER, EmulatorClient, body
 from support.person import PageWatch, Person, application, every_page, fill_with_activity
@@ -366,6 +366,7 @@ def test_the_dashboard_arms_and_disarms_faults(new_person: NewPerson) -> None:
     expect(page.locator("#faults")).to_contain_text("2 more")
     assert client.oauth("device/code").status == 503
     expect(page.locator("#faults")).to_contain_text("1 more")
+    expect(log_of(person, "Fault status")).to_contain_text("Responded with 503, Retry-After 30")
     expect(log_of(person, "Fault status")).to_contain_text("armed by you")
     person.button("Disarm status").click()
     expect(page.locator("#faults")).to_contain_text("everything works")
@@ -469,6 +470,120 @@ def test_the_dashboard_works_without_scripts(new_person: NewPerson) -> None:
     person.key("Enter").sees("Nothing was changed")
     person.page.get_by_role("link", name="Back to the dashboard").click()
     person.sees("Dashboard")
+
+
+def test_how_to_connect_can_be_copied_and_moves_when_a_user_signs_in(
+    new_person: NewPerson,
+) -> None:
+    person = new_person(permissions=["clipboard-read", "clipboard-write"]).open("/")
+    page = person.page
+    person.button("Copy the commands").click()
+    expect(page.get_by_role("status")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert copied == [
+        f"export TRAKT_AUTH_URL={person.url}",
+        f"export TRAKT_API_URL={person.url}",
+        "export TRAKT_CLIENT_ID=emulator",
+        "trakt-auth login --device",
+    ]
+    start = page.get_by_role("region", name="Point a program here")
+    assert top(start) < top(page.locator("#codes"))
+    person.client.sign_in("maria")
+    expect(page.locator("#connect-first")).to_be_hidden()
+    expect(start).to_have_count(1)
+    assert top(start) > top(page.locator("#faults"))
+
+
+def test_commands_are_selected_if_they_cannot_be_copied(new_person: NewPerson) -> None:
+    person = new_person().open("/")
+    person.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject() }")
+    person.button("Copy the commands").click()
+    expect(person.page.get_by_role("status")).to_contain_text("copy it with the keyboard")
+    assert "TRAKT_API_URL" in person.page.evaluate("getSelection().toString()")
+
+
+def test_the_log_is_limited_without_leaving_the_page(new_person: NewPerson) -> None:
+    person = new_person().open("/")
+    page, client = person.page, person.client
+    page.evaluate("window.sameDocument = true")
+    client.api(client.sign_in())
+    client.start_device()
+    kinds = page.get_by_role("navigation", name="Requests in the log")
+    expect(log_of(person, "/users/settings")).to_have_count(1)
+    kinds.get_by_role("link", name="OAuth").click()
+    expect(log_of(person, "/users/settings")).to_have_count(0)
+    expect(log_of(person, "/oauth/device/code")).to_have_count(1)
+    expect(kinds.get_by_role("link", name="OAuth")).to_have_attribute("aria-current", "true")
+    person.open_fault("slow")
+    assert page.url == f"{person.url}/?log=oauth&fault=slow"
+    person.button("Arm slow").click()
+    expect(page.locator("#faults")).to_contain_text("1 more")
+    assert page.evaluate("window.sameDocument"), "nothing was reloaded"
+    page.reload()
+    expect(person.button("Arm slow")).to_be_visible()
+    expect(log_of(person, "/users/settings")).to_have_count(0)
+    kinds.get_by_role("link", name="All").click()
+    expect(log_of(person, "/users/settings")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_confirmation_is_in_sight(new_person: NewPerson, width: int) -> None:
+    person = new_person(viewport={"width": width, "height": 600}, refused={409}).open("/")
+    page = person.page
+    page.clock.install()
+    page.reload()
+    person.button("Arm status").click()
+    expect(page.get_by_role("status")).to_have_text("Armed status.")
+    expect(page.get_by_role("status")).to_be_in_viewport()
+    page.clock.run_for(8000)
+    expect(page.get_by_role("status")).to_be_empty()
+    person.page.get_by_label("Seconds to advance").fill("1e300")
+    person.key("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was changed")
+    expect(page.get_by_role("alert")).to_be_in_viewport()
+
+
+def test_the_log_is_above_the_faults_and_the_page_is_not_tall(new_person: NewPerson) -> None:
+    client = EmulatorClient()
+    person = new_person(client, viewport={"width": 360, "height": 740}).open("/")
+    for _ in range(60):
+        client.oauth("device/code")
+    expect(person.page.get_by_role("log").get_by_role("listitem")).to_have_count(60)
+    assert top(person.page.locator("#log")) < top(person.page.locator("#faults"))
+    assert top(person.page.locator("#log")) < top(person.page.locator("#clock"))
+    client.emulator.reset()
+    person.page.set_viewport_size({"width": 1280, "height": 800})
+    expect(person.page.get_by_text("No requests yet.")).to_be_visible()
+    height = person.page.evaluate("document.documentElement.scrollHeight")
+    assert height < 1300, "it was 2,561"
+    code, side = (person.page.locator(one).bounding_box() for one in (".column", ".side"))
+    assert code is not None
+    assert side is not None
+    assert abs(code["height"] - side["height"]) < 5, "no part of the page is empty"
+
+
+def top(target: Locator) -> float:
+    """How far from the top of the page an element is, in pixels."""
+    return float(target.evaluate("one => one.getBoundingClientRect().top + scrollY"))
+
+
+def test_the_dashboard_is_confirmed_and_selected_without_scripts(new_person: NewPerson) -> None:
+    person = new_person(java_script_enabled=False)
+    page = person.page
+    person.client.oauth("device/code")
+    person.client.api(person.client.sign_in())
+    person.open("/")
+    expect(person.page.get_by_role("button", name="Copy")).to_be_hidden()
+    page.get_by_role("link", name="API", exact=True).click()
+    expect(log_of(person, "/oauth/device/code")).to_have_count(0)
+    page.get_by_label("Fault", exact=True).select_option("slow")
+    person.button("Choose").click()
+    page.get_by_label("seconds", exact=True).fill("3")
+    person.button("Arm slow").click()
+    expect(page.get_by_role("status")).to_have_text("Armed slow.")
+    expect(page.locator("#faults")).to_contain_text("seconds 3")
+    expect(log_of(person, "/oauth/device/code")).to_have_count(0)
+    expect(log_of(person, "/users/settings")).to_have_count(1)
 
 
 def test_the_lists_of_the_dashboard_are_limited(new_person: NewPerson) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 import pytest
 
 import trakt_auth.emulator
 from support.emulator_client import FORM, Browser, EmulatorClient, body
 from support.person import fill_with_activity
-from trakt_auth.emulator import Emulator, Entry
+from trakt_auth.emulator import ConnectionLost, Emulator, Entry
 from trakt_auth.emulator.dashboard.explain import FAULTS, explain
 from trakt_auth.emulator.dashboard.fault_form import fault_forms
+from trakt_auth.emulator.dashboard.fired import FIRED
+from trakt_auth.emulator.dashboard.selection import LOG_KINDS, kind_of
 from trakt_auth.emulator.dashboard.view import format_duration
 from trakt_auth.emulator.faults.armed import kinds
 from trakt_auth.protocol.http import HttpRequest
@@ -137,6 +141,7 @@ def test_every_fault_can_be_armed_with_its_defaults(
 
 def test_every_fault_has_a_form() -> None:
     assert [fault["name"] for fault in fault_forms()] == list(kinds()) == list(FAULTS)
+    assert list(FIRED) == list(FAULTS)
     choices = [
         (fault["name"], one["field"].removeprefix("with."), one["choices"])
         for fault in fault_forms()
@@ -178,6 +183,172 @@ def test_arming_how_often(client: EmulatorClient, browser: Browser) -> None:
     (fault,) = client.emulator.state()["faults"]  # type: ignore[misc]
     assert (fault["times"], fault["probability"], fault["endpoint"]) == (None, 0.25, "api")
     assert fault["processed"] is False, "a switch that is off is not sent"
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "expected"),
+    [
+        ("status", {"status": 429, "retry_after": 30}, "429, Retry-After 30."),
+        ("status", {"status": 521}, "in front of Trakt. Responded with 521."),
+        (
+            "refuse",
+            {"error": "invalid_client", "status": 401},
+            "Responded with 401, invalid_client.",
+        ),
+        ("html_200", {}, "Responded with 200."),
+        ("slow", {}, "the response was late. Responded with 200. Refreshed: the refresh token"),
+        ("truncated_json", {}, "ended in the middle. Responded with 200. Refreshed:"),
+    ],
+)
+def test_a_fired_fault_is_explained_by_what_was_sent(
+    client: EmulatorClient, fault: str, settings: dict, expected: str
+) -> None:
+    token = client.sign_in()
+    client.emulator.arm(fault, **settings)
+    client.refresh(token)
+    sentence = explain(client.emulator.log[-1]).sentence
+    assert sentence.startswith(f"Fault {fault}: ")
+    assert expected in sentence
+    if fault in {"status", "refuse", "html_200"}:
+        assert "Refreshed" not in sentence, "the request had no effect"
+
+
+@pytest.mark.parametrize("fault", ["answer_lost", "reset"])
+def test_a_fault_that_ends_the_connection_sends_no_status(
+    client: EmulatorClient, fault: str
+) -> None:
+    token = client.sign_in()
+    client.emulator.arm(fault)
+    with pytest.raises(ConnectionLost):
+        client.refresh(token)
+    sentence = explain(client.emulator.log[-1]).sentence
+    assert "No response was sent." in sentence
+    assert ("Refreshed" in sentence) is (fault == "answer_lost")
+
+
+# -- what the page shows ---------------------------------------------------------------------------
+
+
+def test_how_to_connect_comes_first_until_a_user_has_signed_in(
+    client: EmulatorClient, browser: Browser
+) -> None:
+    client.emulator.register_application("tv", redirect_uris=["tv://back"], client_secret="hidden")
+    text = browser.open("/").text
+    assert text.count("Point a program here") == 1
+    assert text.index("Point a program here") < text.index("Device codes")
+    start = text[text.index("Point a program here") : text.index("Device codes")]
+    for value in ("export TRAKT_AUTH_URL=http://127.0.0.1:8999", "TRAKT_CLIENT_ID=emulator"):
+        assert value in start
+    for value in ("http://localhost:8765/callback", "tv://back", "emulator-secret"):
+        assert f"<code>{value}</code>" in start
+    assert "hidden</code>" not in start
+    client.sign_in()
+    text = browser.open("/").text
+    assert text.count("Point a program here") == 1
+    assert text.index("Point a program here") > text.index("Arm a fault")
+
+
+def shown(text: str) -> list[str]:
+    """The method and path of each line of the log."""
+    return re.findall(r"<code>((?:GET|POST) /[^<]*)</code>\n", text)
+
+
+def test_the_log_can_be_limited_to_a_kind(client: EmulatorClient, browser: Browser) -> None:
+    fill_with_activity(client)
+    client.emulator.disarm()
+    client.api(client.sign_in())
+    client.post("/emulator/clock", {"advance": 5})
+    browser.open("/sign-in")
+    found = {kind: set(shown(browser.open(f"/?log={kind}").text)) for kind in LOG_KINDS}
+    assert found["api"] == {"GET /users/settings"}
+    assert found["page"] == {"GET /sign-in"}
+    assert found["control"] == {"POST /emulator/clock"}
+    assert "POST /oauth/token" in found["oauth"]
+    assert found[""] == found["oauth"] | found["api"] | found["page"] | found["control"]
+    assert set(shown(browser.open("/?log=other").text)) == found[""]
+    parts = browser.open("/emulator/room?log=page").text
+    assert shown(parts) == ["GET /sign-in"]
+    assert 'href="/?log=page#log" data-select aria-current="true">Pages</a>' in parts
+
+
+def test_a_kind_is_found_among_many_other_requests(
+    client: EmulatorClient, browser: Browser
+) -> None:
+    client.post("/emulator/clock", {"advance": 5})
+    for _ in range(100):
+        client.oauth("token")
+    assert shown(browser.open("/?log=control").text) == ["POST /emulator/clock"]
+    assert "No requests of this kind yet." in browser.open("/?log=api").text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kind"),
+    [
+        ("/oauth/device/code", "oauth"),
+        ("/.well-known/openid-configuration", "oauth"),
+        ("/oauth/authorize/native", "page"),
+        ("/activate/{code}", "page"),
+        ("/", "control"),
+        ("/emulator/state", "control"),
+        ("/openapi.json", "control"),
+        ("/users/me", "api"),
+        ("(unknown)", "api"),
+    ],
+)
+def test_the_kind_of_a_request(endpoint: str, kind: str) -> None:
+    assert kind_of(endpoint) == kind
+
+
+def test_the_icon_is_in_the_page(browser: Browser) -> None:
+    for path in ("/", "/sign-in"):
+        browser.open(path)
+        found = re.search(r'<link rel="icon" href="data:image/svg\+xml,([^"]+)">', browser.text)
+        assert found is not None
+        assert ET.fromstring(unquote(found[1])).tag.endswith("svg")
+        assert "img-src data:;" in browser.last.headers["content-security-policy"]
+
+
+# -- confirmations ---------------------------------------------------------------------------------
+
+
+def confirmed(browser: Browser) -> str:
+    found = re.search(r'role="status">([^<]*)</p>', browser.text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_confirmation_survives_the_reload(client: EmulatorClient, browser: Browser) -> None:
+    code = client.start_device()["user_code"]
+    for decision, fields, text in (
+        ("approve", {"user_code": code, "username": "ann"}, f"Approved {code}."),
+        ("arm", {"fault": "slow"}, "Armed slow."),
+        ("disarm_all", {}, "Disarmed all faults."),
+        ("disconnect", {"username": "ann", "client_id": "emulator"}, "Disconnected ann from"),
+        ("advance", {"seconds": "604800"}, "Advanced the clock by 7 d."),  # ends the session
+        ("reset", {}, "Deleted everything except the applications and the time."),
+    ):
+        assert press(browser, decision, **fields) == 200
+        assert browser.url.endswith(f"done={decision}")
+        assert text in confirmed(browser)
+    assert confirmed(browser.open("/")) == ""
+
+
+def test_only_the_latest_action_is_confirmed(client: EmulatorClient, browser: Browser) -> None:
+    press(browser, "advance", seconds="5")
+    press(browser, "disarm_all")
+    assert confirmed(browser.open("/?done=advance")) == ""
+    assert confirmed(browser.open("/?done=other")) == ""
+    assert confirmed(browser.open("/?done=disarm_all")) == "Disarmed all faults."
+
+
+def test_what_is_selected_survives_an_action(client: EmulatorClient, browser: Browser) -> None:
+    here = "/?log=oauth&fault=slow"
+    browser.open(here)
+    assert 'method="post" action="/?log=oauth&amp;fault=slow"' in browser.text
+    browser.submit(here, decision="disarm_all")
+    assert browser.url.endswith("/?log=oauth&fault=slow&done=disarm_all")
+    browser.open(here).submit(here, decision="advance", seconds="x")
+    assert f'href="{here.replace("&", "&amp;")}">Back to the dashboard' in browser.text
 
 
 # -- the other buttons -----------------------------------------------------------------------------
@@ -250,6 +421,8 @@ def test_a_program_that_presses_gets_json(client: EmulatorClient, browser: Brows
     answer = client.send("POST", "/", body=form, headers=headers)
     assert answer.status == 409
     assert body(answer) == {"error": "Seconds must be a number, not 'x'."}
+    answer = client.send("POST", "/", body=form.replace(b"=x", b"=60"), headers=headers)
+    assert (answer.status, body(answer)) == (200, {"done": "Advanced the clock by 1 min."})
 
 
 def test_a_reset_is_the_first_line_of_the_new_log(client: EmulatorClient, browser: Browser) -> None:
