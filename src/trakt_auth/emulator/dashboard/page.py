@@ -53,19 +53,13 @@ def show(state: EmulatorState, request: Request) -> Response:
         link = ("/activate", "Enter the code of a device")
         return browser.message("Trakt emulator", text, tone="late", link=link)
     done = latest_confirmation(state, request.query.get("done", [""])[0])
-    return browser.show(
-        "dashboard/dashboard.html",
-        scripted=True,
-        clock_steps=_CLOCK_STEPS,
-        done=done,
-        **_values(state, request),
-    )
+    return _render(browser, "dashboard/dashboard.html", scripted=True, done=done)
 
 
 def live_parts(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /emulator/room` with the parts of the page that change."""
     require_local(request)
-    return visit(state, request).show("dashboard/live.html", **_values(state, request))
+    return _render(visit(state, request), "dashboard/live.html")
 
 
 def press_button(state: EmulatorState, request: Request) -> Response:
@@ -101,18 +95,23 @@ def static_file(state: EmulatorState, request: Request) -> Response:
     return response
 
 
-def _values(state: EmulatorState, request: Request) -> dict[str, object]:
-    """Return what the templates of the page and of its parts need."""
+def _render(browser: Visit, template: str, *, scripted: bool = False, done: str = "") -> Response:
+    """Show the page or its live parts; `done` is the confirmation of an action."""
+    state, request = browser.state, browser.request
     selection = Selection.of(request)
-    return {
-        "origin": request.origin,
-        "selection": selection,
-        "here": selection.url,
-        "log_kinds": LOG_KINDS,
-        "fault_forms": fault_forms(),
-        "default_username": DEFAULT_USERNAME,
-        "dashboard": view(state, now=request.now, log_kind=selection.log),
-    }
+    return browser.show(
+        template,
+        scripted=scripted,
+        done=done,
+        clock_steps=_CLOCK_STEPS,
+        origin=request.origin,
+        selection=selection,
+        here=selection.url,
+        log_kinds=LOG_KINDS,
+        fault_forms=fault_forms(),
+        default_username=DEFAULT_USERNAME,
+        dashboard=view(state, now=request.now, log_kind=selection.log),
+    )
 
 
 def _nothing_changed(browser: Visit, text: str, *, status: int, outcome: str) -> Response:
