@@ -19,6 +19,7 @@ from trakt_auth.emulator.dashboard.view import format_duration
 from trakt_auth.emulator.faults.armed import kinds
 from trakt_auth.protocol.http import HttpRequest
 
+
 def press(browser: Browser, decision: str, **fields: str) -> int:
     """Press a button of the dashboard; return the status, 200 if it worked."""
     return browser.open("/").submit("/", decision=decision, **fields).last.status

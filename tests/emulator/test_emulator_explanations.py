@@ -132,7 +132,17 @@ def test_a_fired_fault_is_explained_by_what_was_sent(
     assert sentence.startswith(f"Fault {fault}: ")
     assert expected in sentence
     if fault in {"status", "refuse", "html_200"}:
-        assert "Refreshed" not in sentence, "the request had no effect"
+        assert sentence.endswith(expected), "the request had no effect of its own"
+
+
+def test_a_fault_is_not_explained_as_the_program_s_own_error(client: EmulatorClient) -> None:
+    token = client.sign_in()
+    client.emulator.arm("unauthorized")
+    client.api(token)
+    assert explain(client.emulator.log[-1]).sentence == (
+        "Fault unauthorized: the access token was rejected, although it may be valid. "
+        "Responded with 401."
+    )
 
 
 @pytest.mark.parametrize("fault", ["answer_lost", "reset"])

@@ -3,12 +3,12 @@
 "use strict";
 
 const INTERVAL = 1000; // milliseconds between two updates
+const SHOWN = 8000; // milliseconds for which a confirmation is shown
 const notice = document.getElementById("notice");
 const done = document.getElementById("done");
 const pause = document.getElementById("pause");
 const query = new URLSearchParams(location.search); // what the log and the fault form show
-const SHOWN = 8000; // milliseconds for which a confirmation is shown
-let hiding;
+let hiding; // the timer that removes the confirmation
 let paused = false;
 let lost = false;
 let queue = Promise.resolve(); // one request at a time: the form token belongs to the cookie
@@ -75,7 +75,7 @@ async function update() {
   lost = false;
 }
 
-async function press(fields, button) {
+async function press(fields) {
   // A reset or a day on the clock ends the session: use the token of the latest update.
   fields.set("csrf", document.getElementById("clock").dataset.csrf);
   const headers = { accept: "application/json" };
@@ -93,6 +93,10 @@ function confirm(text) {
   hiding = setTimeout(() => (done.textContent = ""), SHOWN);
 }
 
+function address() {
+  return String(query) ? `/?${query}` : "/";
+}
+
 // Shows what a link or a form of the page selects, without leaving the page.
 function select(chosen) {
   for (const name of ["log", "fault"]) {
@@ -100,7 +104,7 @@ function select(chosen) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  history.replaceState(null, "", query.size ? `/?${query}` : "/");
+  history.replaceState(null, "", address());
   enqueue(update);
 }
 
@@ -139,7 +143,7 @@ document.addEventListener("submit", (event) => {
   button.setAttribute("aria-disabled", "true");
   const fields = new URLSearchParams(new FormData(form, button));
   done.textContent = notice.textContent = "";
-  enqueue(() => press(fields, button)).then(() => button.removeAttribute("aria-disabled"));
+  enqueue(() => press(fields)).then(() => button.removeAttribute("aria-disabled"));
 });
 
 document.addEventListener("click", (event) => {
@@ -162,7 +166,7 @@ document.addEventListener("visibilitychange", () => {
 
 document.querySelector("main").classList.add("scripted");
 query.delete("done"); // a confirmation is shown once
-history.replaceState(null, "", `${query.size ? `/?${query}` : "/"}${location.hash}`);
+history.replaceState(null, "", address() + location.hash);
 if (done.textContent) confirm(done.textContent);
 pause.hidden = false;
 pause.addEventListener("click", () => {
