@@ -24,7 +24,7 @@ from trakt_auth.protocol.http import HttpRequest
 IMAGES = Path(__file__).parent / "images"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--font-render-hinting=none"]
-DESKTOP, PHONE = (1100, 680), (390, 720)
+DESKTOP, PHONE = (1280, 800), (390, 720)
 CALLBACK = "http://127.0.0.1:8765/callback"
 
 
@@ -101,6 +101,18 @@ def sign_in(page: Page, path: str, name: str = "sean") -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def take_first(browser: Browser) -> None:
+    """Take the screenshot of an emulator that no program has used."""
+    emulator = Emulator(clock=Clock.frozen(1_795_082_400))
+    with (
+        emulator.serving(port=8088) as url,
+        page_of(browser, DESKTOP, "light", url) as page,
+    ):
+        page.goto("/")
+        page.get_by_role("button", name="Copy").wait_for()
+        save(page, "dashboard-first")
+
+
 def take(browser: Browser, url: str, code: str) -> None:
     """Open the pages and take their screenshots."""
     query = {"response_type": "code", "client_id": "tv", "redirect_uri": CALLBACK, "state": "s"}
@@ -131,6 +143,9 @@ def take(browser: Browser, url: str, code: str) -> None:
         page.get_by_role("button", name="Allow").click()
         page.get_by_role("heading", name="Device connected").wait_for()
         save(page, "success")
+        page.goto(f"/oauth/authorize?{urlencode({**query, 'redirect_uri': CALLBACK + '/'})}")
+        page.get_by_role("heading", name="not valid").wait_for()
+        save(page, "bad-request")
 
 
 def main() -> int:
@@ -138,9 +153,11 @@ def main() -> int:
     IMAGES.mkdir(exist_ok=True)
     demo = Demo()
     code = demo.fill()
-    with sync_playwright() as playwright, demo.emulator.serving(port=8088) as url:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        take(browser, url, code)
+        take_first(browser)
+        with demo.emulator.serving(port=8088) as url:
+            take(browser, url, code)
         browser.close()
     return 0
 

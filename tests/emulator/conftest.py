@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from support.emulator_client import Browser, EmulatorClient
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
+
+    from support.person import PageWatch, Person
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -47,3 +50,30 @@ def chromium() -> Iterator[Chromium]:
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def new_person(chromium: Chromium) -> Iterator[Callable[..., Person]]:
+    """Open a browser window for a new user; a page that logs an error fails the test."""
+    from support.person import PageWatch, Person, application  # they need playwright
+
+    with ExitStack() as stack:
+        watches: list[tuple[PageWatch, set[int]]] = []
+
+        def new_person(
+            client: EmulatorClient | None = None, *, refused: set[int] | None = None, **context: Any
+        ):
+            client = client or EmulatorClient()
+            url = stack.enter_context(client.emulator.serving())
+            site = stack.enter_context(application())
+            opened = chromium.new_context(**context)
+            stack.callback(opened.close)
+            opened.set_default_timeout(20_000)
+            watch = PageWatch(opened, url, site.origin)
+            watches.append((watch, refused or set()))
+            return Person(opened.new_page(), client, watch, url=url, site=site)
+
+        yield new_person
+        for watch, refused in watches:
+            assert watch.problems == []
+            assert watch.statuses == refused

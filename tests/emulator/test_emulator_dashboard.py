@@ -2,109 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 import pytest
 
-import trakt_auth.emulator
 from support.emulator_client import FORM, Browser, EmulatorClient, body
 from support.person import fill_with_activity
-from trakt_auth.emulator import Emulator, Entry
-from trakt_auth.emulator.dashboard.explain import FAULTS, explain
+from trakt_auth.emulator import Emulator
+from trakt_auth.emulator.dashboard.explain import FAULTS
 from trakt_auth.emulator.dashboard.fault_form import fault_forms
+from trakt_auth.emulator.dashboard.fired import FIRED
+from trakt_auth.emulator.dashboard.selection import LOG_KINDS, kind_of
 from trakt_auth.emulator.dashboard.view import format_duration
 from trakt_auth.emulator.faults.armed import kinds
 from trakt_auth.protocol.http import HttpRequest
-
-SOURCE = Path(trakt_auth.emulator.__file__).parent
 
 
 def press(browser: Browser, decision: str, **fields: str) -> int:
     """Press a button of the dashboard; return the status, 200 if it worked."""
     return browser.open("/").submit("/", decision=decision, **fields).last.status
-
-
-# -- explanations ----------------------------------------------------------------------------------
-
-
-def outcomes() -> set[str]:
-    """Every outcome that the source names; those of faults are explained as faults."""
-    found: set[str] = set()
-    for path in SOURCE.rglob("*.py"):
-        if path.relative_to(SOURCE).as_posix() != "faults/responses.py":
-            text = path.read_text()
-            found |= set(re.findall(r'outcome="(\w+)"', text))
-            found |= set(re.findall(r'empty_response\(\d+, "(\w+)"\)', text))
-            found |= set(re.findall(r'oauth_error\("(\w+)"', text))
-    return found
-
-
-def entry(outcome: str, endpoint: str, **fields: object) -> Entry:
-    given = {"at": 0.0, "method": "POST", "status": 200, "notes": {}, "faults": (), **fields}
-    return Entry(outcome=outcome, endpoint=endpoint, **given)  # type: ignore[arg-type]
-
-
-def test_every_outcome_has_a_sentence() -> None:
-    endpoints = ["/oauth/token", "/oauth/device/token", "/oauth/device/code", "/oauth/revoke", "/"]
-    endpoints += ["/activate", "/oauth/authorize", "/users/me", "/emulator/clock"]
-    endpoints += ["/oauth/authorize/native"]
-    words = outcomes()
-    assert len(words) > 25
-    for outcome in words - {"forbidden_by_edge", "html_200", "status"}:
-        sentences = [explain(entry(outcome, endpoint)).sentence for endpoint in endpoints]
-        assert any("The outcome was" not in sentence for sentence in sentences), outcome
-        assert all(re.fullmatch(r"[A-Z4].*\.", sentence) for sentence in sentences)
-
-
-def test_every_kind_of_activity_is_explained(client: EmulatorClient, browser: Browser) -> None:
-    fill_with_activity(client)
-    client.emulator.disarm()
-    browser.open(client.authorize_url()).sign_in("new").submit(browser.url, decision="allow")
-    client.send("GET", "/nowhere")
-    client.send("GET", "/oauth/token")
-    client.post("/emulator/clock", {"advance": 5})
-    for line in client.emulator.log:
-        explanation = explain(line)
-        assert "The outcome was" not in explanation.sentence, line
-        assert explanation.source or line.endpoint.startswith(("/emulator", "/sign", "(unknown"))
-    last = explain(client.emulator.log[-1]).sentence
-    assert last == "A program made a control call: advanced the clock by 5 s."
-
-
-def test_an_outcome_without_an_explanation_is_named() -> None:
-    assert explain(entry("odd", "/odd")).sentence == "The outcome was odd."
-
-
-def test_an_error_is_explained_by_its_description(client: EmulatorClient) -> None:
-    client.oauth("token", grant_type="authorization_code", code="x")
-    client.oauth("token")
-    bad, missing = (explain(line) for line in client.emulator.log)
-    assert bad.sentence.endswith("is not valid: invalid authorization code.")
-    assert missing.sentence == "The request is malformed: missing grant_type."
-    assert missing.source == "RFC 6749 §5.2"
-
-
-def test_the_two_messages_are_masked(client: EmulatorClient) -> None:
-    token = client.sign_in()
-    answer = body(client.refresh(token, client_secret="emulator-secret"))
-    (line,) = client.emulator.log
-    assert line.request_fields["grant_type"] == "refresh_token"
-    assert line.request_fields["client_secret"] == "(hidden)"
-    assert re.fullmatch("#[0-9a-f]{8}", line.request_fields["refresh_token"])
-    assert line.response_fields["expires_in"] == "604800"
-    logged = json.dumps([line.request_fields, line.response_fields])
-    for secret in (token["refresh_token"], answer["refresh_token"], answer["access_token"]):
-        assert secret not in logged
-
-
-def test_a_redirect_is_masked(client: EmulatorClient, browser: Browser) -> None:
-    browser.open(client.authorize_url()).sign_in().submit(browser.url, decision="allow")
-    response_fields = client.emulator.log[-1].response_fields
-    assert response_fields["location"] == "http://127.0.0.1:8765/callback"
-    assert response_fields["code"].startswith("#")
-    assert response_fields["state"].startswith("#")
 
 
 # -- faults ----------------------------------------------------------------------------------------
@@ -126,7 +44,9 @@ def form_of(fault: dict[str, object]) -> dict[str, str]:
 def test_every_fault_can_be_armed_with_its_defaults(
     client: EmulatorClient, browser: Browser, fault: dict
 ) -> None:
-    assert press(browser, "arm", **form_of(fault)) == 200
+    browser.open(f"/?fault={fault['name']}")
+    browser.submit(f"/?fault={fault['name']}", decision="arm", **form_of(fault))
+    assert browser.last.status == 200
     by_hand = Emulator()
     by_hand.arm(fault["name"])
     assert client.emulator.state()["faults"] == by_hand.state()["faults"]
@@ -135,6 +55,7 @@ def test_every_fault_can_be_armed_with_its_defaults(
 
 def test_every_fault_has_a_form() -> None:
     assert [fault["name"] for fault in fault_forms()] == list(kinds()) == list(FAULTS)
+    assert list(FIRED) == list(FAULTS)
     choices = [
         (fault["name"], one["field"].removeprefix("with."), one["choices"])
         for fault in fault_forms()
@@ -176,6 +97,131 @@ def test_arming_how_often(client: EmulatorClient, browser: Browser) -> None:
     (fault,) = client.emulator.state()["faults"]  # type: ignore[misc]
     assert (fault["times"], fault["probability"], fault["endpoint"]) == (None, 0.25, "api")
     assert fault["processed"] is False, "a switch that is off is not sent"
+
+
+# -- what the page shows ---------------------------------------------------------------------------
+
+
+def test_how_to_connect_comes_first_until_a_user_has_signed_in(
+    client: EmulatorClient, browser: Browser
+) -> None:
+    client.emulator.register_application("tv", redirect_uris=["tv://back"], client_secret="hidden")
+    text = browser.open("/").text
+    assert text.count("Point a program here") == 1
+    assert text.index("Point a program here") < text.index("Device codes")
+    start = text[text.index("Point a program here") : text.index("Device codes")]
+    for value in ("export TRAKT_AUTH_URL=http://127.0.0.1:8999", "TRAKT_CLIENT_ID=emulator"):
+        assert value in start
+    for value in ("http://localhost:8765/callback", "tv://back", "emulator-secret"):
+        assert f"<code>{value}</code>" in start
+    assert "hidden</code>" not in start
+    client.sign_in()
+    text = browser.open("/").text
+    assert text.count("Point a program here") == 1
+    assert text.index("Point a program here") > text.index("Arm a fault")
+
+
+def shown(text: str) -> list[str]:
+    """The method and path of each line of the log."""
+    return re.findall(r"<code>((?:GET|POST) /[^<]*)</code>\n", text)
+
+
+def test_the_log_can_be_limited_to_a_kind(client: EmulatorClient, browser: Browser) -> None:
+    fill_with_activity(client)
+    client.emulator.disarm()
+    client.api(client.sign_in())
+    client.post("/emulator/clock", {"advance": 5})
+    browser.open("/sign-in")
+    found = {kind: set(shown(browser.open(f"/?log={kind}").text)) for kind in LOG_KINDS}
+    assert found["api"] == {"GET /users/settings"}
+    assert found["page"] == {"GET /sign-in"}
+    assert found["control"] == {"POST /emulator/clock"}
+    assert "POST /oauth/token" in found["oauth"]
+    assert found[""] == found["oauth"] | found["api"] | found["page"] | found["control"]
+    assert set(shown(browser.open("/?log=other").text)) == found[""]
+    parts = browser.open("/emulator/room?log=page").text
+    assert shown(parts) == ["GET /sign-in"]
+    assert 'href="/?log=page#log" data-select aria-current="true">Pages</a>' in parts
+
+
+def test_a_kind_is_found_among_many_other_requests(
+    client: EmulatorClient, browser: Browser
+) -> None:
+    client.post("/emulator/clock", {"advance": 5})
+    for _ in range(100):
+        client.oauth("token")
+    assert shown(browser.open("/?log=control").text) == ["POST /emulator/clock"]
+    assert "No requests of this kind yet." in browser.open("/?log=api").text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kind"),
+    [
+        ("/oauth/device/code", "oauth"),
+        ("/.well-known/openid-configuration", "oauth"),
+        ("/oauth/authorize/native", "page"),
+        ("/activate/{code}", "page"),
+        ("/", "control"),
+        ("/emulator/state", "control"),
+        ("/openapi.json", "control"),
+        ("/users/me", "api"),
+        ("(unknown)", "api"),
+    ],
+)
+def test_the_kind_of_a_request(endpoint: str, kind: str) -> None:
+    assert kind_of(endpoint) == kind
+
+
+def test_the_icon_is_in_the_page(browser: Browser) -> None:
+    for path in ("/", "/sign-in"):
+        browser.open(path)
+        found = re.search(r'<link rel="icon" href="data:image/svg\+xml,([^"]+)">', browser.text)
+        assert found is not None
+        assert ET.fromstring(unquote(found[1])).tag.endswith("svg")
+        assert "img-src data:;" in browser.last.headers["content-security-policy"]
+
+
+# -- confirmations ---------------------------------------------------------------------------------
+
+
+def confirmed(browser: Browser) -> str:
+    found = re.search(r'role="status">([^<]*)</p>', browser.text)
+    assert found is not None
+    return found[1]
+
+
+def test_a_confirmation_survives_the_reload(client: EmulatorClient, browser: Browser) -> None:
+    code = client.start_device()["user_code"]
+    for decision, fields, text in (
+        ("approve", {"user_code": code, "username": "ann"}, f"Approved {code}."),
+        ("arm", {"fault": "slow"}, "Armed slow."),
+        ("disarm_all", {}, "Disarmed all faults."),
+        ("disconnect", {"username": "ann", "client_id": "emulator"}, "Disconnected ann from"),
+        ("advance", {"seconds": "604800"}, "Advanced the clock by 7 d."),  # ends the session
+        ("reset", {}, "Deleted everything except the applications and the time."),
+    ):
+        assert press(browser, decision, **fields) == 200
+        assert browser.url.endswith(f"done={decision}")
+        assert text in confirmed(browser)
+    assert confirmed(browser.open("/")) == ""
+
+
+def test_only_the_latest_action_is_confirmed(client: EmulatorClient, browser: Browser) -> None:
+    press(browser, "advance", seconds="5")
+    press(browser, "disarm_all")
+    assert confirmed(browser.open("/?done=advance")) == ""
+    assert confirmed(browser.open("/?done=other")) == ""
+    assert confirmed(browser.open("/?done=disarm_all")) == "Disarmed all faults."
+
+
+def test_what_is_selected_survives_an_action(client: EmulatorClient, browser: Browser) -> None:
+    here = "/?log=oauth&fault=slow"
+    browser.open(here)
+    assert 'method="post" action="/?log=oauth&amp;fault=slow"' in browser.text
+    browser.submit(here, decision="disarm_all")
+    assert browser.url.endswith("/?log=oauth&fault=slow&done=disarm_all")
+    browser.open(here).submit(here, decision="advance", seconds="x")
+    assert f'href="{here.replace("&", "&amp;")}">Back to the dashboard' in browser.text
 
 
 # -- the other buttons -----------------------------------------------------------------------------
@@ -222,15 +268,6 @@ def test_texts_about_a_fault_and_the_clock(client: EmulatorClient, browser: Brow
     assert "running, advanced by 1 min" in Browser(client).open("/").text
 
 
-def test_a_malformed_body_is_logged_without_fields(client: EmulatorClient) -> None:
-    client.send("POST", "/oauth/token", body=b"{", headers={"content-type": "application/json"})
-    client.emulator.arm("truncated_json")
-    client.refresh(client.sign_in())
-    broken, cut = client.emulator.log
-    assert (broken.request_fields, broken.response_fields["error"]) == ({}, "invalid_request")
-    assert cut.response_fields == {}
-
-
 def test_disconnecting_does_what_it_does_on_trakt(client: EmulatorClient, browser: Browser) -> None:
     token = client.sign_in("Maria")
     assert press(browser, "disconnect", username="Maria", client_id="emulator") == 200
@@ -248,6 +285,8 @@ def test_a_program_that_presses_gets_json(client: EmulatorClient, browser: Brows
     answer = client.send("POST", "/", body=form, headers=headers)
     assert answer.status == 409
     assert body(answer) == {"error": "Seconds must be a number, not 'x'."}
+    answer = client.send("POST", "/", body=form.replace(b"=x", b"=60"), headers=headers)
+    assert (answer.status, body(answer)) == (200, {"done": "Advanced the clock by 1 min."})
 
 
 def test_a_reset_is_the_first_line_of_the_new_log(client: EmulatorClient, browser: Browser) -> None:

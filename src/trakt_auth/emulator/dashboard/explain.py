@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trakt_auth.emulator.dashboard.fired import describe_fired, outcome_stands
+
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request_log import Entry
 
@@ -219,16 +221,24 @@ _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
 
 
 def explain(entry: Entry) -> Explanation:
-    """Return what happened; if a fault fired, what it does."""
-    if entry.faults:
-        fired = " ".join(f"Fault {name}: {FAULTS[name]}" for name in entry.faults)
-        return Explanation(sentence=fired, source="armed by you")
+    """Return what happened; if a fault fired, what it did and the status that was sent."""
+    own = _explain_outcome(entry)
+    if not entry.faults:
+        return own or Explanation(sentence=f"The outcome was {entry.outcome}.")
+    fired = describe_fired(entry)
+    if own is not None and outcome_stands(entry):
+        fired = f"{fired} {own.sentence}"
+    return Explanation(sentence=fired, source="armed by you")
+
+
+def _explain_outcome(entry: Entry) -> Explanation | None:
+    """Return what the emulator decided, apart from faults; None for an unknown outcome."""
     for place in (entry.endpoint, _group(entry.endpoint), "*"):
         found = _SENTENCES.get((place, entry.outcome))
         if found is not None:
             sentence, source = found
             return Explanation(sentence=_completed(sentence, entry), source=source)
-    return Explanation(sentence=f"The outcome was {entry.outcome}.")
+    return None
 
 
 def _group(endpoint: str) -> str:

@@ -1,6 +1,7 @@
-"""The dashboard at `/`: the page, the parts of it that change, its buttons and static files.
+"""The dashboard at `/`: the page, the parts of it that change, its forms and static files.
 
-For users on this machine only. What the page shows is chosen in `view.py`.
+For users on this machine only. What the page shows is chosen in `view.py`; what a button does is in
+`buttons.py`.
 """
 
 from __future__ import annotations
@@ -9,19 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trakt_auth.emulator.dashboard.buttons import confirmation, latest_confirmation, press
 from trakt_auth.emulator.dashboard.control import require_local
-from trakt_auth.emulator.dashboard.fault_form import fault_forms, parse_fault_form
-from trakt_auth.emulator.dashboard.view import format_duration, view
+from trakt_auth.emulator.dashboard.fault_form import fault_forms
+from trakt_auth.emulator.dashboard.selection import LOG_KINDS, Selection
+from trakt_auth.emulator.dashboard.view import view
 from trakt_auth.emulator.http.response import Response, json_response, text_response
 from trakt_auth.emulator.pages.sessions import checked_form, visit
 from trakt_auth.emulator.state.state import DEFAULT_USERNAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from trakt_auth.emulator.http.request import Request
     from trakt_auth.emulator.pages.sessions import Visit
-    from trakt_auth.emulator.state.model import Account
     from trakt_auth.emulator.state.state import EmulatorState
 
 __all__ = ["live_parts", "press_button", "show", "static_file"]
@@ -42,32 +42,24 @@ _CLOCK_STEPS = (
 
 
 def show(state: EmulatorState, request: Request) -> Response:
-    """Show the dashboard or, to another machine, only what this server is: `GET /`."""
+    """Show the dashboard or, to another machine, only what this server is: `GET /`.
+
+    After an action the query names it, and the page confirms it.
+    """
     browser = visit(state, request)
     if not request.local:
         text = "This server emulates signing in to Trakt. Its dashboard is available on its own "
         text += "machine only."
-        return browser.message("Trakt emulator", text, tone="late")
-    return browser.show(
-        "dashboard/dashboard.html",
-        scripted=True,
-        origin=request.origin,
-        clock_steps=_CLOCK_STEPS,
-        fault_forms=fault_forms(),
-        default_username=DEFAULT_USERNAME,
-        dashboard=view(state, now=request.now),
-    )
+        link = ("/activate", "Enter the code of a device")
+        return browser.message("Trakt emulator", text, tone="late", link=link)
+    done = latest_confirmation(state, request.query.get("done", [""])[0])
+    return _render(browser, "dashboard/dashboard.html", scripted=True, done=done)
 
 
 def live_parts(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /emulator/room` with the parts of the page that change."""
     require_local(request)
-    return visit(state, request).show(
-        "dashboard/live.html",
-        origin=request.origin,
-        default_username=DEFAULT_USERNAME,
-        dashboard=view(state, now=request.now),
-    )
+    return _render(visit(state, request), "dashboard/live.html")
 
 
 def press_button(state: EmulatorState, request: Request) -> Response:
@@ -76,9 +68,8 @@ def press_button(state: EmulatorState, request: Request) -> Response:
     browser = visit(state, request)
     fields = checked_form(browser)  # its CSRF token proves that the form is this page's
     decision = fields.get("decision", "")
-    button = _BUTTONS.get(decision, _no_such_button)
     try:
-        about = button(state, fields, request.now)
+        about = press(state, fields, request.now)
     except LookupError as error:
         text = f"{error.args[0]} It may have disappeared in the meantime."
         return _nothing_changed(browser, text, status=404, outcome="unknown")
@@ -89,7 +80,9 @@ def press_button(state: EmulatorState, request: Request) -> Response:
         )
     if about:
         request.notes["about"] = about
-    return browser.go("/", outcome=decision)
+    if _wants_json(request):
+        return json_response({"done": confirmation(decision, about)}, outcome=decision)
+    return browser.go(Selection.of(request).url_with(done=decision), outcome=decision)
 
 
 def static_file(state: EmulatorState, request: Request) -> Response:
@@ -102,104 +95,37 @@ def static_file(state: EmulatorState, request: Request) -> Response:
     return response
 
 
+def _render(browser: Visit, template: str, *, scripted: bool = False, done: str = "") -> Response:
+    """Show the page or its live parts; `done` is the confirmation of an action."""
+    state, request = browser.state, browser.request
+    selection = Selection.of(request)
+    return browser.show(
+        template,
+        scripted=scripted,
+        done=done,
+        clock_steps=_CLOCK_STEPS,
+        origin=request.origin,
+        selection=selection,
+        here=selection.url,
+        log_kinds=LOG_KINDS,
+        fault_forms=fault_forms(),
+        default_username=DEFAULT_USERNAME,
+        dashboard=view(state, now=request.now, log_kind=selection.log),
+    )
+
+
 def _nothing_changed(browser: Visit, text: str, *, status: int, outcome: str) -> Response:
     """Say why: in JSON to the page's script, on a page to a user without scripts."""
-    if browser.request.headers.get("accept", "") == "application/json":
+    if _wants_json(browser.request):
         return json_response({"error": text}, status=status, outcome=outcome)
-    back = ("/", "Back to the dashboard")
+    back = (Selection.of(browser.request).url, "Back to the dashboard")
     return browser.message("Nothing was changed", text, status=status, outcome=outcome, link=back)
+
+
+def _wants_json(request: Request) -> bool:
+    return request.headers.get("accept", "") == "application/json"
 
 
 @cache
 def _text(name: str) -> str:
     return (_STATIC / name).read_text(encoding="utf-8")
-
-
-def _approve(state: EmulatorState, fields: dict[str, str], now: float) -> str:
-    return _decide(state, fields, now, approve=True)
-
-
-def _deny(state: EmulatorState, fields: dict[str, str], now: float) -> str:
-    return _decide(state, fields, now, approve=False)
-
-
-def _decide(state: EmulatorState, fields: dict[str, str], now: float, *, approve: bool) -> str:
-    device = state.codes.by_user_code(fields.get("user_code", ""))
-    if device is None:
-        raise LookupError("There is no such device code.")
-    username = fields.get("username", DEFAULT_USERNAME)
-    state.decide(device, username=username, approve=approve, now=now)
-    return device.user_code
-
-
-def _advance(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
-    given = fields.get("seconds", "")
-    try:
-        seconds = float(given)
-    except ValueError:
-        raise ValueError(f"seconds must be a number, not {given!r}") from None
-    state.clock.advance(seconds)
-    return format_duration(seconds)
-
-
-def _arm(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
-    name, settings = parse_fault_form(fields)
-    return state.faults.arm(name, **settings).kind.name
-
-
-def _disarm(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
-    number = fields.get("number", "")
-    for fault in state.faults.armed():
-        if str(fault.number) == number:
-            state.faults.disarm(fault)
-            return fault.kind.name
-    raise LookupError("This fault is not armed.")
-
-
-def _disarm_all(state: EmulatorState, _fields: dict[str, str], _now: float) -> str:
-    state.faults.disarm()
-    return ""
-
-
-def _disconnect(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
-    account, client_id = _account(state, fields), fields.get("client_id", "")
-    state.end_login(account, client_id)
-    return f"{account.username}, {client_id}"
-
-
-def _end(state: EmulatorState, fields: dict[str, str], _now: float) -> str:
-    account = _account(state, fields)
-    for grant in account.grants.get(fields.get("client_id", ""), {}).values():
-        if str(grant.number) == fields.get("number"):
-            state.grants.end(grant)
-            return f"{account.username}, {grant.client_id}"
-    raise LookupError("There is no such login.")
-
-
-def _account(state: EmulatorState, fields: dict[str, str]) -> Account:
-    account = state.accounts.get(fields.get("username", "").casefold())
-    if account is None:
-        raise LookupError("There is no such account.")
-    return account
-
-
-def _no_such_button(_state: EmulatorState, _fields: dict[str, str], _now: float) -> str:
-    raise LookupError("There is no such button.")
-
-
-def _reset(state: EmulatorState, _fields: dict[str, str], _now: float) -> str:
-    state.clear()
-    return ""
-
-
-_BUTTONS: dict[str, Callable[[EmulatorState, dict[str, str], float], str]] = {
-    "approve": _approve,
-    "deny": _deny,
-    "advance": _advance,
-    "arm": _arm,
-    "disarm": _disarm,
-    "disarm_all": _disarm_all,
-    "disconnect": _disconnect,
-    "end": _end,
-    "reset": _reset,
-}

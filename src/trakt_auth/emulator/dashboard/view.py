@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from trakt_auth.emulator.dashboard.control import open_device_codes
 from trakt_auth.emulator.dashboard.explain import explain
+from trakt_auth.emulator.dashboard.selection import kind_of
 from trakt_auth.emulator.http.request_log import short_hash
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from trakt_auth.emulator.faults.armed import Fault
     from trakt_auth.emulator.http.request_log import Entry
-    from trakt_auth.emulator.state.model import DeviceCode, Grant
+    from trakt_auth.emulator.state.model import Application, DeviceCode, Grant
     from trakt_auth.emulator.state.state import EmulatorState
 
 __all__ = ["format_duration", "view"]
@@ -28,12 +29,17 @@ _MAX_ACCOUNTS = 50
 _MAX_LOGINS = 50
 _MAX_GRANTS = 10
 _MAX_LINES = 60
+_MAX_SEARCHED = 3000  # log entries, among which those of one kind are looked for
+_MAX_APPLICATIONS = 5
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500  # the lowest status of each
 
 
-def view(state: EmulatorState, *, now: float) -> dict[str, object]:
-    """Return everything that can change while the dashboard is open."""
+def view(state: EmulatorState, *, now: float, log_kind: str = "") -> dict[str, object]:
+    """Return everything that can change while the dashboard is open.
+
+    `log_kind` limits the log to one of `LOG_KINDS`.
+    """
     codes = open_device_codes(state, now)
     logins = list(islice(_logins(state, now=now), _MAX_LOGINS))
     return {
@@ -43,10 +49,9 @@ def view(state: EmulatorState, *, now: float) -> dict[str, object]:
         "logins": logins,
         "tokens": state.grants.counts(),
         "faults": [_fault(one) for one in state.faults.armed()],
-        "log": [
-            _line(number, entry)
-            for number, entry in state.request_log.newest(_MAX_LINES)
-            if (entry.endpoint, entry.outcome) != ("/", "page")  # this page itself
+        "log": list(islice(_lines(state, log_kind), _MAX_LINES)),
+        "applications": [
+            _application(one) for one in islice(state.applications.values(), _MAX_APPLICATIONS)
         ],
     }
 
@@ -138,6 +143,23 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _application(one: Application) -> dict[str, object]:
+    return {
+        "client_id": one.client_id,
+        "name": one.title,
+        "redirect_uris": one.redirect_uris,
+        "has_secret": one.secret_hash is not None,
+    }
+
+
+def _lines(state: EmulatorState, kind: str) -> Iterator[dict[str, object]]:
+    """Yield the log entries of a kind, or of all, newest first."""
+    for number, entry in state.request_log.newest(_MAX_SEARCHED):
+        is_this_page = (entry.endpoint, entry.outcome) == ("/", "page")
+        if not is_this_page and kind in {"", kind_of(entry.endpoint)}:
+            yield _line(number, entry)
 
 
 def _line(number: int, entry: Entry) -> dict[str, object]:

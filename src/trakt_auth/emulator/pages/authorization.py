@@ -34,8 +34,12 @@ _TRUE = frozenset({"1", "true", "yes"})
 class InvalidAuthorizationRequest(Exception):
     """The client id or redirect URI is wrong, so there is no redirect: an error page is shown.
 
-    The message is the text of that page.
+    The message is the text of that page; `application` is None if the client id is unknown.
     """
+
+    def __init__(self, text: str, application: Application | None = None) -> None:
+        super().__init__(text)
+        self.application = application
 
 
 class AuthorizationError(Exception):
@@ -87,7 +91,8 @@ def parse_authorization_request(
     ):
         raise InvalidAuthorizationRequest(
             "The redirect_uri of this request is missing, malformed or not registered for the "
-            "application. It must be exactly the same as one that is registered."
+            "application. It must be exactly the same as one that is registered.",
+            application,
         )
     authorization = AuthorizationRequest(
         application=application,
@@ -171,7 +176,9 @@ def _check_challenge(authorization: AuthorizationRequest, method: str | None) ->
 
 def _redirect_error(authorization: AuthorizationRequest, error: str, description: str) -> NoReturn:
     if authorization.out_of_band:
-        raise InvalidAuthorizationRequest(f"This request is not valid: {error}, {description}.")
+        raise InvalidAuthorizationRequest(
+            f"This request is not valid: {error}, {description}.", authorization.application
+        )
     url = _with_state(authorization, {"error": error, "error_description": description})
     raise AuthorizationError(url, error)
 

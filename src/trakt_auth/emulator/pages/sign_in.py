@@ -6,6 +6,7 @@ Decides which page is shown; the HTML is in `templates/`, the checks are in `aut
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
@@ -41,6 +42,7 @@ __all__ = [
 
 _NEXT = re.compile(r"/(oauth/authorize\?|activate(/|$))[!-\[\]-~]*")  # our own paths, no backslash
 _KNOWN_ACCOUNTS = 5
+_KNOWN_APPLICATIONS = 25
 
 
 def sign_in(state: EmulatorState, request: Request) -> Response:
@@ -154,12 +156,27 @@ def _parse_or_respond(browser: Visit) -> AuthorizationRequest | Response:
     try:
         authorization = parse_authorization_request(browser.state, request.query)
     except InvalidAuthorizationRequest as error:
-        title = "This sign-in request is not valid"
-        return browser.message(title, str(error), status=400, outcome="bad_request")
+        return _bad_request(browser, error)
     except AuthorizationError as error:
         return browser.go(error.url, outcome=error.error)
     request.notes["client_id"] = authorization.application.client_id
     return authorization
+
+
+def _bad_request(browser: Visit, error: InvalidAuthorizationRequest) -> Response:
+    """Show what is wrong beside what is registered: there is no URI to redirect to."""
+    return browser.show(
+        "pages/bad_request.html",
+        status=400,
+        outcome="bad_request",
+        title="This sign-in request is not valid",
+        text=str(error),
+        tone="no",
+        link=None,
+        application=error.application,
+        redirect_uri=browser.request.query.get("redirect_uri", [""])[0],
+        client_ids=list(islice(browser.state.applications, _KNOWN_APPLICATIONS)),
+    )
 
 
 def _sign_in_form(browser: Visit, following: str, *, problem: str = "") -> Response:

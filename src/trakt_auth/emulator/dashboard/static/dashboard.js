@@ -3,9 +3,12 @@
 "use strict";
 
 const INTERVAL = 1000; // milliseconds between two updates
+const SHOWN = 8000; // milliseconds for which a confirmation is shown
 const notice = document.getElementById("notice");
 const done = document.getElementById("done");
 const pause = document.getElementById("pause");
+const query = new URLSearchParams(location.search); // what the log and the fault form show
+let hiding; // the timer that removes the confirmation
 let paused = false;
 let lost = false;
 let queue = Promise.resolve(); // one request at a time: the form token belongs to the cookie
@@ -66,26 +69,54 @@ function show(html) {
 }
 
 async function update() {
-  const response = await fetch("/emulator/room");
+  const response = await fetch(`/emulator/room?${query}`);
   if (response.ok) show(await response.text());
   if (lost) notice.textContent = "";
   lost = false;
 }
 
-async function press(fields, button) {
+async function press(fields) {
   // A reset or a day on the clock ends the session: use the token of the latest update.
   fields.set("csrf", document.getElementById("clock").dataset.csrf);
-  done.textContent = notice.textContent = "";
   const headers = { accept: "application/json" };
-  const response = await fetch("/", { method: "POST", body: fields, redirect: "manual", headers });
-  if (response.type === "opaqueredirect") {
-    await update();
-    done.textContent = button.dataset.done ?? "";
-    return;
-  }
-  const { error } = await response.json().catch(() => ({}));
+  const response = await fetch("/", { method: "POST", body: fields, headers });
+  const answer = await response.json().catch(() => ({}));
   await update();
-  notice.textContent = `Nothing was changed. ${error ?? "Press again, or reload this page."}`;
+  if (response.ok) confirm(answer.done);
+  else notice.textContent = `Nothing was changed. ${answer.error ?? "Press again, or reload this page."}`;
+}
+
+// Shows a confirmation for a while. The log keeps it.
+function confirm(text) {
+  done.textContent = text;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => (done.textContent = ""), SHOWN);
+}
+
+function address() {
+  return String(query) ? `/?${query}` : "/";
+}
+
+// Shows what a link or a form of the page selects, without leaving the page.
+function select(chosen) {
+  for (const name of ["log", "fault"]) {
+    const value = chosen.get(name);
+    if (value) query.set(name, value);
+    else query.delete(name);
+  }
+  history.replaceState(null, "", address());
+  enqueue(update);
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(`${source.textContent.trim()}\n`);
+    confirm("Copied.");
+  } catch {
+    getSelection().selectAllChildren(source); // the browser does not allow it: the user can
+    confirm("Selected: copy it with the keyboard.");
+  }
 }
 
 function enqueue(work) {
@@ -111,13 +142,32 @@ document.addEventListener("submit", (event) => {
   if (button.getAttribute("aria-disabled") === "true") return; // pressed twice
   button.setAttribute("aria-disabled", "true");
   const fields = new URLSearchParams(new FormData(form, button));
-  enqueue(() => press(fields, button)).then(() => button.removeAttribute("aria-disabled"));
+  done.textContent = notice.textContent = "";
+  enqueue(() => press(fields)).then(() => button.removeAttribute("aria-disabled"));
+});
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-select]");
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  select(new URL(link.href).searchParams);
+});
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-select]");
+  if (form) select(new FormData(form));
 });
 
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && !paused) enqueue(update);
 });
 
+document.querySelector("main").classList.add("scripted");
+query.delete("done"); // a confirmation is shown once
+history.replaceState(null, "", address() + location.hash);
+if (done.textContent) confirm(done.textContent);
 pause.hidden = false;
 pause.addEventListener("click", () => {
   paused = !paused;
