@@ -69,6 +69,7 @@ THIRD_PARTY = {
     "redis": {"stores/engines/redis_connection.py"},
     "requests": {"adapters/for_requests.py"},
     "rich": {"cli/terminal/drawing.py"},
+    "secretstorage": {"stores/engines/keychain.py"},
     "segno": {"cli/terminal/qr.py"},
     "starlette": {"emulator/server.py"},
     "uvicorn": {"emulator/server.py"},

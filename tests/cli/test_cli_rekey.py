@@ -72,6 +72,29 @@ def test_from_plain_to_encrypted_to_another_key_to_plain(cli, keys):
     assert "access_token" in cli.file.read_text()
 
 
+def test_after_rekey_a_planted_record_is_refused(cli, keys):
+    cli.sign_in()
+    plain = kept(cli).payload
+    set_keys(cli, keys[0])
+    assert cli("rekey").status == 0
+    planted = AccountKey("emulator", "default")
+    open_store(cli.store).save(planted, plain, expires_at=None, replacing=None)
+    for command in (["token"], ["refresh"], ["rekey"]):
+        ran = cli(*command)
+        assert ran.status == 1
+        assert "is not encrypted" in ran.err
+    assert cli("rekey", "--decrypt").status == 0
+    assert cli("token").status == 0
+
+
+def test_rekey_of_one_account_requires_nothing_of_the_others(cli, keys):
+    cli.sign_in()
+    cli.sign_in("work")
+    set_keys(cli, keys[0])
+    assert cli("rekey", "--account", "work").status == 0
+    assert cli("token").status == 0
+
+
 def test_one_account(cli, keys):
     cli.sign_in()
     cli.sign_in("work")

@@ -142,9 +142,16 @@ def test_a_request_ends_at_its_deadline_however_slowly_bytes_come(how):
 def test_a_whole_answer_in_time_is_read():
     body = b'{"access_token": "a"}'
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with serving(lambda connection: connection.sendall(answer)) as (request, got):
+    more = []
+
+    def talk(connection):
+        if b"the-secret" not in got[0]:
+            more.append(connection.recv(65536))
+        connection.sendall(answer)
+
+    with serving(talk) as (request, got):
         assert HttpTransport(timeout=20).send(request).body == body
-    assert b"the-secret" in got[0]
+    assert b"the-secret" in b"".join(got + more)
     assert b"transfer-encoding" not in got[0].lower()
 
 

@@ -19,7 +19,7 @@ from trakt_auth.protocol.token import Token
 from trakt_auth.stores import open_store
 from trakt_auth.stores.file import FileStore
 from trakt_auth.stores.memory import MemoryStore
-from trakt_auth.stores.record import AccountKey, Record, Stored, pause_to
+from trakt_auth.stores.record import TOMBSTONE, AccountKey, Record, Stored, pause_to
 from trakt_auth.stores.wrappers.encrypted import EncryptedStore, key_id
 
 KEY = AccountKey("client", "default")
@@ -420,3 +420,55 @@ def test_a_record_that_is_encrypted_between_reading_and_saving_stays() -> None:
     with pytest.raises(StoreUnavailable, match="key"):
         EncryptedStore(inner, [NEW]).save(KEY, '{"mine": 1}', expires_at=None, replacing=None)
     assert EncryptedStore(inner, [OLD]).load(KEY) is not None
+
+
+# -- once everything is encrypted ------------------------------------------------------------------
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def kept(request, tmp_path):
+    inner = MemoryStore() if request.param == "memory" else open_store(f"sqlite:{tmp_path}/tokens")
+    yield inner
+    inner.close()
+
+
+def test_an_unencrypted_record_is_refused_once_encryption_is_required(kept):
+    store = EncryptedStore(kept, [NEW])
+    put(kept)
+    assert store.load(KEY).payload == PLAIN
+    assert store.reencrypt(KEY)
+    store.require_encryption("client")
+    assert store.load(KEY).payload == PLAIN
+    assert list(store.accounts("client")) == ["default"]
+    planted = put(kept)
+    for program in (store, EncryptedStore(kept, [OLD, NEW])):  # also one that starts later
+        for call in (program.load, program.reencrypt):
+            with pytest.raises(StoreCorrupt, match="is not encrypted") as caught:
+                call(KEY)
+            assert "geheim" not in str(caught.value)
+    assert kept.load(KEY).version == planted
+    put(store)  # a new login takes its place
+    assert store.load(KEY).payload == PLAIN
+
+
+def test_required_encryption_is_of_one_application(kept):
+    store = EncryptedStore(kept, [NEW])
+    store.require_encryption("client")
+    theirs = AccountKey("another client", "default")
+    put(kept, key=theirs)
+    assert store.load(theirs).payload == PLAIN
+    put(kept)
+    store.require_encryption("client", required=False)
+    assert store.load(KEY).payload == PLAIN
+
+
+def test_what_holds_no_token_may_stay_unencrypted(kept):
+    store = EncryptedStore(kept, [NEW])
+    store.require_encryption("client")
+    own = AccountKey("client", "")
+    store.save(own, pause_to(END), expires_at=None, replacing=None)
+    assert store.load(own).payload == pause_to(END)
+    for text in ("", TOMBSTONE + "x"):
+        put(store, text)
+        assert kept.load(KEY).payload == text
+        assert store.load(KEY).payload == text

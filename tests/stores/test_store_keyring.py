@@ -1,12 +1,15 @@
 """What only the keyring store promises: three systems, a crash at any step, clear reasons."""
 
+import io
 import json
 import logging
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import keyring
 import pytest
@@ -16,6 +19,7 @@ from support.keychains import Died, Keychain, Mac, Shared, Windows, installed
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable, UsageError
 from trakt_auth.protocol.token import Token
 from trakt_auth.stores import open_store
+from trakt_auth.stores.engines import keychain
 from trakt_auth.stores.engines.keychain import PIECE, available
 from trakt_auth.stores.keyring import KeyringStore
 from trakt_auth.stores.record import AccountKey, Record, Stored
@@ -451,6 +455,84 @@ def test_backends_that_are_no_keychain(monkeypatch):
             open_store("keyring:").load(KEY)
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert available() == (False, "the library keyring is not installed")
+
+
+class SecretService(Keychain):
+    __module__ = "keyring.backends.SecretService"
+    name = "SecretService Keyring"
+
+
+@pytest.mark.parametrize(
+    ("collection", "why"),
+    [
+        ("open", ""),
+        ("locked", "the keychain is locked, and there is no desktop to unlock it on"),
+        ("missing", "there is no keychain yet, and no desktop to create one on"),
+        ("broken", "the Secret Service fails (ZeroDivisionError)"),
+    ],
+)
+@pytest.mark.parametrize("display", ["DISPLAY", "WAYLAND_DISPLAY", None])
+def test_a_keychain_that_would_have_to_ask_without_a_desktop(monkeypatch, collection, why, display):
+    class ItemNotFoundException(Exception):
+        pass
+
+    class Collection:
+        def __init__(self, connection):
+            if collection == "missing":
+                raise ItemNotFoundException
+            if collection == "broken":
+                raise ZeroDivisionError
+
+        def is_locked(self):
+            return collection == "locked"
+
+    library, exceptions = ModuleType("secretstorage"), ModuleType("secretstorage.exceptions")
+    library.dbus_init, library.Collection = io.BytesIO, Collection
+    exceptions.ItemNotFoundException = ItemNotFoundException
+    monkeypatch.setitem(sys.modules, "secretstorage", library)
+    monkeypatch.setitem(sys.modules, "secretstorage.exceptions", exceptions)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if display:
+        monkeypatch.setenv(display, ":0")
+    with installed(SecretService()):
+        usable = why == "" or display is not None
+        assert available() == (usable, "SecretService Keyring" if usable else why)
+
+
+def test_the_name_of_a_keychain_is_no_reason(monkeypatch):
+    with installed(Keychain()) as chain:
+
+        def fail(*_):
+            raise errors.InitError("geheim")
+
+        monkeypatch.setattr(chain, "get_password", fail)
+        with pytest.raises(StoreUnavailable, match="Test Keychain cannot be opened"):
+            open_store("keyring:").load(KEY)
+
+
+def test_a_keychain_that_waits_for_the_user_is_announced(monkeypatch, caplog):
+    monkeypatch.setattr(keychain, "PATIENCE", 0.01)
+    said = threading.Event()
+
+    class Said(logging.Handler):
+        def emit(self, record):
+            said.set()
+
+    class Waiting(Keychain):
+        def get_password(self, service, username):
+            assert said.wait(10)
+            return super().get_password(service, username)
+
+    handler = Said()
+    logging.getLogger("trakt_auth").addHandler(handler)
+    try:
+        with installed(Waiting()):
+            assert open_store("keyring:").load(KEY) is None
+    finally:
+        logging.getLogger("trakt_auth").removeHandler(handler)
+    assert "asking for a password" in caplog.text
+    assert "--store file:PATH" in caplog.text
 
 
 def test_there_is_an_answer_on_this_machine():

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -538,6 +539,67 @@ def test_a_deletion_that_is_repeated_after_a_lost_answer(
     with pytest.raises(StoreConflict):
         behind.delete(KEY, replacing=version)
     assert payload(store) == "two"
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+def test_another_default_isolation_makes_no_errors(
+    again: Callable[..., PostgresStore], postgres_url: str, level: str
+) -> None:
+    url = f"{postgres_url}%20-cdefault_transaction_isolation%3D{level.replace(' ', '%5C%20')}"
+    stores = [again(url) for _ in range(4)]  # they also make the tables at once
+
+    def work(store: PostgresStore, key: AccountKey) -> None:
+        for _ in range(20):
+            lock = store.lock(key)
+            while not lock.acquire():
+                pass
+            stored = store.load(key)
+            count = int(stored.payload) if stored else 0
+            replacing = stored.version if stored else 0
+            store.save(key, str(count + 1), expires_at=END, replacing=replacing)
+            lock.release()
+
+    keys = [AccountKey("client", name) for name in "aab"]
+    raised = in_threads([partial(work, store, key) for store in stores for key in keys])
+    assert raised == []
+    counts = [stores[0].load(key) for key in keys[1:]]
+    assert [stored and stored.payload for stored in counts] == ["160", "80"]
+    with stores[0]._pool.use() as connection:  # for its own transactions only
+        assert connection.execute("SHOW transaction_isolation").fetchall() == [(level,)]
+
+
+def fail_commits(postgres: Server, url: str, state: str, times: int) -> None:
+    """Let the next commits of a record fail, after their statements have succeeded."""
+    postgres.sql(
+        "CREATE SEQUENCE failures; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$"
+        f" BEGIN IF nextval('failures') <= {times} THEN"
+        f" RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END IF; RETURN NULL; END $$;"
+        " CREATE CONSTRAINT TRIGGER failing AFTER INSERT OR UPDATE ON trakt_auth_records"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()",
+        url=url,
+    )
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+def test_a_transaction_that_the_server_undid_is_repeated(
+    postgres: Server, postgres_url: str, store: PostgresStore, state: str
+) -> None:
+    store.migrate()
+    fail_commits(postgres, postgres_url, state, times=2)
+    version = put(store, "one", replacing=0)
+    assert store.load(KEY) == Stored(payload="one", version=version, expires_at=END)
+
+
+@pytest.mark.parametrize(("state", "times"), [("53100", 1), ("40001", 5)])
+def test_a_commit_that_fails_says_why(
+    postgres: Server, postgres_url: str, store: PostgresStore, state: str, times: int
+) -> None:
+    store.migrate()
+    fail_commits(postgres, postgres_url, state, times)
+    with pytest.raises(StoreUnavailable, match=f"SQLSTATE {state}"):
+        put(store, "one", replacing=0)
+    assert store.load(KEY) is None
+    put(store, "one", replacing=0)
 
 
 def test_a_connection_that_breaks_in_use_replaces_all(behind: PostgresStore, cut: Cut) -> None:

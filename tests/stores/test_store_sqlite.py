@@ -130,7 +130,7 @@ def test_files_are_private_when_they_are_created(
     store.close()
 
 
-@pytest.mark.parametrize("content", [None, b"", b"127.0.0.1 localhost\n", "sqlite"])
+@pytest.mark.parametrize("content", [None, b"127.0.0.1 localhost\n", "sqlite"])
 def test_files_of_other_programs_keep_their_mode(path: Path, content: bytes | str | None) -> None:
     if content is None:
         path.mkdir()
@@ -198,10 +198,6 @@ def garbage(path: Path) -> None:
     path.write_bytes(b"tok-3n" * 2000)
 
 
-def empty(path: Path) -> None:
-    path.touch()
-
-
 def truncated(path: Path) -> None:
     made(path, "tok-3n" * 9000)
     os.truncate(path, 4096)
@@ -220,7 +216,6 @@ def foreign(path: Path) -> None:
 
 SPOILT = {
     "garbage": garbage,
-    "empty": empty,
     "truncated": truncated,
     "overwritten": overwritten,
     "foreign": foreign,

@@ -6,15 +6,17 @@ request that takes too long. Nothing of HTTP lives here.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from trakt_auth.stores.engines.forks import on_fork
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = ["Deadline"]
 
@@ -57,10 +59,12 @@ class Deadline:
 
     def end(self) -> None:
         """Close the connection, which wakes the thread that reads from it."""
+        from socket import SHUT_RDWR
+
         self.is_over = True
         for one in self._sockets:
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+                one.shutdown(SHUT_RDWR)
 
 
 class _Watch:

@@ -17,9 +17,10 @@ from trakt_auth.errors import StoreCorrupt, StoreUnavailable
 from trakt_auth.stores.document import Document, DocumentStore
 from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import (
-    PRIVATE,
+    create_private,
     first_version,
     move_aside,
+    open_regular,
     sync_folder,
     unavailable,
 )
@@ -54,12 +55,14 @@ class FileStore(DocumentStore):
 
     def _read(self) -> Document:
         try:
-            with open(self.path, "rb") as file:
+            with open(open_regular(self.path), "rb") as file:
                 text = file.read()
         except FileNotFoundError:
             return Document(first_version(), {})
         except OSError as error:
             raise unavailable(WHAT, self.path, "read", error) from None
+        if not text.strip():  # made by `touch`, or to be mounted into a container
+            return Document(first_version(), {})
         try:
             return _parse(json.loads(text))
         except _NewerError:
@@ -89,8 +92,7 @@ class FileStore(DocumentStore):
             # This process has the write lock, so a file of this name was left by a crash.
             with suppress(FileNotFoundError):
                 os.unlink(new)
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-            with open(handle, "wb") as file:
+            with open(create_private(new, like=self.path), "wb") as file:
                 file.write(_dump(document))
                 file.flush()
                 os.fsync(file.fileno())

@@ -22,8 +22,11 @@ from trakt_auth.stores.versions import conflict
 __all__ = ["PostgresStore"]
 
 SIGNED_OUT = (len(TOMBSTONE), to_bytes(TOMBSTONE))
-# Sent before a statement, and set for its transaction only: a connection pooler may share the
-# connection. A server that is set to answer before a commit is on the disk could lose a new token.
+# Both are sent before a statement, and set for its transaction only: a connection pooler may share
+# the connection. The comparison of versions needs no more than READ COMMITTED, under which waiting
+# for a row is no error.
+ISOLATION: LiteralString = "SET transaction_isolation TO 'read committed'"
+# A server that is set to answer before a commit is on the disk could lose a new token.
 LIMIT: LiteralString = """
 SELECT set_config('statement_timeout', '5s', true),
   CASE current_setting('synchronous_commit')
@@ -205,11 +208,11 @@ class PostgresStore:
 
     def _read(self, sql: LiteralString, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401
         with self._pool.use() as connection:
-            return connection.execute(sql, values, binary=True).fetchall()
+            return connection.read(sql, values)
 
     def _write(self, sql: LiteralString, *values: Value) -> bytes | None:
         with self._pool.use() as connection:
-            return connection.write(LIMIT.encode(), _numbered(sql), values)
+            return connection.write((ISOLATION, LIMIT), _numbered(sql), values)
 
 
 @cache

@@ -42,11 +42,15 @@ def rekey(settings: Settings, *, generate: bool, decrypt: bool) -> int:
             "There is no key: neither TRAKT_AUTH_KEY nor TRAKT_AUTH_KEY_FILE is set",
             hint="Make one: export TRAKT_AUTH_KEY=$(trakt-auth rekey --generate), and keep it.",
         )
+    if decrypt:
+        store.require_encryption(owner, required=False)
     last = _run_round(store, owner, settings.account, decrypt=decrypt, quiet=False)
     names, rounds = set(last.changed), 1
     while last.changed and rounds < ROUNDS:  # another program may have used its old key meanwhile
         last = _run_round(store, owner, settings.account, decrypt=decrypt, quiet=True)
         names, rounds = names | last.changed, rounds + 1
+    if not decrypt and settings.account is None and not last.changed and not last.failed:
+        store.require_encryption(owner)
     store.close()
     changed, fallback = len(names), settings.open_fallback()
     if settings.account is None and isinstance(fallback, EncryptedStore):

@@ -12,11 +12,18 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import LockTimeout, StoreUnavailable
-from trakt_auth.stores.engines.files import PRIVATE, unavailable
+from trakt_auth.stores.engines.files import (
+    PRIVATE,
+    create_private,
+    is_mounted,
+    make_folder,
+    mounted,
+    unavailable,
+)
 from trakt_auth.stores.engines.turns import turns_at
 from trakt_auth.stores.record import AccountKey
 
@@ -39,7 +46,7 @@ def account_lock(path: str, key: AccountKey) -> FileStoreLock:
     from hashlib import sha256
 
     name = f"{key.client_id}\0{key.account}".encode(errors="surrogatepass")
-    return FileStoreLock(f"{path}.{sha256(name).hexdigest()[:16]}.lock")
+    return FileStoreLock(f"{path}.{sha256(name).hexdigest()[:16]}.lock", path)
 
 
 @contextmanager
@@ -70,7 +77,9 @@ def write_lock(path: str, what: str, wait: float) -> Generator[None, None, None]
 
 def _acquired(path: str, what: str, left: Callable[[], float]) -> BaseFileLock:
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        if is_mounted(path):
+            raise mounted(what, path)
+        _prepare(f"{path}.lock")
         lock = _file_lock(f"{path}.lock")
         lock.acquire(timeout=max(left(), 0), poll_interval=POLL)
     except TimeoutError:
@@ -85,8 +94,9 @@ def _acquired(path: str, what: str, left: Callable[[], float]) -> BaseFileLock:
 class FileStoreLock:
     """One account's lock: a kernel lock on a file of its own."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, store: str = "") -> None:
+        """Name the lock file, and the file whose account it locks, which may be missing."""
+        self._path, self._store = path, store
         self._lock: BaseFileLock | None = None
 
     def acquire(self) -> bool:
@@ -96,9 +106,13 @@ class FileStoreLock:
         """
         from filelock import Timeout
 
+        if self._store and is_mounted(
+            self._store
+        ):  # said here too, before a user is asked to sign in
+            raise mounted("file", self._store)
         lock = _file_lock(self._path)
         try:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+            _prepare(self._path)
             lock.acquire(blocking=False)
         except Timeout:
             return False
@@ -116,6 +130,16 @@ class FileStoreLock:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _prepare(path: str) -> None:
+    """Create a lock file and its folder where they are missing."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        make_folder(folder)
+    if not os.path.exists(path):
+        with suppress(FileExistsError):
+            os.close(create_private(path, like=path))
 
 
 def _unusable(path: str, error: OSError) -> StoreUnavailable:

@@ -10,8 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from threading import Timer
 from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
@@ -20,6 +21,7 @@ __all__ = ["Keychain", "Slot", "available", "corrupt"]
 
 FORMAT = "1"
 PIECE = 1200  # characters; Windows stores 2560 bytes of UTF-16, and the header needs some of them
+PATIENCE = 3.0  # seconds without an answer until that is said
 TRIES = 10  # reads that may fail because another process was writing
 ELSEWHERE = "Keep tokens elsewhere: --store file:PATH, or TRAKT_AUTH_STORE."
 UNLOCK = "Unlock your keychain and allow the access, or keep tokens elsewhere: --store file:PATH."
@@ -28,8 +30,8 @@ UNLOCK = "Unlock your keychain and allow the access, or keep tokens elsewhere: -
 def available() -> tuple[bool, str]:
     """Return whether a real keychain is available, and its name; if not, the reason why not.
 
-    A file that only imitates a keychain does not count. No entry is read, so the system does not
-    ask the user to unlock anything.
+    A file that only imitates a keychain does not count, nor does a keychain that would have to ask
+    the user where there is no desktop. No entry is read, so the system asks nothing now.
     """
     try:
         from keyring import get_keyring
@@ -46,7 +48,26 @@ def available() -> tuple[bool, str]:
         return False, _why_none(kind)
     if kind.startswith("keyrings.alt") or priority < 1:
         return False, f"{name} is not a keychain of the system"
-    return True, name
+    problem = _prompt_needed() if kind == "keyring.backends.SecretService" else ""
+    return not problem, problem or name
+
+
+def _prompt_needed() -> str:
+    """Return why the Secret Service would have to ask where no window can be shown, or nothing."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return ""
+    try:
+        import secretstorage
+        from secretstorage.exceptions import ItemNotFoundException
+
+        with closing(secretstorage.dbus_init()) as connection:
+            try:
+                locked = secretstorage.Collection(connection).is_locked()
+            except ItemNotFoundException:
+                return "there is no keychain yet, and no desktop to create one on"
+    except Exception as error:  # noqa: BLE001 - desktop libraries raise exceptions of any kind
+        return f"the Secret Service fails ({type(error).__name__})"
+    return "the keychain is locked, and there is no desktop to unlock it on" if locked else ""
 
 
 def _why_none(kind: str) -> str:
@@ -191,14 +212,22 @@ class Keychain:
 
 @contextmanager
 def _failures() -> Generator[None, None, None]:
-    """Turn exceptions of desktop libraries into ours, without their text: it may quote a secret."""
+    """Turn exceptions of desktop libraries into ours, without their text: it may quote a secret.
+
+    If the keychain does not answer for a while, a logged warning says what is waited for.
+    """
+    notice = Timer(PATIENCE, _say_what_is_waited_for)
+    notice.daemon = True
     try:
+        with suppress(RuntimeError):  # no more threads: it waits without saying so
+            notice.start()
         yield
     except Exception as error:  # noqa: BLE001 - desktop libraries raise exceptions of any kind
         kinds = {kind.__name__ for kind in type(error).__mro__}
         if kinds & {"NoKeyringError", "InitError"}:
+            usable, why = available()
             failure = StoreUnavailable(
-                f"No OS keychain answers: {available()[1]}",
+                f"No OS keychain answers: {f'{why} cannot be opened' if usable else why}",
                 hint="Start the desktop session that has it, or keep tokens elsewhere: "
                 "--store file:PATH, or TRAKT_AUTH_STORE.",
             )
@@ -209,6 +238,19 @@ def _failures() -> Generator[None, None, None]:
                 f"The OS keychain failed ({type(error).__name__})", hint=UNLOCK
             )
         raise failure from None
+    finally:
+        notice.cancel()
+
+
+def _say_what_is_waited_for() -> None:
+    import logging
+
+    logging.getLogger("trakt_auth").warning(
+        "The OS keychain has not answered for %.0f seconds. It may be asking for a password or a "
+        "permission in a window. %s",
+        PATIENCE,
+        ELSEWHERE,
+    )
 
 
 def _entries(name: str) -> tuple[str, str]:

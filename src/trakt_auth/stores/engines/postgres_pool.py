@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from weakref import WeakSet
 
 import psycopg
 import psycopg_pool
+from psycopg import IsolationLevel, errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import error_from_result
 from psycopg.generators import fetch_many, send
 from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -42,6 +42,7 @@ SIZE = 10  # connections
 # why it cannot. Read only: the server's name may lead to another server by now.
 RECONNECT = ("42P01", "3F000", "25006")
 IDLE: tuple[TransactionStatus, PipelineStatus] = (TransactionStatus.IDLE, PipelineStatus.OFF)
+REPEATS = 4  # of a transaction that the server has undone because of others at the same time
 TRIES = 5  # to get a connection that is alive
 TURN = 0.25  # seconds in the pool's queue; the pool does not tell waiters that no server answers
 SETTINGS: dict[str, Any] = {
@@ -67,20 +68,43 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         """Wait as psycopg does, but not for ever: the server may be frozen."""
         return super().wait(_bounded(gen, time.monotonic() + self.longest_wait), *args, **kwargs)
 
-    def write(self, first: bytes, second: bytes, values: Sequence[Value]) -> bytes | None:
-        """Run two statements in one transaction and one round trip; return the second's value.
+    def read(self, statement: LiteralString, values: Sequence[Value]) -> list[tuple[Any, ...]]:
+        """Run one statement that only reads; return its rows.
+
+        Raises: psycopg.Error.
+        """
+        return self._repeated(lambda: self.execute(statement, values, binary=True).fetchall())
+
+    def write(
+        self, before: Sequence[LiteralString], statement: bytes, values: Sequence[Value]
+    ) -> bytes | None:
+        """Run statements in one transaction and one round trip; return the last one's value.
 
         The values never become part of a statement's text, which the server logs and shows in
         pg_stat_activity. It logs values only if it is told to.
 
         Raises: psycopg.Error.
         """
+        return self._repeated(lambda: self._write(before, statement, values))
+
+    def _repeated(self, work: Callable[[], T]) -> T:
+        for _ in range(REPEATS):
+            try:
+                return work()
+            except (errors.SerializationFailure, errors.DeadlockDetected):
+                continue  # the server has undone the whole transaction
+        return work()
+
+    def _write(
+        self, before: Sequence[LiteralString], statement: bytes, values: Sequence[Value]
+    ) -> bytes | None:
         # The same as psycopg's `pipeline()`, from its parts, in half the time.
         self.pgconn.enter_pipeline_mode()
-        self.pgconn.send_query_params(first, None)
+        for first in before:
+            self.pgconn.send_query_params(first.encode(), None)
         blobs = [v if v is None or isinstance(v, bytes) else str(v).encode() for v in values]
         raw = [isinstance(value, bytes) for value in values]
-        self.pgconn.send_query_params(second, blobs, [BYTEA * is_raw for is_raw in raw], raw)
+        self.pgconn.send_query_params(statement, blobs, [BYTEA * is_raw for is_raw in raw], raw)
         self.pgconn.pipeline_sync()
         results = self.wait(_results(self.pgconn))
         if self.pgconn.status != ConnStatus.OK:
@@ -88,8 +112,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         self.pgconn.exit_pipeline_mode()
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(result)
-        return results[1].get_value(0, 0) if results[1].ntuples else None
+                raise errors.error_from_result(result)
+        last = results[len(before)]
+        return last.get_value(0, 0) if last.ntuples else None
 
     @property
     def alive(self) -> bool:
@@ -163,6 +188,8 @@ class Pool:
         try:
             connection = Connection.connect(self._url, **self._settings)
             try:
+                # Who waits for an upgrade must see it afterwards, whatever the server's default is.
+                connection.isolation_level = IsolationLevel.READ_COMMITTED
                 yield connection
             finally:
                 connection.close()
@@ -267,9 +294,12 @@ def _parts(url: str) -> dict[str, str]:
 def _results(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:
     yield from send(pgconn)
     found: list[PGresult] = []
-    # One for each statement and one for the end; none ever, if the server closed the connection.
-    while len(found) < 3 and pgconn.status == ConnStatus.OK:  # noqa: PLR2004 - see above
+    # One for each statement, one more if the commit fails, and one for the end. None ever comes if
+    # the server closed the connection.
+    while pgconn.status == ConnStatus.OK:
         found += yield from fetch_many(pgconn)
+        if found and found[-1].status == ExecStatus.PIPELINE_SYNC:
+            break
     return found
 
 

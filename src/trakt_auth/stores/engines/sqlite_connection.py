@@ -5,8 +5,10 @@ What a transaction does is not known here.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +18,14 @@ from typing import TypeVar
 import trakt_auth.stores.engines.sqlite_errors as errors
 import trakt_auth.stores.engines.sqlite_schema as schema
 from trakt_auth.errors import LockTimeout
-from trakt_auth.stores.engines.files import PRIVATE, unavailable
+from trakt_auth.stores.engines.files import PRIVATE, is_mounted, mounted, unavailable
 from trakt_auth.stores.engines.forks import on_fork
 
 __all__ = ["CHECK_EVERY", "SqliteConnection", "close_all"]
 
 T = TypeVar("T")
 
+CANNOT_MAKE_LOG = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 CHECK_EVERY = 0.1  # seconds for which a reader may miss that its file was replaced
 
 
@@ -40,6 +43,7 @@ class SqliteConnection:
         self._forking = False
         self._database: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._mounted = self._frozen = False
         on_fork(
             self,
             before=SqliteConnection._before_fork,
@@ -78,6 +82,8 @@ class SqliteConnection:
         """Do the same in one transaction, which is rolled back when `work` raises."""
 
         def transaction(database: sqlite3.Connection) -> T:
+            if self._mounted:  # SQLite's log would be beside it, and not outlive the container
+                raise mounted(errors.WHAT, self.path)
             try:
                 # IMMEDIATE: a transaction that reads first may fail at its first write, at once.
                 database.execute("BEGIN IMMEDIATE")
@@ -108,10 +114,16 @@ class SqliteConnection:
         except FileNotFoundError:
             self.close()
             return None
-        file = (found.st_dev, found.st_ino)
-        if self._database is None or file != self._file or self._database.in_transaction:
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "It is not a regular file")
+        if found.st_size == 0:  # made by `touch`, or to be mounted into a container
             self.close()
-            self._database, self._file = _connect(self.path), file
+            return None
+        file, opened = (found.st_dev, found.st_ino), self._database
+        if opened is None or file != self._file or opened.in_transaction or self._frozen:
+            self.close()
+            self._database, self._frozen = _connect(self.path)
+            self._file, self._mounted = file, is_mounted(self.path)
         return self._database
 
     # SQLite's locks belong to the process, and a child inherits a connection's memory of them: if
@@ -145,7 +157,8 @@ def close_all(*connections: SqliteConnection) -> None:
         connection.close()
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str) -> tuple[sqlite3.Connection, bool]:
+    """Open a database; return also whether it is frozen, so that later writes are not seen."""
     # First a look that changes nothing: opening a database properly repairs what a crash left, and
     # the file may be another program's. Reading it without SQLite would not do: closing the file
     # would drop the locks of all of this process's connections to it (POSIX).
@@ -164,14 +177,37 @@ def _connect(path: str) -> sqlite3.Connection:
     try:
         schema.check(path, database)
         database.executescript(schema.SETTINGS)
+    except sqlite3.OperationalError as error:
+        database.close()
+        if errors.code_of(error) not in CANNOT_MAKE_LOG or _has_log(path):
+            raise
+        # A read-only disk, where SQLite cannot make the files of a log that it would find empty.
+        uri = schema.uri(path, "ro&immutable=1")
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False), True
     except BaseException:
         database.close()
         raise
-    return database
+    return database, False
+
+
+def _has_log(path: str) -> bool:
+    try:
+        return os.path.getsize(f"{path}-wal") > 0
+    except FileNotFoundError:
+        return False
 
 
 def _make_private(path: str) -> None:
     # A backup may have been copied back, for example. The files that SQLite keeps beside a database
     # get its mode.
-    if os.name != "nt" and os.stat(path).st_mode & 0o077:
-        os.chmod(path, PRIVATE)
+    if os.name == "nt":  # pragma: no cover - its modes say nothing
+        return
+    for name in (path, *(path + ending for ending in schema.BESIDE)):
+        try:
+            if os.stat(name).st_mode & 0o077:
+                os.chmod(name, PRIVATE)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from trakt_auth.errors import StoreUnavailable
-from trakt_auth.stores.engines.files import PRIVATE, first_version, sync_folder, unavailable
+from trakt_auth.stores.engines.files import create_private, first_version, sync_folder, unavailable
 from trakt_auth.stores.engines.sqlite_errors import WHAT, corrupt, failure
 
 __all__ = ["BESIDE", "SCHEMA", "SETTINGS", "check", "create", "uri"]
@@ -55,7 +55,7 @@ def create(path: str) -> None:
             with suppress(FileNotFoundError):
                 os.unlink(left)
         # SQLite would make it readable for everyone; -wal and -shm get the mode of the database.
-        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
+        os.close(create_private(new, like=path))
         with closing(sqlite3.connect(uri(new, "rw"), uri=True, isolation_level=None)) as database:
             database.executescript(SETTINGS + SCHEMA)
             database.execute("INSERT INTO counter VALUES (?)", (first_version(),))

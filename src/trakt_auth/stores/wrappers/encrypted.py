@@ -36,6 +36,7 @@ __all__ = ["EncryptedStore", "generate_key", "key_id"]
 FORMAT = "1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+REQUIRED = '{"format": 1, "encryption": "required"}'  # the payload of the mark
 ENVELOPE = re.compile(ENCRYPTED + r"(?P<format>[0-9]+):(?P<key>[^:]*):?(?P<text>.*)", re.DOTALL)
 HOW_TO_MAKE = "Make one with `trakt-auth rekey --generate`; it is 32 bytes in base64."
 
@@ -59,9 +60,9 @@ class EncryptedStore:
     """Any store, with encrypted payloads.
 
     The first key encrypts, and each key decrypts. A record that is not encrypted yet can be read,
-    and is encrypted when it is saved. A record that was encrypted with a key that is not in the
-    list is never overwritten. Names, versions, expiries and the application's own record (the
-    empty account) are not encrypted.
+    and is encrypted when it is saved; after `require_encryption` it is refused. A record that was
+    encrypted with a key that is not in the list is never overwritten. Names, versions, expiries
+    and the application's own record (the empty account) are not encrypted.
     """
 
     def __init__(self, inner: TokenStore, keys: Sequence[str]) -> None:
@@ -104,6 +105,19 @@ class EncryptedStore:
         if replacing is None:
             return overwrite(self.inner, key, text, expires_at=expires_at, check=self._decrypt)
         return self.inner.save(key, text, expires_at=expires_at, replacing=replacing)
+
+    def require_encryption(self, client_id: str, *, required: bool = True) -> None:
+        """Refuse an application's unencrypted records from now on, in every program with a key.
+
+        Call it when every record is encrypted. The mark is a record of its own in the store.
+
+        Raises: what the store raises.
+        """
+        mark = _mark(client_id)
+        if required:
+            self.inner.save(mark, REQUIRED, expires_at=None, replacing=None)
+        else:
+            self.inner.delete(mark)
 
     def reencrypt(self, key: AccountKey, *, plain: bool = False) -> bool:
         """Encrypt a record with the first key, or decrypt it if `plain`; return whether it changed.
@@ -158,7 +172,16 @@ class EncryptedStore:
 
     def _decrypt(self, key: AccountKey, stored: Stored) -> str:
         payload = stored.payload
-        if key.account == "" or _is_plain(payload):
+        if key.account == "":
+            return payload
+        if _is_plain(payload):
+            is_record = payload != "" and not payload.startswith(TOMBSTONE)
+            if is_record and self.inner.load(_mark(key.client_id)) is not None:
+                raise StoreCorrupt(
+                    f"The record of account {key.account!r} is not encrypted, although all records"
+                    " of this application are",
+                    hint="A program without the key wrote it, or an intruder did: sign in again.",
+                )
             return payload
         found = ENVELOPE.fullmatch(payload)
         if found is None:
@@ -184,6 +207,11 @@ class EncryptedStore:
 def _is_plain(payload: str) -> bool:
     # As `Record.to_payload` writes it; no change of one character turns an envelope into this.
     return not payload or payload.startswith(('{"', TOMBSTONE))
+
+
+def _mark(client_id: str) -> AccountKey:
+    # The record of another application without accounts, so that no list of accounts shows it.
+    return AccountKey(f"{ENCRYPTED}{client_id}", "")
 
 
 def _associated(key: AccountKey) -> bytes:
