@@ -35,7 +35,7 @@ def status(settings: Settings, *, as_json: bool) -> int:
     now = datetime.now(UTC)
     report = _report(settings, now)
     text = json.dumps(report, indent=2) + "\n" if as_json else table(report, now)
-    written = write_result(text)
+    written = write_result(text, painted=not as_json)
     states = [account["state"] for account in report["accounts"]]
     if UNREADABLE in states:
         return FAILED
