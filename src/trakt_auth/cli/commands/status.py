@@ -57,7 +57,7 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
         try:
             # A first login that could not be saved is in the fallback store only.
             stored = store.load(key)
-            if stored is None and name in unsaved:
+            if stored is None and fallback is not None and name in unsaved:
                 stored = fallback.load(key)
             account = _account(name, Record.from_stored(stored) if stored else None, now)
         except (StoreCorrupt, StoreEncrypted) as error:  # report the other accounts all the same
