@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from trakt_auth.cli import main
 from trakt_auth.cli.commands import api as job
+from trakt_auth.cli.commands.api_call import Response
+from trakt_auth.cli.terminal.output import escaped
 
 
 def test_the_body_is_written_unchanged(cli):
@@ -140,3 +143,36 @@ def test_a_name_that_trakt_does_not_tell(monkeypatch, body):
     answer = api_call.Response(status=200, reason="OK", body=body)
     monkeypatch.setattr(api_call, "call", lambda *_, **__: answer)
     assert api_call.username(None, "default") is None
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"title": "\\u001b]0;x\\u0007\\u009b2J\\u202eabc\\u2066\\u007f"}',
+        json.dumps({"title": "\x9b2J\u202eabc\u2066\x7f"}, ensure_ascii=False).encode(),
+        b"\x1b]0;x\x07 \x1b[31m plain \x9b2J \r\xe2\x80\xae",
+        b"\xff\xfe\x1b[2J",
+    ],
+)
+def test_a_server_cannot_control_the_terminal(cli, body):
+    cli.sign_in()
+    cli.monkeypatch.setattr(
+        "trakt_auth.cli.commands.api.call",
+        lambda *_, **__: Response(status=200, reason="", body=body),
+    )
+    written = io.BytesIO()
+    cli.monkeypatch.setattr("sys.stdout", Terminal(written, encoding="utf-8"))
+    assert main(["api", "GET", "/x"]) == 0
+    text = written.getvalue().decode()
+    assert all(one == "\n" or one.isprintable() for one in text)
+    assert "2J" in text
+
+
+def test_escaped_json_is_still_the_same_json():
+    value = {"title": "\x9b2J\u202eabc\u2066\x7f\x1b"}
+    assert json.loads(escaped(json.dumps(value, ensure_ascii=False))) == value

@@ -247,6 +247,35 @@ def test_no_interpreter_to_open_a_browser_with(monkeypatch):
     assert login_browser.open_browser("http://127.0.0.1/") is False
 
 
+def test_a_frozen_program_starts_no_interpreter(monkeypatch):
+    monkeypatch.setattr(login_browser.subprocess, "Popen", None)
+    monkeypatch.setattr(login_browser.sys, "frozen", True, raising=False)
+    assert login_browser.open_browser("http://127.0.0.1/") is False
+    monkeypatch.setattr(login_browser.sys, "frozen", False)
+    monkeypatch.setattr(login_browser.sys, "executable", None)
+    assert login_browser.open_browser("http://127.0.0.1/") is False
+
+
+def test_the_browser_runs_no_code_from_here_and_gets_no_secret(tmp_path, monkeypatch):
+    (tmp_path / "webbrowser.py").write_text("open('planted', 'w')\ndef open(url): return True\n")
+    script = tmp_path / "browser.py"
+    script.write_text("import os\nopen('inherited', 'w').write('\\n'.join(os.environ))\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("BROWSER", f"{sys.executable} -I {script} %s")
+    hidden = {
+        "TRAKT_CLIENT_SECRET", "TRAKT_AUTH_KEY", "TRAKT_AUTH_STORE", "PGPASSWORD", "PGPASSFILE",
+        "REDIS_URL", "REDISCLI_AUTH", "DATABASE_URL", "MY_PASSWORD", "GITHUB_TOKEN",
+    }  # fmt: skip
+    for name in hidden:
+        monkeypatch.setenv(name, "secret")
+    assert login_browser.open_browser("http://127.0.0.1/") is True
+    assert not (tmp_path / "planted").exists()
+    inherited = set((tmp_path / "inherited").read_text().split())
+    assert inherited & hidden == set()
+    assert {"PATH", "PYTHONPATH"} <= inherited
+
+
 def test_a_browser_that_stays_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(login_browser, "OPENER", "import sys; sys.stdin.read(); sys.stdin.read(); "
                         "import time; time.sleep(0.3)")  # fmt: skip

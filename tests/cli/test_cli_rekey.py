@@ -77,7 +77,7 @@ def test_after_rekey_a_planted_record_is_refused(cli, keys):
     plain = kept(cli).payload
     set_keys(cli, keys[0])
     assert cli("rekey").status == 0
-    planted = AccountKey("emulator", "default")
+    planted = cli.key()
     open_store(cli.store).save(planted, plain, expires_at=None, replacing=None)
     for command in (["token"], ["refresh"], ["rekey"]):
         ran = cli(*command)

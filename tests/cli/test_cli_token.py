@@ -1,9 +1,11 @@
 """`token` on the fast path and in full, `refresh`, `logout`, and what the fast path may import."""
 
+import json
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -183,7 +185,6 @@ def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
     with cli.spawn("token") as process:
         assert arrived.wait(60)
         process.send_signal(number)
-        process.send_signal(number)
         released.set()
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (status, "")
@@ -192,6 +193,34 @@ def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
     assert token in cli.emulator.secrets
     assert token != old.access_token
     assert cli.emulator.state()["requests"]["/oauth/token"] == {"refreshed": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_ends_the_command_at_once(cli, number):
+    cli.sign_in(ago=2)
+    arrived, released = threading.Event(), threading.Event()
+    respond = cli.emulator.respond
+
+    def held(request, **more):
+        if "/oauth/token" in request.url:
+            arrived.set()
+            assert released.wait(60)
+        return respond(request, **more)
+
+    cli.monkeypatch.setattr(cli.emulator, "respond", held)
+    with cli.spawn("token") as process:
+        try:
+            assert arrived.wait(60)
+            for _ in range(50):  # two that arrive before Python has seen the first count as one
+                process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.1)
+                    break
+            assert process.returncode == -number
+        finally:
+            released.set()
+            process.kill()
+    assert json.loads(cli("status", "--json").out)["accounts"][0]["last_refresh"]["started_at"]
 
 
 def test_refresh(cli):

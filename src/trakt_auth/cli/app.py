@@ -94,19 +94,22 @@ def _hint(error: TraktAuthError) -> str:
 
 @contextmanager
 def _signals() -> Generator[None, None, None]:
-    """End the command at the first signal; ignore further ones while it cleans up.
+    """Let the command clean up at the first signal; let the system end it at the second.
 
-    A refresh that has begun runs on its own thread, and closing the client waits for it. A signal
-    that arrives while Python imports a module is raised a moment later: an exception in there can
-    leave the import lock taken, and the refreshing thread would wait for that lock for ever.
+    A refresh that has begun runs on its own thread, and closing the client waits for it. Ending
+    the process in the middle of it is safe as well, because the store holds a note that a refresh
+    has begun. So a request that hangs cannot keep a person waiting.
+
+    A signal that arrives while Python imports a module is raised a moment later: an exception in
+    there can leave the import lock taken, and the refreshing thread would wait for it for ever.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for one in SIGNALS:
-            signal.signal(one, signal.SIG_IGN)
+        for one in handled:
+            signal.signal(one, signal.SIG_DFL)
         if ALARMS and frame is not None and frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
             signal.signal(ALARMS[0], lambda _, frame: stop(number, frame))
             signal.setitimer(signal.ITIMER_REAL, POSTPONE)
@@ -114,10 +117,11 @@ def _signals() -> Generator[None, None, None]:
         raise _Stopped(number)
 
     before = {one: signal.getsignal(one) for one in (*SIGNALS, *ALARMS)}
+    # `nohup`, and `&` in a script, ignore signals.
+    handled = [one for one in SIGNALS if before[one] is not signal.SIG_IGN]
     try:
-        for one in SIGNALS:
-            if before[one] is not signal.SIG_IGN:  # `nohup`, and `&` in a script, ignore signals
-                signal.signal(one, stop)
+        for one in handled:
+            signal.signal(one, stop)
         yield
     finally:
         if ALARMS:

@@ -7,7 +7,7 @@ Reads the environment; sends nothing, prints nothing. Imports little, because ev
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -109,6 +109,8 @@ class Settings:
 
         The default that was used once stays the default. Otherwise a login would be missing after
         an upgrade, or in a session without a desktop, because the command looks elsewhere.
+
+        Raises: UsageError when no store is named and there is no home directory.
         """
         if self.store is not None:
             return self.store, "named by --store"
@@ -117,7 +119,13 @@ class Settings:
             return named, "named by TRAKT_AUTH_STORE"
         from platformdirs import user_data_dir
 
-        path = os.path.join(user_data_dir("trakt-auth", appauthor=False), "tokens.json")  # noqa: PTH118
+        folder = _in_home(lambda: user_data_dir("trakt-auth", appauthor=False))
+        if folder is None:
+            raise UsageError(
+                "No store is named, and this user has no home directory to keep tokens in",
+                hint="Name a store with --store or TRAKT_AUTH_STORE, or set HOME.",
+            )
+        path = os.path.join(folder, "tokens.json")  # noqa: PTH118
         if os.path.exists(path):  # noqa: PTH110 - pathlib would slow down every `token`
             return f"file:{path}", "there is a token file already"
         from trakt_auth.stores.engines.keychain import available
@@ -175,10 +183,14 @@ class Settings:
         """
         from trakt_auth.stores import open_store
 
-        return open_store(self.store_url(), keys=self.keys())
+        url = self.store_url()
+        _check_home(url)
+        return open_store(url, keys=self.keys())
 
-    def open_fallback(self) -> TokenStore:
+    def open_fallback(self) -> TokenStore | None:
         """Open the file for tokens that the store could not take; nothing is read yet.
+
+        The result is None where this user can have no such file: a store of one's own is enough.
 
         Raises: UsageError.
         """
@@ -188,9 +200,12 @@ class Settings:
 
         from trakt_auth.stores import identity, open_store
 
+        folder = _in_home(lambda: user_state_dir("trakt-auth", appauthor=False))
+        if folder is None or not _is_usable(folder):
+            return None
+
         # Each store has a file of its own, so that its tokens are never saved in another store.
         name = sha256(identity(self.store_url()).encode(errors="surrogatepass")).hexdigest()[:16]
-        folder = user_state_dir("trakt-auth", appauthor=False)
         return open_store(f"file:{folder}/unsaved-{name}.json", keys=self.keys())
 
     @contextmanager
@@ -212,6 +227,43 @@ class Settings:
                 yield client
         finally:
             store.close()
+
+
+def _check_home(url: str) -> None:
+    """Raise UsageError when a store needs a home directory and this user has none.
+
+    Otherwise a folder whose name is `~` would be made in the working directory.
+    """
+    scheme, _, rest = url.partition(":")
+    path: str | None = rest.removeprefix("//")
+    if scheme.lower() == "keyring":
+        from trakt_auth.stores.keyring import marker
+
+        path = _in_home(marker)
+    elif scheme.lower() in ("file", "sqlite") and rest:
+        path = _in_home(lambda: os.path.expanduser(rest.removeprefix("//")))  # noqa: PTH111
+    if path is None:
+        raise UsageError(
+            f"The store {url} needs a home directory, which is not known here",
+            hint="Write the whole path of a file instead of ~, or set HOME.",
+        )
+
+
+def _in_home(find: Callable[[], str]) -> str | None:
+    """Return the path that `find` returns, None if it needs a home directory and there is none."""
+    try:
+        path = find()
+    except RuntimeError:
+        return None
+    return None if path.startswith("~") else path
+
+
+def _is_usable(folder: str) -> bool:
+    """Tell whether a folder can be read, or created if it does not exist."""
+    wanted = os.R_OK | os.X_OK
+    while not os.path.exists(folder):  # noqa: PTH110 - False without permission to look
+        folder, wanted = os.path.dirname(folder), os.W_OK | os.X_OK  # noqa: PTH120
+    return os.path.isdir(folder) and os.access(folder, wanted)  # noqa: PTH112
 
 
 def store_path(store: TokenStore) -> str | None:

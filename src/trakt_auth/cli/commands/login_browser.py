@@ -5,10 +5,12 @@ The library receives the redirect and exchanges the code. The browser is opened 
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from trakt_auth.cli.terminal.output import clean, say
@@ -24,6 +26,10 @@ ATTEMPTS = 3
 ANSWER_TIMEOUT = 600.0  # seconds to sign in, or to sign up first
 # In a process of its own: a browser may write to stdout, take the terminal over, or not return.
 OPENER = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.stdin.read()))"
+# Names of environment variables that a browser must not inherit.
+SECRET = re.compile(
+    r"^(TRAKT_|PG|POSTGRES|REDIS|DATABASE_)|PASSW|SECRET|TOKEN|CREDENTIAL|_KEY$|DSN"
+)
 OPENER_TIMEOUT = 10.0  # seconds; an opener that still runs has become the browser itself
 
 
@@ -65,9 +71,14 @@ def _listening(receiver: CallbackReceiver) -> Generator[None, None, None]:
 
 def open_browser(url: str) -> bool:
     """Open a page; tell whether there is a browser."""
+    # In a frozen program `sys.executable` is that program itself, not an interpreter.
+    if getattr(sys, "frozen", False) or not sys.executable:
+        return False
     try:
         opener = subprocess.Popen(  # noqa: S603 - this interpreter and a constant program
-            [sys.executable, "-c", OPENER],
+            # Isolated, or a `webbrowser.py` in the working directory would be run.
+            [sys.executable, "-I", "-c", OPENER],
+            env=_without_secrets(os.environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -81,6 +92,13 @@ def open_browser(url: str) -> bool:
         threading.Thread(target=opener.wait, daemon=True).start()
         return True
     return opener.returncode == 0
+
+
+def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a browser: without what belongs to this program and its store."""
+    kept = {name: value for name, value in environ.items() if not SECRET.search(name.upper())}
+    # Windows looks for programs in the working directory first, unless this is set.
+    return {**kept, "NoDefaultCurrentDirectoryInExePath": "1"}
 
 
 def _read_pasted(client: Client, request: AuthorizationRequest, account: str) -> Token:

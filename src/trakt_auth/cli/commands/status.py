@@ -36,7 +36,7 @@ def status(settings: Settings, *, as_json: bool) -> int:
     now = datetime.now(UTC)
     report = _report(settings, now)
     text = json.dumps(report, indent=2) + "\n" if as_json else table(report, now)
-    written = write_result(text)
+    written = write_result(text, painted=not as_json)
     states = [account["state"] for account in report["accounts"]]
     if UNREADABLE in states:
         return FAILED
@@ -58,7 +58,7 @@ def _report(settings: Settings, now: datetime) -> dict[str, Any]:
         try:
             # A first login that could not be saved is in the fallback store only.
             stored = store.load(key)
-            if login_of(stored) is None and name in unsaved:
+            if login_of(stored) is None and fallback is not None and name in unsaved:
                 stored = fallback.load(key)
             account = _account(name, login_of(stored), now)
         except (StoreCorrupt, StoreEncrypted) as error:  # report the other accounts all the same

@@ -41,7 +41,7 @@ def _run(title: str, scene: Callable[[], str]) -> bool:
     except Exception as error:  # noqa: BLE001 - any failure is printed
         fact, good = f"{type(error).__name__}: {error}", False
     milliseconds = (time.monotonic() - begun) * 1000
-    written = write_result(_line(title, clean(fact), milliseconds, good=good))
+    written = write_result(_line(title, clean(fact), milliseconds, good=good), painted=True)
     return good and written == DONE
 
 

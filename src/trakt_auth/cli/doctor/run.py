@@ -35,7 +35,7 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
     done: list[Check] = []
     for check in _checks(settings, offline=offline):
         done.append(check)
-        if not as_json and write_result(_line(check)):
+        if not as_json and write_result(_line(check), painted=True):
             return 1
     status = exit_status(done)
     if as_json:

@@ -31,8 +31,8 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 def check_store(settings: Settings, owner: str) -> Iterator[Check]:
     """Check the store that the settings name."""
-    shown = clean(settings.store_shown())
     try:
+        shown = clean(settings.store_shown())
         reason = settings.store_choice()[1]
         store = settings.open_store()
     except UsageError as error:

@@ -6,13 +6,29 @@ Decides nothing about logins; imports no third-party library.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TextIO
 
-__all__ = ["DONE", "FAILED", "clean", "is_terminal", "say", "uses_colour", "write_result"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "clean",
+    "escaped",
+    "is_terminal",
+    "say",
+    "uses_colour",
+    "write_result",
+]
 
 DONE = 0
 FAILED = 1
+
+# What moves the cursor, sets the title, changes colours, or changes the order of letters: the
+# control characters but tab and newline, separators of lines, and those of bidirectional text.
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 
 
 def say(text: str) -> None:
@@ -23,12 +39,18 @@ def say(text: str) -> None:
         return
 
 
-def write_result(content: str | bytes) -> int:
-    """Write a result to stdout and return the exit status; say nothing if the pipe was closed."""
+def write_result(content: str | bytes, *, painted: bool = False) -> int:
+    """Write a result to stdout and return the exit status; say nothing if the pipe was closed.
+
+    On a terminal control characters are shown escaped, unless the text is `painted`: then the
+    caller has passed all that comes from elsewhere through `clean`. A pipe gets what there is.
+    """
     stdout: object = sys.stdout
     if stdout is None:  # the parent process closed it
         say("trakt-auth: the result cannot be written, because stdout is closed")
         return FAILED
+    if is_terminal(sys.stdout) and not painted:
+        content = escaped(content)
     try:
         if isinstance(content, bytes):
             sys.stdout.buffer.write(content)
@@ -57,6 +79,14 @@ def _report_unwritten(error: OSError) -> int:
 def clean(text: str) -> str:
     """Return text as one line of printable characters: nothing in it can control the terminal."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def escaped(content: str | bytes) -> str:
+    """Return text with control characters written as JSON and Python write them."""
+    if isinstance(content, bytes):
+        content = content.decode(errors="backslashreplace")
+    text = content.replace("\r\n", "\n")
+    return CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
