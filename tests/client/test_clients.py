@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -49,6 +50,7 @@ from trakt_auth import (
     TokenRefreshed,
     TokenRevoked,
     TokenUnsaved,
+    TraktAuthError,
     TransportError,
     Unavailable,
     UnexpectedResponse,
@@ -1026,3 +1028,83 @@ def test_a_401_without_a_refresh_token_is_final_too(play, emulator, issue):
             await trakt.token()
 
     play(scenario)
+
+
+def test_a_fork_spends_no_refresh_token_of_its_parents_memory(url, emulator, issue, tmp_path):
+    """Three workers of a preloading server, with the default store."""
+    code = f"""
+import json, os, sys
+from datetime import UTC, datetime, timedelta
+from support.both_clients import APP, token_of
+from trakt_auth import Client, Endpoints, StoreUnavailable
+client = Client(APP, endpoints=Endpoints.at({url!r}))
+client.adopt(token_of(json.load(sys.stdin), now=datetime.now(UTC)))
+lock = client._store.lock(client._context.key("default"))
+lock.acquire()  # by a thread of the parent's
+for _ in range(3):
+    if os.fork() == 0:
+        assert client.token()
+        try:
+            client.refresh()
+        except StoreUnavailable as error:
+            print(error.hint, flush=True)
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+lock.release()
+client.refresh()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(emulator.issue_tokens("ann")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Name a store that processes share") == 3
+    assert refreshes(emulator) == most_arrivals(emulator) == 1
+
+
+@pytest.mark.parametrize("what", ["refresh", "save", "callback", "api"])
+def test_a_traceback_with_locals_shows_no_secret(play, emulator, issue, monkeypatch, what):
+    """As Sentry, rich and `pytest -l` draw it, below the frame of the method that was called."""
+    monkeypatch.setattr("trakt_auth.flows.saving.SAVE_PAUSES", ())
+    store = Away(open_store("memory:"))
+
+    async def scenario(trakt):
+        token = await trakt.adopt(issue())
+        secrets = {token.access_token, token.refresh_token}
+        with pytest.raises(TraktAuthError) as caught:
+            if what == "callback":
+                secrets = {"s3cr3t-code", "s3cr3t-state"}
+                request = trakt.client.authorization_request()
+                url = f"{REDIRECT_URI}?code=s3cr3t-code&state=s3cr3t-state"
+                await trakt.exchange_code(request, url)
+            elif what == "api":
+                emulator.end_login("ann")
+                await trakt.get("/users/settings")
+            elif what == "save":
+                failing_after_the_answer(store, trakt.client)
+                await trakt.refresh()
+            else:
+                emulator.end_login("ann")
+                await trakt.refresh()
+        if what == "save":
+            secrets |= {caught.value.token.access_token, caught.value.token.refresh_token}
+        ours = [
+            frame
+            for frame in traceback.TracebackException.from_exception(
+                caught.value, capture_locals=True
+            ).stack
+            if "trakt_auth/" in frame.filename and frame.name not in PUBLIC
+        ]
+        shown = repr([frame.locals for frame in ours])
+        assert not [secret for secret in secrets if secret in shown]
+
+    play(scenario, store=store)
+
+
+PUBLIC = {"exchange_code", "refresh_rejected"}

@@ -67,6 +67,15 @@ def origin(scheme: str, host: str | None, port: int | None) -> Origin:
     return scheme, host, port or PORTS.get(scheme)
 
 
+class _Hidden(str):
+    """A token whose repr shows nothing: tools that draw tracebacks print local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+
 class Bearer:
     """The rules for a bearer token (RFC 6750) that is meant for one origin.
 
@@ -102,7 +111,7 @@ class Bearer:
         """
         if status != UNAUTHORIZED or not isinstance(sent, str) or not sent.startswith(SCHEME):
             return None
-        return sent.removeprefix(SCHEME)
+        return _Hidden(sent.removeprefix(SCHEME))
 
 
 def require(client: Source, *, awaits: bool) -> None:

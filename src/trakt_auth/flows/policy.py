@@ -6,7 +6,7 @@ Pure functions over a record and a moment. No steps, no clock and no I/O live he
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from trakt_auth.errors import (
@@ -61,7 +61,7 @@ class RefreshRequest:
     """
 
     account: str
-    rejected_token: str | None = None
+    rejected_token: str | None = field(default=None, repr=False)
     forced: bool = False
     replay_unknown: bool = False
 

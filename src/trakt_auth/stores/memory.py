@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from trakt_auth.errors import StoreUnavailable
 from trakt_auth.stores.document import Document, DocumentStore
-from trakt_auth.stores.record import LEASE, AccountKey
+from trakt_auth.stores.engines.forks import on_fork
+from trakt_auth.stores.record import LEASE, AccountKey, Stored
 
 __all__ = ["MemoryStore"]
 
@@ -19,14 +22,38 @@ class MemoryStore(DocumentStore):
     """Keeps records until the process ends."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
         self._document = Document(0, {})
-        self._locks: dict[AccountKey, threading.Lock] = {}
+        self._inherited: dict[AccountKey, Stored] = {}
+        self._make_locks()
+        on_fork(self, after_in_child=MemoryStore._after_fork)
 
     def lock(self, key: AccountKey, *, lease: float = LEASE) -> MemoryLock:  # noqa: ARG002
-        """Return a lock that has not been acquired yet."""
+        """Return a lock that has not been acquired yet.
+
+        A login that a forked process has inherited cannot be locked: its parent has the same one,
+        and both would spend the refresh token.
+        """
         with self._guard:
-            return MemoryLock(self._locks.setdefault(key, threading.Lock()))
+            inner = self._locks.setdefault(key, threading.Lock())
+        return MemoryLock(inner, lambda: self._check_own(key))
+
+    def _check_own(self, key: AccountKey) -> None:
+        stored = self._inherited.get(key)
+        if stored is not None and self._document.records.get(key) == stored:
+            raise StoreUnavailable(
+                f"The login of account {key.account!r} is in the memory of the parent process",
+                hint="Name a store that processes share, e.g. store='file:tokens.json', or open "
+                "the client after the fork.",
+            )
+
+    def _make_locks(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[AccountKey, threading.Lock] = {}
+
+    def _after_fork(self) -> None:
+        # The parent's threads, which may hold the locks, do not run in the child.
+        self._make_locks()
+        self._inherited = dict(self._document.records)
 
     def close(self) -> None:
         """Do nothing: another client may share the store."""
@@ -44,12 +71,16 @@ class MemoryStore(DocumentStore):
 class MemoryLock:
     """A lock among the threads of this process."""
 
-    def __init__(self, inner: threading.Lock) -> None:
-        self._inner = inner
+    def __init__(self, inner: threading.Lock, check: Callable[[], object]) -> None:
+        self._inner, self._check = inner, check
         self._held = False
 
     def acquire(self) -> bool:
-        """Acquire the lock if it is free; return whether it was."""
+        """Acquire the lock if it is free; return whether it was.
+
+        Raises: StoreUnavailable for a login that is the parent process's.
+        """
+        self._check()
         acquired = self._inner.acquire(blocking=False)
         self._held = self._held or acquired
         return acquired
