@@ -9,6 +9,7 @@ import pytest
 from support.simulation import APP, CONTEXT, KEY, START, WEEK, Script, answer, granted, token
 from trakt_auth.errors import (
     AccessDenied,
+    Blocked,
     DeviceCodeExpired,
     DeviceCodeUnknown,
     DeviceCodeUsed,
@@ -209,6 +210,19 @@ class TestDevice:
             answer(502, b"<html>"),
             answer(520),
             answer(200, b"<html>log in to the airport</html>", **{"content-type": "text/html"}),
+            answer(200),
+            answer(201, b"<html>"),
+            answer(202),
+            answer(204),
+            answer(302, None, location="http://airport.example/"),
+            answer(307),
+            answer(408),
+            answer(421),
+            answer(425),
+            answer(401, b"\n <!DOCTYPE html>", **{"content-type": "text/html"}),
+            answer(407, b"<html>the proxy's page</html>"),
+            answer(403, b"<html>", **{"content-type": "text/html", "server": "cloudflare"}),
+            answer(403, b"error code: 1015", **{"content-type": "text/plain"}),
         ],
     )
     def test_passing_faults_delay_and_are_forgotten(self, fault):
@@ -232,11 +246,35 @@ class TestDevice:
             (answer(400, {"error": "expired_token"}), DeviceCodeExpired),
             (answer(400, {"error": "access_denied"}), AccessDenied),
             (answer(405), UnexpectedResponse),
+            (answer(401), UnexpectedResponse),
+            (answer(404, b"<html>", **{"content-type": "text/html"}), DeviceCodeUnknown),
+            (answer(408, {"error": "invalid_client"}), InvalidClient),
+            (answer(403, {"error": "invalid_client"}), InvalidClient),
+            (answer(403), Blocked),
+            (answer(403, b"Forbidden", **{"content-type": "text/plain"}), Blocked),
+            (answer(423), Blocked),
         ],
     )
     def test_terminal_answers_end_it(self, response, error):
         with pytest.raises(error):
             wait().run((Sleep, None), (Send, response))
+
+    def test_a_grant_with_status_201_is_kept(self):
+        tokens = {"access_token": "a1", "refresh_token": "r1"}
+        script = wait()
+        result = script.run(
+            *((Sleep, None), (Send, answer(201, tokens)), (Save, 1), (Notify, None)),
+            (Notify, None),
+        )
+        assert (result.access_token, result.refresh_token) == ("a1", "r1")
+        assert result.lifetime == timedelta(days=1)
+
+    def test_answers_that_say_nothing_end_with_the_code(self):
+        script = wait()
+        # 5, 10, 20, 40, then one poll a minute
+        with pytest.raises(DeviceCodeExpired):
+            script.run(*[(Sleep, None), (Send, answer(425))] * 12, (Sleep, None))
+        assert sum(slept(script)) == 600
 
     def test_stops_by_the_local_clock_without_a_last_poll(self):
         script = wait()

@@ -28,11 +28,12 @@ from trakt_auth.protocol.authorization import (
     Pending,
     SlowDown,
 )
-from trakt_auth.protocol.http import HttpRequest, HttpResponse
+from trakt_auth.protocol.http import HttpRequest, HttpResponse, http_date
 from trakt_auth.protocol.token import Token
 
 VECTORS = json.loads(Path(__file__).with_name("golden_requests.json").read_text())
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
 APP = Application("my-client-id", user_agent="my-player/1.2")
 JSON = {"content-type": "application/json; charset=utf-8"}
 HTML = {"content-type": "text/html; charset=UTF-8"}
@@ -126,8 +127,9 @@ def test_what_is_put_in_arrives(code: str, uri: str, verifier: str | None) -> No
     assert ("code_challenge" in query) == (verifier is not None)
 
 
-# -- a 200 from the token endpoint ---------------------------------------------------------------
+# -- a success from the token endpoint ------------------------------------------------------------
 
+B64TOKENS = st.from_regex(r"[A-Za-z0-9._~+/-]{1,60}={0,2}", fullmatch=True)
 FULL = {
     "access_token": "a1",
     "token_type": "bearer",
@@ -142,6 +144,7 @@ def without(*names: str, **changes: object) -> dict[str, object]:
     return {k: v for k, v in FULL.items() if k not in names} | changes
 
 
+A_DAY = {"expires_at": NOW + timedelta(days=1)}
 TOKENS = [
     ("as documented", FULL, {}),
     ("90 days, 2024", without(expires_in=7776000), {"expires_at": NOW + timedelta(days=90)}),
@@ -161,6 +164,28 @@ TOKENS = [
     ("64 hex digits", without(access_token="ab" * 32), {"access_token": "ab" * 32}),
     ("numbers beyond all", without(x=math.nan, y=math.inf, z=-math.inf, created_at=10**308), {}),
     ("half a character in an unknown field", without(x="\ud800"), {}),
+    ("no lifetime", without("expires_in"), A_DAY),
+    ("null lifetime", without(expires_in=None), A_DAY),
+    ("a lifetime in quotes", without(expires_in="604800"), {}),
+    ("a decimal in quotes", without(expires_in=" 604800.0 "), {}),
+    ("a lifetime in words", without(expires_in="a week"), A_DAY),
+    ("digits that are not ASCII", without(expires_in="٦"), A_DAY),
+    ("an empty lifetime", without(expires_in=""), A_DAY),
+    ("infinite in quotes", without(expires_in="inf"), A_DAY),
+    ("true", without(expires_in=True), A_DAY),
+    ("no life", without(expires_in=0), A_DAY),
+    ("a negative life", without(expires_in=-5), A_DAY),
+    ("longer than the calendar", without(expires_in=10**12), A_DAY),
+    ("a lifetime of a wrong type", without(expires_in=[604800]), A_DAY),
+    ("a refresh token of a wrong type", without(refresh_token=["r"]), {"refresh_token": None}),
+    ("null token type", without(token_type=None), {}),
+    ("a list of scopes", without(scope=["public"]), {"scope": None}),
+    (
+        "every character of a b64token",
+        without(access_token="aZ09-._~+/=="),
+        {"access_token": "aZ09-._~+/=="},
+    ),
+    ("an error beside the tokens", without(error="invalid_grant"), {}),
 ]
 
 
@@ -185,7 +210,7 @@ def test_tokens_are_read(
     assert granted == Granted(token=token)
 
 
-@given(TEXTS.filter(bool), TEXTS.filter(bool), st.integers(1, 10**9), st.dictionaries(TEXTS, TEXTS))
+@given(B64TOKENS, TEXTS.filter(bool), st.integers(1, 10**9), st.dictionaries(TEXTS, TEXTS))
 def test_a_token_round_trip(access: str, refresh: str, life: int, extra: dict[str, str]) -> None:
     body = extra | {"access_token": access, "refresh_token": refresh, "expires_in": life}
     body |= {"token_type": "bearer", "scope": "public"}
@@ -207,15 +232,13 @@ NO_TOKENS = [
     ("null access token", without(access_token=None), JSON, "access_token"),
     ("empty access token", without(access_token=""), JSON, "access_token is empty"),
     ("access token of a wrong type", without(access_token=7), JSON, "access_token"),
-    ("no lifetime", without("expires_in"), JSON, "expires_in"),
-    ("null lifetime", without(expires_in=None), JSON, "expires_in"),
-    ("a lifetime in quotes", without(expires_in="604800"), JSON, "expires_in"),
-    ("true", without(expires_in=True), JSON, "expires_in"),
-    ("no life", without(expires_in=0), JSON, "expires_in"),
-    ("a negative life", without(expires_in=-5), JSON, "expires_in"),
-    ("longer than the calendar", without(expires_in=10**12), JSON, "expires_in"),
-    ("beyond all numbers", b'{"access_token":"a","expires_in":1e999}', JSON, "expires_in"),
-    ("a refresh token of a wrong type", without(refresh_token=["r"]), JSON, "refresh_token"),
+    ("a line break in the access token", without(access_token="a\nx: y"), JSON, "access_token has"),
+    ("a space", without(access_token="a b"), JSON, "access_token has"),
+    ("a quote", without(access_token='a"b'), JSON, "access_token has"),
+    ("padding in the middle", without(access_token="a=b"), JSON, "access_token has"),
+    ("only padding", without(access_token="=="), JSON, "access_token has"),
+    ("a character beyond ASCII", without(access_token="aé"), JSON, "access_token has"),
+    ("a line break at the end", without(access_token="a1\n"), JSON, "access_token has"),
     ("an OAuth error in a 200", {"error": "invalid_grant"}, JSON, "access_token"),
     ("nested beyond reason", b'{"x":' + b"[" * 100_000, JSON, "not a token"),
 ]
@@ -224,11 +247,14 @@ NO_TOKENS = [
 @pytest.mark.parametrize(
     ("body", "headers", "says"), [r[1:] for r in NO_TOKENS], ids=[r[0] for r in NO_TOKENS]
 )
-def test_a_200_without_tokens(body: object, headers: dict[str, str], says: str) -> None:
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_success_without_tokens(
+    body: object, headers: dict[str, str], says: str, status: int
+) -> None:
     for parse in (protocol.parse_token_response, protocol.parse_device_token_response):
         with pytest.raises(errors.UnexpectedResponse, match=says) as caught:
-            parse(answer(200, body, headers), requested_at=NOW)
-        assert caught.value.status == 200
+            parse(answer(status, body, headers), requested_at=NOW)
+        assert caught.value.status == status
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
@@ -251,11 +277,14 @@ def test_a_refresh_that_is_as_documented() -> None:
     assert refreshed(FULL) == plain
 
 
-@pytest.mark.parametrize("life", [None, "604800", True, 0, -5, 10**12, [], {}])
-def test_an_odd_lifetime_does_not_cost_the_pair(life: object) -> None:
+@pytest.mark.parametrize(
+    ("life", "days"),
+    [("604800", 7), *((life, 1) for life in (None, True, 0, -5, 10**12, [], {}))],
+)
+def test_an_odd_lifetime_does_not_cost_the_pair(life: object, days: int) -> None:
     token = refreshed(without(expires_in=life))
     assert (token.access_token, token.refresh_token) == ("a1", "r1")
-    assert token.lifetime == SPENT.lifetime == timedelta(days=7)
+    assert token.lifetime == timedelta(days=days)
     assert token.created_at == NOW
 
 
@@ -263,21 +292,106 @@ def test_an_odd_lifetime_does_not_cost_the_pair(life: object) -> None:
     ("body", "life"),
     [
         (b'\xef\xbb\xbf{"access_token":"a1","refresh_token":"r1","expires_in":60}', 60),
-        (b'{"access_token":"a1","refresh_token":"r1","expires_in":1e999}', 604800),
-        (b'{"access_token":"a1","refresh_token":"r1","expires_in":NaN}', 604800),
-        (b'{"access_token":"a1","refresh_token":"r1","expires_in":' + b"9" * 5000 + b"}", 604800),
+        (b'{"access_token":"a1","refresh_token":"r1","expires_in":1e999}', 86400),
+        (b'{"access_token":"a1","refresh_token":"r1","expires_in":NaN}', 86400),
+        (b'{"access_token":"a1","refresh_token":"r1","expires_in":' + b"9" * 5000 + b"}", 86400),
         (
             b'{"access_token":"a1","refresh_token":"r1","scope":"\xff","token_type":"\\udfff"}',
-            604800,
+            86400,
         ),
+        (b'{"access_token":"a1","refresh_token":"r1","x":"a\tb\r\n\x00"}', 86400),
+        ('{"access_token":"a1","refresh_token":"r1"}'.encode("utf-16"), 86400),
     ],
-    ids=["byte order mark", "1e999", "NaN", "5000 digits", "not Unicode"],
+    ids=[
+        "byte order mark",
+        "1e999",
+        "NaN",
+        "5000 digits",
+        "not Unicode",
+        "raw control characters",
+        "UTF-16",
+    ],
 )
 def test_what_stands_beside_a_new_pair_does_not_cost_it(body: bytes, life: float) -> None:
     token = refreshed(body)
     assert (token.access_token, token.refresh_token) == ("a1", "r1")
     assert (token.scope, token.token_type) == (SPENT.scope, SPENT.token_type)
     assert token.lifetime == timedelta(seconds=life)
+
+
+@pytest.mark.parametrize("body", [b'{"access_token":"a1","expires_in":1e999}'])
+def test_a_lifetime_beyond_all_numbers_counts_as_a_day(body: bytes) -> None:
+    token = protocol.parse_token_response(answer(200, body), requested_at=NOW)
+    assert token.lifetime == timedelta(days=1)
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([200, 201]),
+    B64TOKENS,
+    TEXTS.filter(bool),
+    st.data(),
+    st.sampled_from([b"", b"\xef\xbb\xbf"]),
+)
+def test_whatever_stands_beside_a_pair_both_come_back(
+    status: int, access: str, refresh: str, data: st.DataObject, mark: bytes
+) -> None:
+    beside = data.draw(st.dictionaries(st.sampled_from([*FULL, "error"]) | TEXTS, VALUES))
+    headers = data.draw(HEADERS)
+    body = mark + json.dumps(beside | {"access_token": access, "refresh_token": refresh}).encode()
+    response = HttpResponse(status=status, headers=headers, body=body)
+    first = protocol.parse_token_response(response, requested_at=NOW)
+    later = protocol.parse_refresh_response(response, requested_at=NOW, replacing=SPENT)
+    polled = protocol.parse_device_token_response(response, requested_at=NOW)
+    assert polled == Granted(token=first)
+    for token in (first, later):
+        assert (token.access_token, token.refresh_token) == (access, refresh)
+        assert timedelta(0) <= token.lifetime <= timedelta(days=36500)
+
+
+# -- a local clock that is days off --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("date", "created_at"),
+    [
+        ("Mon, 23 Nov 2026 12:00:00 GMT", NOW),
+        ("Tue, 24 Nov 2026 12:00:00 GMT", NOW),  # a day off is still right
+        ("Sun, 22 Nov 2026 12:00:00 GMT", NOW),
+        ("Tue, 24 Nov 2026 12:00:01 GMT", NOW + timedelta(days=1, seconds=1)),
+        ("Sun, 22 Nov 2026 11:59:59 GMT", NOW - timedelta(days=1, seconds=1)),
+        ("Monday, 30-Nov-26 12:00:00 GMT", NOW + WEEK),
+        ("Mon, 30 Nov 2026 13:00:00 +0100", NOW + WEEK),
+        ("Mon, 30 Nov 2026 12:00:00", NOW + WEEK),  # HTTP knows no other zone than GMT
+        ("Thu, 01 Jan 1970 00:00:00 GMT", NOW),  # the server's clock has never been set
+        ("Fri, 31 Dec 9999 23:59:59 GMT", NOW),
+        ("Mon, 30 Nov 2026 12:00:00 +99999999999999", NOW),
+        ("2026-11-30T12:00:00Z", NOW),
+        ("soon", NOW),
+        ("", NOW),
+    ],
+)
+def test_the_answers_date_is_a_witness_against_the_local_clock(
+    date: str, created_at: datetime
+) -> None:
+    response = answer(200, FULL, JSON | {"date": date})
+    for token in (
+        protocol.parse_token_response(response, requested_at=NOW),
+        protocol.parse_refresh_response(response, requested_at=NOW, replacing=SPENT),
+    ):
+        assert (token.created_at, token.lifetime) == (created_at, WEEK)
+
+
+@given(TEXTS | st.from_regex(r"[A-Z][a-z]{2}, [0-9]+ Nov [0-9]+ [0-9]+:[0-9]+:[0-9]+ [+-][0-9]+"))
+def test_a_date_of_any_text_is_a_time_or_nothing(text: str) -> None:
+    date = http_date(text)
+    assert date is None or (date.tzinfo is not None and 2020 <= date.year < 2200)
+
+
+def test_the_end_of_a_device_code_counts_by_the_local_clock() -> None:
+    response = answer(200, CODES, JSON | {"date": "Mon, 30 Nov 2026 12:00:00 GMT"})
+    device = protocol.parse_device_code_response(response, requested_at=NOW)
+    assert device.expires_at == NOW + timedelta(seconds=600)
 
 
 def test_what_a_refresh_leaves_out_is_as_it_was() -> None:
@@ -538,8 +652,26 @@ DEVICE_CODES: list[tuple[str, dict[str, object], dict[str, object]]] = [
     ),
     ("white space around", {"user_code": " 5055CC52\n"}, {"user_code": "5055CC52"}),
     ("extra fields", {"verification_uri": "https://x", "y": None}, {}),
+    (
+        "the name of RFC 8628",
+        {"verification_url": None, "verification_uri": "https://x"},
+        {"verification_uri": "https://x"},
+    ),
+    (
+        "numbers in quotes",
+        {"expires_in": "60", "interval": "7"},
+        {"expires_at": NOW + timedelta(minutes=1), "interval": 7},
+    ),
+    ("no lifetime", {"expires_in": None}, {}),
+    ("a list for a lifetime", {"expires_in": []}, {}),
+    ("an empty lifetime", {"expires_in": ""}, {}),
+    ("a negative lifetime", {"expires_in": -1}, {}),
+    ("no interval", {"interval": None}, {}),
+    ("a list for an interval", {"interval": []}, {}),
+    ("an empty interval", {"interval": ""}, {}),
+    ("an interval of a day", {"interval": 86400}, {}),
     ("interval 0", {"interval": 0}, {"interval": 1}),
-    ("a negative interval", {"interval": -5}, {"interval": 1}),
+    ("a negative interval", {"interval": -5}, {"interval": 5}),
     ("a fraction", {"interval": 2.5}, {"interval": 2.5}),
 ]
 
@@ -564,12 +696,10 @@ def test_an_interval_of_5_seconds_is_the_default() -> None:
     assert protocol.parse_device_code_response(answer(200, body), requested_at=NOW).interval == 5
 
 
-@pytest.mark.parametrize("name", [*CODES, "page", "empty"])
+@pytest.mark.parametrize("name", ["device_code", "user_code", "verification_url", "page", "empty"])
 @pytest.mark.parametrize("value", [None, [], "", -1])
 def test_a_200_without_device_codes(name: str, value: object) -> None:
     body: object = {"page": PAGE, "empty": b""}.get(name, CODES | {name: value})
-    if name == "interval" and value == -1:
-        return  # read as the shortest interval
     with pytest.raises(errors.UnexpectedResponse):
         protocol.parse_device_code_response(answer(200, body), requested_at=NOW)
 
@@ -655,7 +785,7 @@ def test_any_other_answer_to_a_poll(
 # -- anything at all -----------------------------------------------------------------------------
 
 STATUSES = st.sampled_from([200, 400, 401, 403, 404, 409, 410, 418, 423, 429, 500, 520])
-NAMES = ["content-type", "retry-after", "x-account-deactivated", "x-request-id", "server"]
+NAMES = ["content-type", "retry-after", "date", "x-account-deactivated", "x-request-id", "server"]
 KEYS = ["error", "error_description", *FULL, *CODES]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -663,12 +793,13 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 OBJECTS = st.dictionaries(st.sampled_from(KEYS), VALUES | st.sampled_from([*FULL.values()]))
+HEADERS = st.dictionaries(
+    st.sampled_from(NAMES), TEXTS | st.sampled_from(["application/json", "text/html", "9" * 9])
+)
 RESPONSES = st.builds(
     HttpResponse,
     status=STATUSES | st.integers(100, 999),
-    headers=st.dictionaries(
-        st.sampled_from(NAMES), TEXTS | st.sampled_from(["application/json", "text/html", "9" * 9])
-    ),
+    headers=HEADERS,
     body=st.binary() | VALUES.map(lambda value: json.dumps(value).encode())
     | OBJECTS.map(lambda value: json.dumps(value).encode())
     | st.builds(

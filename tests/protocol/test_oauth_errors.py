@@ -28,17 +28,23 @@ def response(status: int, body: bytes = b"", **headers: str) -> HttpResponse:
         ("143", 143),
         ("0", 0),
         (" 10 ", 10),
-        ("999999999", 999_999_999),
-        ("9999999999", None),  # 317 years are a mistake
-        ("9" * 400, None),
+        ("3600", 3600),
+        ("3601", 3600),
+        ("999999999", 3600),
+        ("9999999999", 3600),
+        ("9" * 400, 3600),
+        ("9" * 5000, 3600),
         ("-5", None),
         ("+5", None),
-        ("1.5", None),
+        ("1.5", 1.5),
+        (".5", None),
+        ("5.", None),
+        ("1,5", None),
         ("1e3", None),
         ("1_000", None),
         ("٣", None),  # a digit, but not an ASCII one
         ("²", None),
-        ("Mon, 23 Nov 2026 12:00:00 GMT", None),
+        ("Mon, 23 Nov 2026 12:00:00 GMT", None),  # without a `Date` to count from
         ("soon", None),
         ("", None),
         ("nan", None),
@@ -49,6 +55,23 @@ def test_retry_after(value: str, seconds: float | None) -> None:
     assert oauth_errors.retry_after(response(429, retry_after=value)) == seconds
 
 
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("Mon, 23 Nov 2026 12:02:00 GMT", "Mon, 23 Nov 2026 12:00:00 GMT", 120),
+        ("Monday, 23-Nov-26 12:02:00 GMT", "Mon, 23 Nov 2026 12:00:00 GMT", 120),
+        ("Mon Nov 23 12:02:00 2026", "Mon, 23 Nov 2026 12:00:00 GMT", 120),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", "Mon, 23 Nov 2026 12:00:00 GMT", 0),
+        ("Tue, 24 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 12:00:00 GMT", 3600),
+        ("Mon, 23 Nov 2026 12:02:00 GMT", "soon", None),
+        ("Mon, 23 Nov 2026 25:02:00 GMT", "Mon, 23 Nov 2026 12:00:00 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 23 Nov 2026 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after_as_a_date(value: str, date: str, seconds: float | None) -> None:
+    assert oauth_errors.retry_after(response(429, retry_after=value, date=date)) == seconds
+
+
 def test_no_retry_after() -> None:
     assert oauth_errors.retry_after(response(429)) is None
 
@@ -56,13 +79,23 @@ def test_no_retry_after() -> None:
 @given(st.text())
 def test_retry_after_is_never_negative_nor_endless(value: str) -> None:
     seconds = oauth_errors.retry_after(response(429, retry_after=value))
-    assert seconds is None or 0 <= seconds < 10**9
+    assert seconds is None or 0 <= seconds <= 3600
 
 
 def test_a_rate_limit_says_how_long() -> None:
     error = oauth_errors.from_response(response(429, retry_after="143"))
     assert "143 seconds" in str(error)
     assert "seconds" not in str(oauth_errors.from_response(response(429)))
+    assert "wait 2 seconds" in str(oauth_errors.from_response(response(429, retry_after="1.2")))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_error_names_the_pause_that_is_kept(status: int) -> None:
+    error = oauth_errors.from_response(response(status, retry_after="86400"))
+    assert isinstance(error, errors.RateLimited | errors.Unavailable)
+    assert error.retry_after == 3600
+    assert "86400" not in str(error)
+    assert ("wait 3600 seconds" in str(error)) is (status == 429)
 
 
 # -- 403 and 423: four causes and two --------------------------------------------------------------

@@ -7,15 +7,15 @@ here. Staying signed in is in `refresh`.
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import TypeAlias
 
 import trakt_auth.protocol as protocol
 import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
+    Blocked,
     DeviceCodeExpired,
+    ServerError,
     StateMismatch,
     TransportError,
-    Unavailable,
     UnexpectedResponse,
     UsageError,
 )
@@ -39,7 +39,6 @@ from trakt_auth.protocol.authorization import (
     Granted,
     SlowDown,
 )
-from trakt_auth.protocol.endpoints.messages import OK
 from trakt_auth.protocol.token import Token, TokenState
 from trakt_auth.stores.record import Record
 
@@ -54,7 +53,9 @@ __all__ = [
 SLOW_DOWN = 5.0  # seconds added for good at each 429, RFC 8628 §3.5
 LONGEST_PAUSE = 60.0  # seconds between two polls while the network is down
 
-Passing: TypeAlias = TransportError | Unavailable | UnexpectedResponse
+BAD_REQUEST = 400
+# Request Timeout, Misdirected Request (RFC 9110), Too Early (RFC 8470): the next may fare better.
+PASSING = (408, 421, 425)
 
 
 def exchange_code(
@@ -132,8 +133,8 @@ def poll_device(context: Context, device: DeviceAuthorization, *, account: str) 
 def wait_for_device(context: Context, device: DeviceAuthorization, *, account: str) -> Flow[Token]:
     """Poll until the person has answered or the code has expired.
 
-    Waits first, then polls. A 429 lengthens the interval for good; a lost connection or a 5xx
-    only delays the next poll.
+    Waits first, then polls. A 429 lengthens the interval for good. A lost connection, a 5xx and
+    every other answer that says nothing about the code only delay the next poll.
     """
     start = yield from now()
     deadline = start.monotonic + (device.expires_at - start.wall).total_seconds()
@@ -149,7 +150,7 @@ def wait_for_device(context: Context, device: DeviceAuthorization, *, account: s
             continue
         try:
             poll = yield from poll_device(context, device, account=account)
-        except (TransportError, Unavailable, UnexpectedResponse) as error:
+        except (TransportError, ServerError) as error:
             if not _may_pass(error):
                 raise
             pause = min(pause * 2, max(LONGEST_PAUSE, interval))
@@ -162,9 +163,15 @@ def wait_for_device(context: Context, device: DeviceAuthorization, *, account: s
         pause = interval
 
 
-def _may_pass(error: Passing) -> bool:
-    # A captive portal or an interstitial page answers 200 with HTML for a while.
-    return not isinstance(error, UnexpectedResponse) or error.status == OK
+def _may_pass(error: TransportError | ServerError) -> bool:
+    """Tell whether an answer says nothing about the code, and may be another one next time."""
+    if isinstance(error, Blocked):
+        return error.cause == "edge"
+    if not isinstance(error, UnexpectedResponse):
+        return True
+    status = error.status or 0
+    # A captive portal redirects, or answers with a page of its own under any status.
+    return status < BAD_REQUEST or status in PASSING or error.body.startswith("<")
 
 
 def adopt(context: Context, token: Token, *, account: str) -> Flow[Token]:

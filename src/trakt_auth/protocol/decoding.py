@@ -31,7 +31,8 @@ def _integer(digits: str) -> float:
     return int(digits) if len(digits) <= LONGEST_INTEGER else math.inf
 
 
-DECODER = json.JSONDecoder(parse_int=_integer)
+# Not strict: a line break or a tab inside of a text is no reason to lose the whole answer.
+DECODER = json.JSONDecoder(parse_int=_integer, strict=False)
 
 
 class MalformedJsonError(ValueError):

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-__all__ = ["HttpRequest", "HttpResponse"]
+__all__ = ["HttpRequest", "HttpResponse", "http_date"]
+
+YEARS = range(2020, 2200)  # a date outside of these is a mistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +39,14 @@ class HttpResponse:
     def media_type(self) -> str:
         """The content type without its parameters, in lower case; empty if there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the time of an HTTP header (RFC 9110 §5.6.7), None for text that is no such time."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)) if date.year in YEARS else None

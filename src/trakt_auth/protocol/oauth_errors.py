@@ -7,6 +7,7 @@ Pure. Only an OAuth error in the body says something about a login; every other 
 from __future__ import annotations
 
 import re
+from math import ceil
 
 from trakt_auth.errors import (
     AccessDenied,
@@ -25,7 +26,7 @@ from trakt_auth.errors import (
     UnsupportedGrantType,
 )
 from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError
-from trakt_auth.protocol.http import HttpResponse
+from trakt_auth.protocol.http import HttpResponse, http_date
 
 __all__ = ["error_for", "excerpt", "from_response", "oauth_error", "retry_after"]
 
@@ -38,6 +39,8 @@ BY_NAME: dict[str, type[OAuthError]] = {
     "unauthorized_client": UnauthorizedClient,
     "unsupported_grant_type": UnsupportedGrantType,
 }
+LONGEST_RETRY_AFTER = 3600.0  # seconds; a longer one is cut to this
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 FORBIDDEN, LOCKED, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 423, 429, 500
 EXCERPT = 200  # characters
 SHORT_BODY = 32  # bytes; the answer to a blocked integration has 9
@@ -71,9 +74,18 @@ BLOCKED = {
 
 
 def retry_after(response: HttpResponse) -> float | None:
-    """Return Retry-After in seconds; None when it is missing or a date (RFC 9110 §10.2.3)."""
-    value = response.headers.get("retry-after", "").strip()
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None  # noqa: PLR2004
+    """Return for how many seconds Retry-After asks, at most an hour; None without a valid one.
+
+    Seconds, whole or decimal, or a date (RFC 9110 §10.2.3), which counts from the answer's `Date`:
+    the local clock may be wrong.
+    """
+    text = response.headers.get("retry-after", "").strip()
+    if SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_RETRY_AFTER)
+    until, at = http_date(text), http_date(response.headers.get("date", ""))
+    if until is None or at is None:
+        return None
+    return min(max((until - at).total_seconds(), 0), LONGEST_RETRY_AFTER)
 
 
 def excerpt(response: HttpResponse) -> str:
@@ -116,7 +128,7 @@ def from_response(response: HttpResponse) -> TraktAuthError:
     status, body = response.status, excerpt(response)
     wait = retry_after(response)
     if status == TOO_MANY_REQUESTS:
-        when = "" if wait is None else f"; wait {wait:.0f} seconds"
+        when = "" if wait is None else f"; wait {ceil(wait)} seconds"
         return RateLimited(
             f"Trakt received too many requests (429){when}",
             status=status,

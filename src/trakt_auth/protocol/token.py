@@ -31,8 +31,8 @@ class TokenState(enum.Enum):
 class Token:
     """An access token with its refresh token (RFC 6749 §5.1).
 
-    `created_at` is the local time just before the request, and `expires_at` counts from there, so
-    that a wrong clock on either side does no harm.
+    `created_at` is the local time just before the request, or the time that the server gave when
+    the local clock was more than a day off; `expires_at` counts from there.
     """
 
     access_token: str = field(repr=False)

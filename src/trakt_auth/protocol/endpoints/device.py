@@ -23,9 +23,9 @@ from trakt_auth.protocol.authorization import (
     Pending,
     SlowDown,
 )
-from trakt_auth.protocol.decoding import JsonObject
+from trakt_auth.protocol.decoding import JsonObject, if_valid
 from trakt_auth.protocol.endpoints.messages import (
-    OK,
+    SUCCESS,
     credentials,
     expiry,
     post,
@@ -46,7 +46,9 @@ __all__ = [
 ]
 
 PENDING, TOO_MANY_REQUESTS = 400, 429
-DEFAULT_INTERVAL, SHORTEST_INTERVAL = 5.0, 1.0  # seconds; the default of RFC 8628 §3.2
+DEFAULT_INTERVAL = 5.0  # seconds, RFC 8628 §3.2
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 1.0, 600.0  # seconds
+DEFAULT_LIFE = 600.0  # seconds of a code
 # For each status: the error's class, its OAuth error code, its message.
 ERRORS: dict[int, tuple[type[OAuthError], str, str]] = {
     404: (DeviceCodeUnknown, "invalid_grant", "Trakt does not know this device code"),
@@ -66,7 +68,7 @@ def build_device_code_request(application: Application, endpoints: Endpoints) ->
 def parse_device_code_response(
     response: HttpResponse, *, requested_at: datetime
 ) -> DeviceAuthorization:
-    """Read the codes (RFC 8628 §3.2; Trakt writes `verification_url`).
+    """Read the codes (RFC 8628 §3.2; Trakt writes `verification_url` for `verification_uri`).
 
     `requested_at` is the local time before the request; the expiry counts from it.
 
@@ -77,19 +79,27 @@ def parse_device_code_response(
         return DeviceAuthorization(
             device_code=required_text(answer, "device_code"),
             user_code=_shown_text(answer, "user_code"),
-            verification_uri=_shown_text(answer, "verification_url"),
-            expires_at=expiry(answer, requested_at, answer.number("expires_in")),
-            interval=max(answer.number("interval", default=DEFAULT_INTERVAL), SHORTEST_INTERVAL),
+            verification_uri=_shown_text(answer, "verification_url", "verification_uri"),
+            expires_at=expiry(answer, requested_at, default=DEFAULT_LIFE),
+            interval=_interval(answer),
         )
 
     return read_answer(response, "a device code", read)
 
 
-def _shown_text(answer: JsonObject, name: str) -> str:
-    text = answer.text(name).strip()
-    if not text:
-        raise answer.malformed(name, "is empty")
-    return text
+def _interval(answer: JsonObject) -> float:
+    seconds = if_valid(answer.lenient_number, "interval")
+    if seconds is None or not 0 <= seconds <= LONGEST_INTERVAL:
+        seconds = DEFAULT_INTERVAL
+    return max(seconds, SHORTEST_INTERVAL)
+
+
+def _shown_text(answer: JsonObject, *names: str) -> str:
+    for name in names:
+        text = (if_valid(answer.text, name) or "").strip()
+        if text:
+            return text
+    raise answer.malformed(names[0], "is missing, empty or not text")
 
 
 def build_device_token_request(
@@ -103,13 +113,13 @@ def build_device_token_request(
 def parse_device_token_response(response: HttpResponse, *, requested_at: datetime) -> DevicePoll:
     """Read the answer to a poll. The status decides; the body of a 400 may name an error.
 
-    200 granted, 400 pending, 404 unknown, 409 used, 410 expired, 418 denied, 429 slow down.
+    200 and 201 granted, 400 pending, 404 unknown, 409 used, 410 expired, 418 denied, 429 slow down.
 
     Raises: DeviceCodeUnknown, DeviceCodeUsed, DeviceCodeExpired, AccessDenied; any other
         OAuthError that a 400 names; ServerError.
     """
     status = response.status
-    if status == OK:
+    if status in SUCCESS:
         return Granted(token=parse_token_response(response, requested_at=requested_at))
     if status == TOO_MANY_REQUESTS:
         return SlowDown(retry_after=oauth_errors.retry_after(response))

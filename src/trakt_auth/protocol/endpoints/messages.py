@@ -1,4 +1,4 @@
-"""What the endpoints share: headers, the application's credentials, a POST, the reading of a 200.
+"""What the endpoints share: headers, the application's credentials, a POST, the reading of answers.
 
 Pure. No URL path and no JSON key of a single endpoint lives here.
 """
@@ -6,21 +6,33 @@ Pure. No URL path and no JSON key of a single endpoint lives here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import UnexpectedResponse
-from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, to_json
-from trakt_auth.protocol.http import HttpRequest, HttpResponse
+from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, if_valid, to_json
+from trakt_auth.protocol.http import HttpRequest, HttpResponse, http_date
 
 if TYPE_CHECKING:
     from trakt_auth.protocol.application import Application, Endpoints
 
-__all__ = ["OK", "api_headers", "credentials", "expiry", "post", "read_answer", "required_text"]
+__all__ = [
+    "OK",
+    "SUCCESS",
+    "api_headers",
+    "credentials",
+    "expiry",
+    "local_time",
+    "post",
+    "read_answer",
+    "required_text",
+]
 
 OK = 200
+SUCCESS = (OK, 201)
+LONGEST_LIFE = 100 * 365 * 86400  # seconds; more is not a time to live
+WRONG_CLOCK = timedelta(days=1)
 T = TypeVar("T")
 
 
@@ -56,11 +68,11 @@ def post(
 
 
 def read_answer(response: HttpResponse, what: str, read: Callable[[JsonObject], T]) -> T:
-    """Read the JSON of a 200 with `read`. Its errors say that the answer is not `what`.
+    """Read the JSON of a 200 or 201 with `read`. Its errors say that the answer is not `what`.
 
     Raises: OAuthError, ServerError.
     """
-    if response.status != OK:
+    if response.status not in SUCCESS:
         raise oauth_errors.from_response(response)
     try:
         return read(JsonObject.parse(response.body))
@@ -80,9 +92,25 @@ def required_text(answer: JsonObject, name: str) -> str:
     return text
 
 
-def expiry(answer: JsonObject, requested_at: datetime, seconds: float) -> datetime:
-    """Return the end of a life of so many seconds, counted from the request."""
-    if seconds > 0:
-        with suppress(OverflowError):
-            return requested_at + timedelta(seconds=seconds)
-    raise answer.malformed("expires_in", "is not a number of seconds")
+def expiry(answer: JsonObject, created_at: datetime, *, default: float) -> datetime:
+    """Return the end of a life of `expires_in` seconds: a number, a decimal or digits in a text.
+
+    Anything else counts as `default`: what stands beside a code or a pair of tokens is no reason
+    to lose it.
+    """
+    seconds = if_valid(answer.lenient_number, "expires_in")
+    if seconds is None or not 0 < seconds < LONGEST_LIFE:
+        seconds = default
+    try:
+        return created_at + timedelta(seconds=seconds)
+    except OverflowError:  # a local clock at the end of the calendar
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def local_time(response: HttpResponse, requested_at: datetime) -> datetime:
+    """Return the time that an expiry counts from: `requested_at`, the local time of the request.
+
+    A local clock that is more than a day off the answer's `Date` is wrong; then it is the `Date`.
+    """
+    date = http_date(response.headers.get("date", ""))
+    return requested_at if date is None or abs(requested_at - date) <= WRONG_CLOCK else date

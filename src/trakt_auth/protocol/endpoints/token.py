@@ -5,6 +5,7 @@ Pure. Whether a token is due, and what to do when the server refuses, is not dec
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from trakt_auth.protocol.endpoints.messages import (
     OK,
     credentials,
     expiry,
+    local_time,
     post,
     read_answer,
     required_text,
@@ -34,7 +36,8 @@ __all__ = [
 ]
 
 PATH = "/oauth/token"
-LONGEST_LIFE = 100 * 365 * 86400  # seconds; a longer `expires_in` is taken for a mistake
+DEFAULT_LIFE = 86400.0  # seconds, when the answer does not say
+B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 
 
 def build_exchange_request(
@@ -71,55 +74,58 @@ def parse_token_response(response: HttpResponse, *, requested_at: datetime) -> T
     """Read tokens (RFC 6749 §5.1); `requested_at` is the local time before the request.
 
     The expiry counts from `requested_at` and not from Trakt's own `created_at`, so that a wrong
-    clock on either side does no harm.
+    clock on either side does no harm; a local clock that is days off is replaced by the answer's
+    `Date`. Only the access token has to be there: the code is spent, so the pair is not thrown
+    away for what stands beside it.
 
     Raises: OAuthError, ServerError.
     """
-
-    def read(answer: JsonObject) -> Token:
-        return Token(
-            access_token=required_text(answer, "access_token"),
-            refresh_token=answer.optional_text("refresh_token") or None,
-            token_type=answer.text("token_type", default="bearer"),
-            scope=answer.optional_text("scope"),
-            created_at=requested_at,
-            expires_at=expiry(answer, requested_at, answer.number("expires_in")),
-        )
-
-    return read_answer(response, "a token", read)
+    return _parse(response, requested_at, refresh_token=None, token_type="bearer", scope=None)  # noqa: S106 - the type's name
 
 
 def parse_refresh_response(
     response: HttpResponse, *, requested_at: datetime, replacing: Token
 ) -> Token:
-    """Read the answer to a refresh (RFC 6749 §6); lenient, since the pair before it is spent.
+    """Read the answer to a refresh (RFC 6749 §6).
 
-    What is missing or malformed beside the tokens is taken from the token that is replaced: the
-    refresh token, the time to live (RFC 6749 §5.1 only recommends `expires_in`), type and scope.
+    What is missing or malformed beside the access token is as it was in the token that is
+    replaced: its refresh token, type and scope.
 
     Raises: OAuthError, ServerError.
     """
+    return _parse(
+        response,
+        requested_at,
+        refresh_token=replacing.refresh_token,
+        token_type=replacing.token_type,
+        scope=replacing.scope,
+    )
+
+
+def _parse(
+    response: HttpResponse,
+    requested_at: datetime,
+    *,
+    refresh_token: str | None,
+    token_type: str,
+    scope: str | None,
+) -> Token:
+    created_at = local_time(response, requested_at)
 
     def read(answer: JsonObject) -> Token:
-        scope = if_valid(answer.text, "scope")
-        token_type = if_valid(answer.text, "token_type")
+        access_token = required_text(answer, "access_token")
+        if not B64TOKEN.fullmatch(access_token):
+            raise answer.malformed("access_token", "has characters that a header cannot hold")
         return Token(
-            access_token=required_text(answer, "access_token"),
-            refresh_token=answer.optional_text("refresh_token") or replacing.refresh_token,
-            token_type=replacing.token_type if token_type is None else token_type,
-            scope=replacing.scope if scope is None else scope,
-            created_at=requested_at,
-            expires_at=expiry(answer, requested_at, _seconds(answer, replacing)),
+            access_token=access_token,
+            refresh_token=if_valid(answer.text, "refresh_token") or refresh_token,
+            token_type=if_valid(answer.text, "token_type") or token_type,
+            scope=if_valid(answer.text, "scope") or scope,
+            created_at=created_at,
+            expires_at=expiry(answer, created_at, default=DEFAULT_LIFE),
         )
 
     return read_answer(response, "a token", read)
-
-
-def _seconds(answer: JsonObject, replacing: Token) -> float:
-    seconds = if_valid(answer.number, "expires_in")
-    if seconds is not None and 0 < seconds < LONGEST_LIFE:
-        return seconds
-    return replacing.lifetime.total_seconds()
 
 
 def build_revoke_request(
