@@ -1121,7 +1121,9 @@ def test_a_store_is_the_same_however_it_is_written(
     for same in (
         [f"file:{tmp_path}/t", "file:t", "FILE:./t", f"file://{tmp_path}/x/../t"],
         ["postgres://me:one@h/db?sslmode=x&password=y", "postgresql://me:two@h/db?sslmode=x"],
+        ["postgresql+psycopg://me:one@h/db", "postgresql://me:two@h/db"],
         ["redis://me:one@h:6379/1", "redis://me:two@h:6379/1"],
+        ["unix://me:one@/run/r.sock?db=1", "unix://me:two@/run/r.sock?db=1"],
         ["keyring:", "keyring:"],
     ):
         assert len({identity(url) for url in same}) == 1

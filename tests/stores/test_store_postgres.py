@@ -541,6 +541,13 @@ def test_a_deletion_that_is_repeated_after_a_lost_answer(
     assert payload(store) == "two"
 
 
+def test_the_url_of_sqlalchemy_is_understood(
+    again: Callable[..., PostgresStore], postgres_url: str, store: PostgresStore
+) -> None:
+    put(store, "one")
+    assert payload(again(postgres_url.replace("postgresql:", "postgresql+psycopg:"))) == "one"
+
+
 @pytest.mark.parametrize("level", ["serializable", "repeatable read"])
 def test_another_default_isolation_makes_no_errors(
     again: Callable[..., PostgresStore], postgres_url: str, level: str

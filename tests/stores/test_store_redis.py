@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -242,6 +243,57 @@ def test_urls_that_name_no_store(url: str) -> None:
     assert "redis://" in caught.value.hint
 
 
+def test_a_socket_on_this_machine(tmp_path: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="redis-") as folder,  # a socket's name has to be short
+        running(tmp_path, "--unixsocket", f"{folder}/socket") as server,
+    ):
+        socket = f"{folder}/socket"
+        store, other = (open_store(f"unix://{socket}?db={number}") for number in (1, 2))
+        version = put(store, "one")
+        lock = store.lock(KEY)
+        assert lock.acquire()
+        lock.release()
+        assert store.load(KEY) == Stored(payload="one", version=version, expires_at=END)
+        assert other.load(KEY) is None
+        store.close()
+        assert store.load(KEY) is not None
+        server.kill()
+        refused([lambda: store.load(KEY)], f"The Redis server at {socket}")
+        store.close()
+        other.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ((), []),
+        (("--maxmemory", "100mb"), []),
+        (("--maxmemory-policy", "allkeys-lru"), []),  # without a limit nothing is deleted
+        (("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"), ["deletes logins"]),
+        (("--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"), ["deletes the locks"]),
+        (("--appendonly", "no"), ["appendonly no"]),
+    ],
+)
+def test_a_server_that_may_lose_logins(
+    tmp_path: Path, settings: tuple[str, ...], said: list[str]
+) -> None:
+    with running(tmp_path, *settings) as server:
+        store = open_store(server.url)
+        assert isinstance(store, RedisStore)
+        problems = store.durability_problems()
+        assert len(problems) == len(said)
+        for problem, words in zip(problems, said, strict=True):
+            assert words in problem
+        server.command("ACL", "SETUSER", "limited", "on", "nopass", "~*", "+@all", "-info")
+        limited = open_store(server.url.replace("redis://", "redis://limited:x@"))
+        assert isinstance(limited, RedisStore)
+        with pytest.raises(StoreUnavailable, match="does not allow this"):
+            limited.durability_problems()
+        store.close()
+        limited.close()
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -258,6 +310,9 @@ def test_urls_that_name_no_store(url: str) -> None:
         "redis://me:geheim@host/0?socket_timeout=soon",
         "redis://me:geheim@host/0?max_connections=-1",
         "redis://me:geheim@host/0?ssl_ca_certs=file",  # an option of TLS without TLS
+        "unix://me:geheim@host/run/redis.sock",  # a socket is on this machine
+        "unix://me:geheim@/",
+        "unix://me:geheim@/run/redis.sock?nonsense=1",
     ],
 )
 def test_an_invalid_url(url: str) -> None:
@@ -378,7 +433,7 @@ def test_tls(redis_server: Server, again: Callable[..., RedisStore], tmp_path: P
         refused(calls_of(again(url)), "reached: its certificate is not trusted")
         named = f"rediss://localhost:{between.port}/0?ssl_ca_certs={tmp_path}/ca.pem"
         refused(reads_of(again(named)), "reached: its certificate is not trusted")
-        refused(reads_of(again(f"{url}?ssl_ca_certs={tmp_path}/none")), "certificate is missing")
+        refused(reads_of(again(f"{url}?ssl_ca_certs={tmp_path}/none")), "certificate, is missing")
         trusting.close()
     finally:
         between.close()

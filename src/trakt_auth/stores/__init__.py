@@ -64,12 +64,12 @@ def _open(url: str) -> TokenStore:
             from trakt_auth.stores.sqlite import SqliteStore
 
             return SqliteStore(path)
-        case "postgresql" | "postgres" if rest.startswith("//"):
+        case "postgresql" | "postgres" | "postgresql+psycopg" if rest.startswith("//"):
             with _requires("A PostgreSQL store", "psycopg", "postgres"):
                 from trakt_auth.stores.postgres import PostgresStore
 
                 return PostgresStore(f"postgresql:{rest}")
-        case "redis" | "rediss" if rest.startswith("//"):
+        case "redis" | "rediss" | "unix" if rest.startswith("//"):
             with _requires("A Redis store", "redis", "redis"):
                 from trakt_auth.stores.redis import RedisStore
 
@@ -124,5 +124,5 @@ def identity(url: str) -> str:
     parts = urlsplit(f"redis:{rest}")
     user, at, place = parts.netloc.rpartition("@")
     options = sorted(part for part in parts.query.split("&") if "pass" not in part.split("=")[0])
-    scheme = scheme.replace("postgresql", "postgres")
+    scheme = scheme.removesuffix("+psycopg").replace("postgresql", "postgres")
     return f"{scheme}://{user.partition(':')[0]}{at}{place}{parts.path}?{'&'.join(options)}"

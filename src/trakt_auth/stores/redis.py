@@ -11,6 +11,8 @@ version: it grows even when a replica takes over that has not received the last 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -200,6 +202,29 @@ class RedisStore:
         """
         self._server.run(END, [_lock(key)], owner)
 
+    def durability_problems(self) -> list[str]:
+        """Return why this server may lose logins: one sentence for each reason, without its name.
+
+        Raises: StoreUnavailable, also if the user may not ask the server.
+        """
+        memory, persistence = self._server.read(("INFO", "memory"), ("INFO", "persistence"))
+        policy = _info(memory, "maxmemory_policy") or "noeviction"
+        problems: list[str] = []
+        if policy != "noeviction" and _info(memory, "maxmemory") != "0":
+            what = "logins" if policy.startswith("allkeys") else "the locks of accounts"
+            problems.append(
+                f"It deletes {what} when its memory is full (maxmemory-policy {policy}):"
+                " set noeviction."
+            )
+        if _info(persistence, "aof_enabled") == "0":
+            problems.append(
+                "It does not write each change to its disk (appendonly no), so a restart loses"
+                " logins: set appendonly yes."
+            )
+        elif _info(persistence, "aof_last_write_status") == "err":
+            problems.append("It could not write the last changes to its disk.")
+        return problems
+
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
         self._server.close()
@@ -242,6 +267,13 @@ def _stored(key: AccountKey, payload: bytes, version: bytes, end: bytes) -> Stor
             f"The record of account {key.account!r} in Redis is not readable",
             hint="Restore a backup, or sign in again: a new login takes its place.",
         ) from None
+
+
+def _info(answer: bytes | Mapping[str, object], name: str) -> str | None:
+    if isinstance(answer, Mapping):  # the library has parsed it
+        return None if name not in answer else str(answer[name])
+    found = re.search(rf"^{name}:(.*?)\r?$", answer.decode(errors="replace"), re.MULTILINE)
+    return found and found[1]
 
 
 def _check_format(known: bool) -> None:  # noqa: FBT001

@@ -59,7 +59,7 @@ REASONS = {
     "connection refused": "the connection was refused",
     "certificate_verify_failed": "its certificate is not trusted",
     "[ssl": "TLS failed",
-    "no such file": "a file with a certificate is missing",
+    "no such file": "its socket, or a file with a certificate, is missing",
     "name or service not known": "its name is unknown",
     "no route to host": "there is no route to it",
     "timeout connecting": "it does not answer",
@@ -180,12 +180,16 @@ def _parts(url: str) -> tuple[str, list[tuple[str, str]]]:
     # Part of a password in which %40 and the like were not written must not be taken for a port, a
     # number or an option: the library's error would quote it.
     parts = urlsplit(url)
-    number = parts.path.removeprefix("/")
+    is_socket = parts.scheme == "unix"
+    number = "" if is_socket else parts.path.removeprefix("/")
+    if is_socket and (parts.hostname or parts.path in ("", "/")):
+        raise ValueError
     options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     known = all(name in OPTIONS for name, _ in options)
     if not known or parts.fragment or (number and not (number.isascii() and number.isdigit())):
         raise ValueError
-    return f"The Redis server at {parts.hostname or 'localhost'}:{parts.port or 6379}", options
+    place = parts.path if is_socket else f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+    return f"The Redis server at {place}", options
 
 
 def _client(url: str) -> Any:  # noqa: ANN401 - the library is typed in part
@@ -200,6 +204,8 @@ def _client(url: str) -> Any:  # noqa: ANN401 - the library is typed in part
         "socket_timeout": WAIT,
         "timeout": WAIT,
     }
+    if url.startswith("unix:"):
+        del defaults["socket_keepalive"]  # of TCP only
     pool = pool_class.from_url(url, **defaults)
     settings = pool.connection_kwargs
     user, password = settings.pop("username", None), settings.pop("password", None)
