@@ -1,6 +1,7 @@
 """The loopback receiver, over real sockets."""
 
 import _thread
+import errno
 import http.client
 import itertools
 import os
@@ -12,11 +13,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
 from trakt_auth.errors import Cancelled, TraktAuthError, UsageError
+from trakt_auth.runtime import loopback
 from trakt_auth.runtime.loopback import CallbackReceiver, _Handler
 
 STATE = "s-é/+ &=%"
@@ -548,7 +551,7 @@ def test_control_c_in_a_real_program(port, uri):
 
 
 def test_only_the_loopback_address_is_bound(receiver, port):
-    assert receiver._server.server_address == ("127.0.0.1", port)
+    assert receiver._servers[0].server_address == ("127.0.0.1", port)
     for elsewhere in ("127.0.0.2", *outer_addresses()):
         with socket.socket() as sock:
             sock.settimeout(2)
@@ -566,7 +569,7 @@ def outer_addresses() -> list[str]:
 
 def test_localhost_is_bound_on_ipv4(port):
     with CallbackReceiver(f"http://localhost:{port}/cb", state="s") as receiver:
-        assert receiver._server.server_address == ("127.0.0.1", port)
+        assert receiver._servers[0].server_address == ("127.0.0.1", port)
         assert ask(port, "/cb?state=s&code=c").status == 421
         assert ask(port, "/cb?state=s&code=c", host=f"localhost:{port}").status == 200
 
@@ -578,6 +581,78 @@ def has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+def on_ipv6(port: int) -> socket.socket:
+    other = socket.socket(socket.AF_INET6)
+    other.bind(("::1", port))
+    other.listen()
+    return other
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
+def test_localhost_is_bound_on_both_families(port):
+    with CallbackReceiver(f"http://localhost:{port}/", state=STATE):
+        for host in ("127.0.0.1", "::1"):
+            connection = http.client.HTTPConnection(host, port, timeout=10)
+            connection.request("GET", target("/", code="c"), headers={"Host": f"localhost:{port}"})
+            assert connection.getresponse().status in (200, 410)
+            connection.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
+def test_localhost_that_another_program_listens_on_is_refused(port):
+    receiver = CallbackReceiver(f"http://localhost:{port}/", state=STATE)
+    with on_ipv6(port), pytest.raises(UsageError, match="Cannot listen on ::1"):
+        receiver.__enter__()
+    with receiver:  # and nothing of the first attempt is left behind
+        assert len(receiver._servers) == 2
+
+
+def test_localhost_without_ipv6(port, monkeypatch):
+    def only_ipv4(host, *rest):
+        if ":" in host:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return server(host, *rest)
+
+    server = loopback._Server
+    monkeypatch.setattr(loopback, "_Server", only_ipv4)
+    with CallbackReceiver(f"http://localhost:{port}/", state=STATE) as receiver:
+        assert len(receiver._servers) == 1
+    with (
+        pytest.raises(UsageError, match="Cannot assign"),
+        CallbackReceiver(f"http://[::1]:{port}/", state=STATE),
+    ):
+        pass
+
+
+def test_dripping_connections_hold_few_threads_and_no_answer_up(receiver, port, uri):
+    with ExitStack() as opened:
+        for _ in range(150):
+            sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+            opened.enter_context(sock)
+            with suppress(OSError):
+                sock.sendall(b"GET /callback HTTP/1.1\r\nX")
+        assert eventually(lambda: len(handlers()) <= 34)
+        ask(port, target(code="c"))
+        assert receiver.wait(10) == uri + target("", code="c")
+
+
+def test_a_connection_that_drips_is_dropped(receiver, port, monkeypatch):
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return time.monotonic() + ahead[0]
+
+    ahead = [0.0]
+    monkeypatch.setattr(loopback, "time", Clock)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(b"GET /callback HTTP/1.1\r\nX")
+        assert eventually(lambda: len(receiver._servers[0]._deadlines) == 1)
+        ahead[0] = _Handler.timeout - 1
+        sock.sendall(b"-")
+        ahead[0] = _Handler.timeout
+        assert hung_up(sock)
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
@@ -592,7 +667,7 @@ def test_ipv6(port):
 
 def test_ipv6_is_bound_on_its_loopback_address_alone():
     receiver = CallbackReceiver("http://[::1]:8765/cb", state="s")
-    assert (receiver._address, receiver._port) == ("::1", 8765)
+    assert (receiver._addresses, receiver._port) == (["::1"], 8765)
 
 
 def test_a_uri_without_a_path_is_answered_at_the_root(port):
@@ -693,7 +768,7 @@ def test_nothing_is_printed_and_nothing_secret_is_shown(receiver, port, capfd):
     ask(port, "/favicon.ico")
     assert "c0de" in receiver.wait(10)
     page = receiver._inbox.page_for(target(code="c0de"), [f"127.0.0.1:{port}"])
-    shown = [repr(thing) for thing in (receiver, receiver._inbox, receiver._server, page)]
+    shown = [repr(thing) for thing in (receiver, receiver._inbox, receiver._servers[0], page)]
     assert capfd.readouterr() == ("", "")
     assert not [
         text for text, secret in itertools.product(shown, ("c0de", STATE)) if secret in text

@@ -5,6 +5,7 @@ No token and no exchange lives here; the HTTP server is the standard library's.
 
 from __future__ import annotations
 
+import errno
 import hmac
 import os
 import re
@@ -31,6 +32,10 @@ __all__ = ["CallbackReceiver"]
 _LOOPBACK_URI = re.compile(
     r"(?ai)http://(localhost|127\.0\.0\.1|\[::1\]):([1-9][0-9]{0,4})(/[\w.~!$&'()*+,;=:@%/-]*)?",
 )
+# A browser tries one family after the other for `localhost`. Another program that listens on the
+# one that is left out would receive the code.
+_ADDRESSES = {"localhost": ["127.0.0.1", "::1"], "127.0.0.1": ["127.0.0.1"], "[::1]": ["::1"]}
+_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 _POLL_SECONDS = 0.05
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -98,7 +103,8 @@ class _Inbox:
 class _Handler(BaseHTTPRequestHandler):
     """One connection, one request; everything but GET ends in `send_error`."""
 
-    timeout = 10.0  # seconds; browsers open connections ahead of need and leave them idle
+    # Seconds for a read, and for the whole connection. Browsers open some ahead of need.
+    timeout = 10.0
 
     def __init__(self, inbox: _Inbox, *connection: Any) -> None:  # noqa: ANN401 - socketserver's
         self._inbox = inbox
@@ -135,28 +141,57 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingTCPServer):
-    """A thread for each connection, so that an idle connection delays no other."""
+    """A thread for each connection, so that an idle connection delays no other.
+
+    Connections are bounded in number and in time, so that a local program that opens many of them
+    and sends slowly costs little. The newest is always served, since it may be the redirect.
+    """
 
     allow_reuse_address = os.name != "nt"  # there, it would let another program share the port
     daemon_threads = True
     request_queue_size = 128  # with a full queue, the kernel would let the redirect wait a second
+    most_connections = 32
+    serving = False
 
     def __init__(self, host: str, port: int, inbox: _Inbox) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._connections: list[socket.socket] = []
+        self._guard = threading.Lock()
+        self._deadlines: dict[socket.socket, float] = {}  # the oldest connection comes first
         super().__init__((host, port), partial(_Handler, inbox))
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, peer = super().get_request()
-        self._connections.append(connection)
+        with self._guard:
+            surplus = len(self._deadlines) - self.most_connections + 1
+            for oldest in list(self._deadlines)[: max(0, surplus)]:
+                self._end(oldest, socket.SHUT_RDWR)
+            self._deadlines[connection] = time.monotonic() + _Handler.timeout
         return connection, peer
+
+    def service_actions(self) -> None:
+        """End the connections whose time is up, however slowly they go on sending."""
+        now = time.monotonic()
+        with self._guard:
+            for connection, deadline in list(self._deadlines.items()):
+                if deadline <= now:
+                    self._end(connection, socket.SHUT_RDWR)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - inherited
+        with self._guard:
+            self._deadlines.pop(request, None)
+        super().shutdown_request(request)
 
     def server_close(self) -> None:
         """Free the port and end all reads; a page that is being written is still written."""
         super().server_close()
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RD)
+        with self._guard:
+            for connection in list(self._deadlines):
+                self._end(connection, socket.SHUT_RD)
+
+    def _end(self, connection: socket.socket, how: int) -> None:
+        del self._deadlines[connection]
+        with suppress(OSError):
+            connection.shutdown(how)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent: browsers break connections all the time."""
@@ -179,23 +214,36 @@ class CallbackReceiver:
             )
         if not state:
             raise UsageError("The state is empty, so any page could pose as the answer.")
-        self._address, self._port = "::1" if match[1] == "[::1]" else "127.0.0.1", int(match[2])
+        self._addresses, self._port = _ADDRESSES[match[1].lower()], int(match[2])
         host = f"{match[1]}:{match[2]}".lower().removesuffix(":80")  # as browsers send it
         self._inbox = _Inbox(redirect_uri, host, match[3] or "/", state, app_name)
-        self._server: _Server | None = None
+        self._servers: list[_Server] = []
 
     def __enter__(self) -> Self:
-        """Listen on the loopback address alone. Raises: UsageError when it cannot be had."""
+        """Listen on the loopback addresses alone. Raises: UsageError when one cannot be had."""
+        missing: OSError | None = None
         try:
-            self._server = _Server(self._address, self._port, self._inbox)
+            for address in self._addresses:
+                try:
+                    self._servers.append(_Server(address, self._port, self._inbox))
+                except OSError as error:
+                    # This computer may lack one of the two families, and then no browser uses it.
+                    if error.errno not in _NO_SUCH_FAMILY:
+                        raise
+                    missing = error
+            if missing is not None and not self._servers:
+                raise missing
         except OSError as error:
+            self.close()
             raise UsageError(
-                f"Cannot listen on {self._address}, port {self._port}: {error.strerror}.",
+                f"Cannot listen on {address}, port {self._port}: {error.strerror}.",
                 hint="Close the program that uses the port or wait; or register another one on "
                 "Trakt and set TRAKT_REDIRECT_URI; or sign in with a device code.",
             ) from error
-        serve = partial(self._server.serve_forever, _POLL_SECONDS)
-        threading.Thread(target=serve, name="trakt-auth-callback", daemon=True).start()
+        for server in self._servers:
+            serve = partial(server.serve_forever, _POLL_SECONDS)
+            server.serving = True
+            threading.Thread(target=serve, name="trakt-auth-callback", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -206,7 +254,7 @@ class CallbackReceiver:
 
         Raises: Cancelled by `cancel` or `close`; TraktAuthError when no answer came in time.
         """
-        if self._server is None and not self._inbox.closed.is_set():
+        if not self._servers and not self._inbox.closed.is_set():
             raise UsageError("The receiver is not listening: wait inside its `with` block.")
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while not self._inbox.closed.is_set():
@@ -229,10 +277,11 @@ class CallbackReceiver:
     def close(self) -> None:
         """Free the port and end `wait`; closing again does nothing."""
         self.cancel()
-        server, self._server = self._server, None
-        if server is not None:
+        servers, self._servers = self._servers, []
+        for server in servers:
             with server:
-                server.shutdown()
+                if server.serving:  # otherwise `shutdown` would wait for ever
+                    server.shutdown()
 
 
 def _words(fields: dict[str, list[str]]) -> tuple[str, str]:
