@@ -154,7 +154,7 @@ class Api:
         self.meanwhile = None  # called once, before the first answer
         self.guard = threading.Lock()
 
-    def respond(self, request, *, peer):
+    def process(self, request, *, peer):
         with self.guard:
             self.seen.append(request)
             meanwhile, self.meanwhile = self.meanwhile, None

@@ -97,13 +97,13 @@ def test_headers_that_are_refused(cli, header):
 
 def sent(cli, *arguments):
     seen = []
-    respond = cli.emulator.respond
+    respond = cli.emulator.process
 
     def spy(request, **more):
         seen.append(request)
         return respond(request, **more)
 
-    cli.monkeypatch.setattr(cli.emulator, "respond", spy)
+    cli.monkeypatch.setattr(cli.emulator, "process", spy)
     cli.sign_in()
     cli("api", "POST", "/users/me", *arguments)
     return seen[-1]

@@ -208,7 +208,7 @@ def served(cli, *requests, before=None):
         if before:
             before(emulator)
         for request in requests:
-            reply = emulator.respond(request)
+            reply = emulator.process(request)
             while reply.resume:
                 reply = reply.resume()
 

@@ -173,7 +173,7 @@ def test_answers_that_say_nothing_of_the_login(cli, fault, settings):
 def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
     old = cli.sign_in(ago=2)
     arrived, released = threading.Event(), threading.Event()
-    respond = cli.emulator.respond
+    respond = cli.emulator.process
 
     def held(request, **more):
         if "/oauth/token" in request.url:
@@ -181,7 +181,7 @@ def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
             assert released.wait(60)
         return respond(request, **more)
 
-    cli.monkeypatch.setattr(cli.emulator, "respond", held)
+    cli.monkeypatch.setattr(cli.emulator, "process", held)
     with cli.spawn("token") as process:
         assert arrived.wait(60)
         process.send_signal(number)

@@ -22,7 +22,7 @@ def broken(cli, monkeypatch):
         return really(self, *args, **kwargs)
 
     monkeypatch.setattr(FileStore, "save", save)
-    respond, first = cli.emulator.respond, [1]
+    respond, first = cli.emulator.process, [1]
 
     def answered(request, **options):
         try:
@@ -31,7 +31,7 @@ def broken(cli, monkeypatch):
             if "/oauth/token" in request.url and first:
                 failing.append(first.pop())
 
-    monkeypatch.setattr(cli.emulator, "respond", answered)
+    monkeypatch.setattr(cli.emulator, "process", answered)
     return failing
 
 

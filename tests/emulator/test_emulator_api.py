@@ -68,6 +68,8 @@ def test_methods_and_paths(client: EmulatorClient) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
     assert client.api(token, "/users/unknown").status == 404
     assert body(client.api(token, "/users/unknown")) == {"error": "not_found"}
+    client.emulator.issue_tokens("Maria B")
+    assert body(client.api(token, "/users/maria-b"))["username"] == "Maria B"
     page = client.send("GET", "/nowhere", headers={"accept": "text/html,*/*"})
     assert (page.status, page.media_type) == (404, "text/html")
 

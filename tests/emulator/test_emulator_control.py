@@ -158,7 +158,7 @@ def test_control_is_for_this_machine(
         ("POST", f"device/{device}/approve"),
     ):
         request = HttpRequest(method=method, url=f"{url}/emulator/{path}", headers=headers)
-        answer = client.emulator.respond(request, peer=peer).response
+        answer = client.emulator.process(request, peer=peer).response
         assert answer is not None
         assert (answer.status == 403) is (status == 403)
 
@@ -195,13 +195,13 @@ def test_the_dashboard_shows_no_data_to_other_machines(client: EmulatorClient) -
     code = client.start_device()["user_code"]
     client.sign_in("sean")
     request = HttpRequest(method="GET", url="http://10.0.0.2:80/")
-    answer = client.emulator.respond(request, peer="10.0.0.3").response
+    answer = client.emulator.process(request, peer="10.0.0.3").response
     assert answer is not None
     assert answer.status == 200
     assert code not in answer.body.decode()
     assert "sean" not in answer.body.decode()
     press = HttpRequest(method="POST", url="http://10.0.0.2:80/")
-    refused = client.emulator.respond(press, peer="10.0.0.3").response
+    refused = client.emulator.process(press, peer="10.0.0.3").response
     assert refused is not None
     assert refused.status == 403
 

@@ -304,7 +304,7 @@ def ask(
 ) -> int:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = HttpRequest(method=method, url=f"http://127.0.0.1:8999{path}", headers=named)
-    answer = client.emulator.respond(request, peer=peer).response
+    answer = client.emulator.process(request, peer=peer).response
     assert answer is not None
     return answer.status
 

@@ -270,9 +270,10 @@ def test_faults_stay_until_disarmed(client: EmulatorClient) -> None:
 @pytest.mark.parametrize(
     ("matchers", "struck"),
     [
-        ({}, {"token", "code", "api"}),
+        ({}, {"token", "code", "api", "any path"}),
         ({"endpoint": "oauth"}, {"token", "code"}),
-        ({"endpoint": "api"}, {"api"}),
+        ({"endpoint": "api"}, {"api", "any path"}),
+        ({"endpoint": "/sync/*"}, {"any path"}),
         ({"endpoint": "/oauth/device/*"}, {"code"}),
         ({"endpoint": "/activate"}, {"page"}),
         ({"endpoint": "/emulator/*"}, set()),
@@ -290,7 +291,8 @@ def test_matchers(client: EmulatorClient, matchers: dict[str, object], struck: s
         "api": client.api(client.sign_in()),
         "page": client.send("GET", "/activate"),
         "control": client.send("GET", "/emulator/state"),
-        "nowhere": client.send("GET", "/nowhere"),
+        "nowhere": client.send("GET", "/oauth/nowhere"),
+        "any path": client.send("DELETE", "/sync/history/7"),
     }
     assert {name for name, answer in answers.items() if answer.status == 599} == struck
 
@@ -355,7 +357,7 @@ def test_respond_does_not_wait(client: EmulatorClient) -> None:
         headers={"content-type": "application/json"},
         body=b"{}",
     )
-    first = client.emulator.respond(request)
+    first = client.emulator.process(request)
     assert (first.delay, first.response) == (2, None)
     assert first.resume is not None
     second = first.resume()

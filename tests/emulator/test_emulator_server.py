@@ -164,7 +164,7 @@ def test_a_stop_lets_an_answer_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> 
     got: list[int] = []
 
     class Slow(Emulator):
-        def respond(self, request: HttpRequest, *, peer: str = "") -> Reply:
+        def process(self, request: HttpRequest, *, peer: str = "") -> Reply:
             answering.set()
             return Reply(response=long)
 

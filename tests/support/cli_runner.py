@@ -34,12 +34,12 @@ class ApprovingEmulator(Emulator):
         self.decision = "approve"
         self.secrets = []
 
-    def respond(self, request, *, peer="127.0.0.1"):
+    def process(self, request, *, peer="127.0.0.1"):
         if "/oauth/device/token" in request.url and self.decision:
             for one in self.state()["device_codes"]:
                 if one["status"] == "pending":
                     getattr(self, f"{self.decision}_device")(one["user_code"])
-        reply = super().respond(request, peer=peer)
+        reply = super().process(request, peer=peer)
         if reply.response is not None and b"access_token" in reply.response.body:
             import json
 

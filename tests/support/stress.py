@@ -270,7 +270,7 @@ def storms(
 @contextmanager
 def holding(emulator: Emulator, seconds: float) -> Iterator[None]:
     """Keep the answers to refreshes back: the token is rotated, and nobody knows it yet."""
-    respond = emulator.respond
+    respond = emulator.process
 
     def slow(request, **options):
         reply = respond(request, **options)
@@ -278,11 +278,11 @@ def holding(emulator: Emulator, seconds: float) -> Iterator[None]:
             time.sleep(seconds)
         return reply
 
-    emulator.respond = slow
+    emulator.process = slow
     try:
         yield
     finally:
-        emulator.respond = respond
+        emulator.process = respond
 
 
 # -- a link that is cut ----------------------------------------------------------------------------

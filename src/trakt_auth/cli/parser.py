@@ -222,6 +222,12 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
     help="Trakt as it is, or as it was before July 2026.",
 )
 @click.option("--require-user-agent", is_flag=True, help="Answer 403 to libraries' User-Agents.")
+@click.option(
+    "--rate-limits", is_flag=True, help="Count API calls, and answer 429 to too many of them."
+)
+@click.option(
+    "--responses", metavar="FILE", help="A JSON list of what the API answers at further paths."
+)
 @click.option("--client-id", metavar="ID", help="Register one more application.")
 @click.option(
     "--client-secret", metavar="TEXT", help="Its client secret; without one it is a public client."

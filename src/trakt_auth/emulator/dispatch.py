@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher", "Reply"]
 
+_PROGRAMS = frozenset({"oauth", "api", "metadata"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -102,15 +104,11 @@ class Dispatcher:
     def _dispatch(self, request: Request, route: Route | None) -> Response:
         if route is None:
             return routes.not_found(request)
-        if self._state.options.block_default_user_agents and route.kind in {"oauth", "api"}:
+        if self._state.options.block_default_user_agents and route.kind in _PROGRAMS:
             blocked = cloudflare.refuse_default_agent(request.headers.get("user-agent", ""))
             if blocked is not None:
                 return blocked
-        method = "GET" if request.method == "HEAD" else request.method
-        handler = route.handlers.get(method)
-        return (
-            routes.method_not_allowed(route) if handler is None else handler(self._state, request)
-        )
+        return routes.handle(self._state, request, route)
 
 
 def _to_http(response: Response, method: str, now: float) -> HttpResponse:

@@ -7,7 +7,7 @@ processes requests, `server.py` serves a port.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urljoin, urlsplit
 
 import trakt_auth.emulator.dashboard.control as control
@@ -23,10 +23,11 @@ from trakt_auth.emulator.pages.authorization import (
     parse_authorization_request,
 )
 from trakt_auth.emulator.state.model import OUT_OF_BAND, Application
+from trakt_auth.emulator.state.registered import NOT_GIVEN, RegisteredResponse, make_response
 from trakt_auth.emulator.state.state import DEFAULT_USERNAME, EmulatorState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from typing import Unpack
 
@@ -111,7 +112,7 @@ class Emulator:
 
         Raises: ConnectionLost if a fault ends the connection without a response.
         """
-        reply = self.respond(request)
+        reply = self.process(request)
         while reply.resume is not None:
             self.on_delay(reply.delay)
             reply = reply.resume()
@@ -121,7 +122,7 @@ class Emulator:
             raise ConnectionLost(processed=reply.processed)
         return reply.response
 
-    def respond(self, request: HttpRequest, *, peer: str = _LOOPBACK) -> Reply:
+    def process(self, request: HttpRequest, *, peer: str = _LOOPBACK) -> Reply:
         """Process a request from the address `peer`; the caller does what the reply says."""
         return self._dispatcher.respond(request, peer=peer)
 
@@ -244,6 +245,49 @@ class Emulator:
         with self._lock:
             self._state.faults.disarm(fault)
 
+    def respond(
+        self,
+        path: str,
+        *,
+        json: object = NOT_GIVEN,
+        text: str = "",
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        method: str = "*",
+        times: int | None = None,
+        public: bool = False,
+    ) -> RegisteredResponse:
+        """Register what the data API answers at `path`, once the key and the token are checked.
+
+        `path` may be a pattern, such as `/sync/watched/*`; of the responses that match a request,
+        the latest is sent. The body is `json`, `text` or empty. `method` limits it to one method;
+        `times` is how often it is sent (None: for good); a `public` one needs no access token.
+
+        Raises: ValueError for a value that no response could have.
+        """
+        given: dict[str, object] = {
+            "path": path, "status": status, "method": method, "times": times, "public": public,
+            "headers": headers or {}, "text": text,
+        }  # fmt: skip
+        if json is not NOT_GIVEN:
+            given["json"] = json
+        made = make_response(given)
+        with self._lock:
+            self._state.responses.add(made)
+        return made
+
+    def load_responses(self, specifications: object) -> None:
+        """Register a list of responses that stay when the emulator is reset.
+
+        Raises: ValueError for anything else than a list of responses.
+        """
+        if not isinstance(specifications, list):
+            raise ValueError('the responses must be a list: [{"path": ..., "json": ...}]')  # noqa: TRY004
+        made = [make_response(one) for one in cast("list[object]", specifications)]
+        with self._lock:
+            for one in made:
+                self._state.responses.add(one, lasting=True)
+
     def state(self, *, limit: int | None = None) -> dict[str, object]:
         """Return the state as plain JSON values; `limit` is the most items of each long list."""
         with self._lock:
@@ -252,7 +296,7 @@ class Emulator:
             return control.describe(self._state, now=now, limit=limit)
 
     def reset(self) -> None:
-        """Delete accounts, sessions, codes, tokens, faults and the log.
+        """Delete accounts, sessions, codes, tokens, faults, registered responses and the log.
 
         The applications stay, and so does the time: the clock never goes backwards.
         """

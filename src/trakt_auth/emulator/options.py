@@ -34,6 +34,7 @@ class Settings(TypedDict, total=False):
     rotation_ends_access: bool
     revoke_whole_grant: bool
     block_default_user_agents: bool
+    rate_limits: bool
     remember_spent: int
     log_size: int
 
@@ -74,6 +75,8 @@ class Options:
     """Whether revoking one token ends all tokens of that login (RFC 7009 section 2.1)."""
     block_default_user_agents: bool = False
     """Whether a missing `User-Agent`, or an HTTP library's default one, gets Cloudflare's 403."""
+    rate_limits: bool = False
+    """Whether the data API counts its calls: 500 GETs in 5 minutes, one other call a second."""
     remember_spent: int = 1_000_000
     """How many used refresh tokens are remembered; one that is forgotten counts as unknown."""
     log_size: int = 10_000

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     class Responder(Protocol):
         """What is served: an `Emulator`."""
 
-        def respond(self, request: HttpRequest, *, peer: str) -> Reply:
+        def process(self, request: HttpRequest, *, peer: str) -> Reply:
             """Process a request; the caller does what the reply says."""
             ...
 
@@ -171,7 +171,7 @@ class _Adapter:
             read = await _read(request)
         except ClientDisconnect:  # the request never arrived in full
             return
-        reply = self._emulator.respond(read, peer=peer)
+        reply = self._emulator.process(read, peer=peer)
         while reply.resume is not None:
             await self._pause(reply.delay)
             reply = reply.resume()

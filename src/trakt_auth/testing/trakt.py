@@ -254,7 +254,7 @@ class EmulatedTrakt(Checks):
         )
 
     def _respond_within(self, timeout: float, request: HttpRequest) -> HttpResponse:
-        reply, left, late = self.respond(request), timeout, False
+        reply, left, late = self.process(request), timeout, False
         while True:
             late = late or reply.delay > left
             passing = min(reply.delay, left)

@@ -6,9 +6,11 @@ Only turns options into an emulator and requests into lines; the work is done in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from trakt_auth.cli.commands.emulator_extra import require_emulator
@@ -41,6 +43,7 @@ def emulator(
     redirect_uris: Sequence[str],
     quiet: bool,
     require_user_agent: bool,
+    responses: str | None = None,
     **options: Any,  # noqa: ANN401 - the fields of the emulator's Options
 ) -> int:
     """Serve until a signal arrives; return the exit status."""
@@ -55,6 +58,8 @@ def emulator(
         trakt = (Emulator if quiet else _LoggingEmulator)(**given)
         if client_id is not None:
             trakt.register_application(client_id, client_secret, redirect_uris)
+        if responses is not None:
+            trakt.load_responses(_json_file(responses))
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -65,6 +70,15 @@ def emulator(
 
     _serve(trakt, host, port, ready)
     return DONE
+
+
+def _json_file(path: str) -> object:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid JSON: {error}") from None
 
 
 def _serve(trakt: Emulator, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -85,8 +99,8 @@ class _LoggingEmulator(Emulator):
 
     _printed: Entry | None = None
 
-    def respond(self, request: HttpRequest, *, peer: str = "127.0.0.1") -> Reply:
-        return self._log_when_answered(super().respond(request, peer=peer))
+    def process(self, request: HttpRequest, *, peer: str = "127.0.0.1") -> Reply:
+        return self._log_when_answered(super().process(request, peer=peer))
 
     def _log_when_answered(self, reply: Reply) -> Reply:
         resume = reply.resume
@@ -102,7 +116,9 @@ class _LoggingEmulator(Emulator):
 def _line(entry: Entry) -> str:
     at = datetime.fromtimestamp(entry.at, UTC)
     status = entry.status or "---"
-    notes = [entry.notes[name] for name in ("grant_type", "account") if name in entry.notes]
+    notes = [
+        entry.notes[name] for name in ("grant_type", "account", "reason") if name in entry.notes
+    ]
     more = [*notes, *(f"fault: {name}" for name in entry.faults)]
     words = " ".join((entry.outcome, *(f"({clean(one)})" for one in more)))
     return f"{at:%H:%M:%S}  {entry.method:<5} {entry.endpoint:<36} {status}  {clean(words)}"

@@ -22,6 +22,7 @@ __all__ = [
     "approve",
     "deny",
     "describe",
+    "json_body",
     "open_device_codes",
     "replace_faults",
     "require_local",
@@ -64,7 +65,7 @@ def advance_clock(state: EmulatorState, request: Request) -> Response:
 def replace_faults(state: EmulatorState, request: Request) -> Response:
     """Answer `POST /emulator/faults`: disarm all faults, and arm those in the list."""
     require_local(request)
-    content = _body(request)
+    content = json_body(request)
     if not isinstance(content, list):
         raise ErrorResponse(
             _bad('the body must be a list of faults: [{"fault": "slow", "seconds": 5}]')
@@ -101,6 +102,7 @@ def describe(state: EmulatorState, *, now: float, limit: int | None = None) -> d
         "tokens": state.grants.counts(),
         "families": [_family(one) for one in islice(state.grants.families(), limit)],
         "faults": state.faults.to_list(),
+        "responses": state.responses.to_list(),
         "log": [entry.to_dict() for entry in islice(reversed(state.request_log.entries), limit)],
     }
 
@@ -143,7 +145,7 @@ def _not_local() -> Response:
     return json_response(content, status=403, outcome="not_local")
 
 
-def _body(request: Request) -> object:
+def json_body(request: Request) -> object:
     """Read JSON, whatever the content type says: curl sends that of a form by default."""
     try:
         content: object = json.loads(request.body)
@@ -154,7 +156,7 @@ def _body(request: Request) -> object:
 
 
 def _object(request: Request) -> dict[str, object]:
-    content = _body(request)
+    content = json_body(request)
     if not isinstance(content, dict):
         raise ErrorResponse(_bad("the body is not a JSON object"))
     return cast("dict[str, object]", content)

@@ -49,6 +49,7 @@ FAULTS = {
 
 _WRONG_METHOD = "This path does not accept this method."
 _AUTHORIZE = "/oauth/authorize"
+_OWN_PATHS = ("/oauth/", "/activate", "/sign-", "/.well-known/")
 
 _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
     # the device flow
@@ -180,6 +181,16 @@ _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
         "A required header is missing or wrong.",
         "Trakt's required headers",
     ),
+    ("api", "registered"): ("Sent the response that is registered for this path.", "your test"),
+    ("api", "empty_list"): ("A list of the user's, which is empty here.", "Trakt's pagination"),
+    ("api", "not_served"): (
+        "The emulator does not serve this path. Register a response for it.",
+        "POST /emulator/responses",
+    ),
+    ("api", "rate_limited"): (
+        "Too many calls: the program has to wait for the time in Retry-After.",
+        "Trakt's rate limits",
+    ),
     # the dashboard, and the control calls
     ("/", "page"): ("Opened the dashboard.", ""),
     ("/", "approve"): ("Approved a device code on the dashboard", ""),
@@ -242,9 +253,10 @@ def _explain_outcome(entry: Entry) -> Explanation | None:
 
 
 def _group(endpoint: str) -> str:
-    if endpoint.startswith(("/users/", "/sync/")):
-        return "api"
-    return "control" if endpoint.startswith("/emulator/") else ""
+    if endpoint.startswith("/emulator/"):
+        return "control"
+    own = endpoint in {"/", "/openapi.json"} or endpoint.startswith(_OWN_PATHS)
+    return "" if own or not endpoint.startswith("/") else "api"
 
 
 def _completed(sentence: str, entry: Entry) -> str:

@@ -27,10 +27,10 @@ __all__ = ["Fault", "Faults", "kinds"]
 _MATCHERS = frozenset(
     {"endpoint", "times", "skip", "probability", "seed", "grant_type", "client_id"}
 )
-_GROUPS = {
-    "*": ("/oauth/token", "/oauth/revoke", "/oauth/device/*", "/users/*", "/sync/*"),
-    "oauth": ("/oauth/token", "/oauth/revoke", "/oauth/device/*"),
-    "api": ("/users/*", "/sync/*"),
+_GROUPS: dict[str, frozenset[str]] = {
+    "*": frozenset({"oauth", "api"}),
+    "oauth": frozenset({"oauth"}),
+    "api": frozenset({"api"}),
 }
 
 _numbers = itertools.count(1)
@@ -106,8 +106,7 @@ class Fault:
 
         Call it once for each request: it counts `skip` down and `fired` up.
         """
-        patterns = _GROUPS.get(self.endpoint, (self.endpoint,))
-        if self.spent or not any(fnmatchcase(request.endpoint, pattern) for pattern in patterns):
+        if self.spent or not self._is_at(request):
             return False
         if not self.kind.applies_to(request) or not self._fields_match(request):
             return False
@@ -118,6 +117,12 @@ class Fault:
             return False
         self.fired += 1
         return True
+
+    def _is_at(self, request: Request) -> bool:
+        group = _GROUPS.get(self.endpoint)
+        if group is not None:
+            return request.kind in group
+        return any(fnmatchcase(one, self.endpoint) for one in (request.endpoint, request.path))
 
     def _fields_match(self, request: Request) -> bool:
         expected = {"grant_type": self.grant_type, "client_id": self.client_id}

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.http.response import Response
     from trakt_auth.protocol.http import HttpRequest
 
-__all__ = ["BODY_LIMIT", "Cut", "FaultEffects", "Request", "is_loopback", "parse", "split_query"]
+__all__ = [
+    "BODY_LIMIT",
+    "Cut",
+    "FaultEffects",
+    "Kind",
+    "Request",
+    "is_loopback",
+    "parse",
+    "split_query",
+]
 
 BODY_LIMIT = 64 * 1024
 """Bytes; a longer body gets status 413."""
@@ -43,6 +52,7 @@ _OAUTH_PARAMETERS = frozenset(
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 Cut = Literal["close", "reset"]
+Kind = Literal["oauth", "api", "metadata", "page", "control"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,6 +107,7 @@ class Request:
     body: bytes = field(repr=False)
     peer: str
     now: float
+    kind: Kind = "page"
     endpoint: str = "(unknown)"
     path_parameters: dict[str, str] = field(default_factory=dict[str, str])
     notes: dict[str, str] = field(default_factory=dict[str, str])
@@ -112,6 +123,14 @@ class Request:
     def local(self) -> bool:
         """Whether the request comes from this machine and was sent to a loopback host name."""
         return is_loopback(self.peer) and is_loopback(self.host.strip("[]"))
+
+    @property
+    def from_browser(self) -> bool:
+        """Whether a browser asks for a page or a part of one, rather than a program for data."""
+        if "trakt-api-key" in self.headers:
+            return False
+        destination = self.headers.get("sec-fetch-dest", "empty")
+        return destination != "empty" or "text/html" in self.headers.get("accept", "")
 
     @property
     def media_type(self) -> str:

@@ -16,6 +16,8 @@ from trakt_auth.emulator.http.request_log import RequestLog
 from trakt_auth.emulator.state.codes import Codes
 from trakt_auth.emulator.state.grants import Grants
 from trakt_auth.emulator.state.model import Account, Session
+from trakt_auth.emulator.state.rate_limits import RateLimits
+from trakt_auth.emulator.state.registered import RegisteredResponses
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.clock import Clock
@@ -42,16 +44,19 @@ class EmulatorState:
         self.clock: Clock = clock
         self.applications: dict[str, Application] = {}
         self.faults: Faults = Faults()
+        self.responses: RegisteredResponses = RegisteredResponses()
         self.clear()
 
     def clear(self) -> None:
-        """Delete everything except the applications, the options and the time."""
+        """Delete everything but the applications, the options, lasting responses and the time."""
         self.accounts: dict[str, Account] = {}
         self.sessions: ExpiringDict[bytes, Session] = ExpiringDict()
         self.codes: Codes = Codes(self.options)
         self.grants: Grants = Grants(self.options)
         self.request_log: RequestLog = RequestLog(self.options.log_size)
+        self.rate_limits: RateLimits = RateLimits()
         self.faults.disarm()
+        self.responses.clear()
 
     def expire(self, now: float) -> None:
         """Drop the sessions, codes and tokens that have expired by `now`."""
