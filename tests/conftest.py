@@ -1,4 +1,7 @@
-"""What many tests share: an emulator on a socket, and one way to drive both clients."""
+"""Fixtures for tests of every folder: an emulator on a socket, and one way to drive both clients.
+
+Also what holds for every test: no connection to another machine, and no deadline for an example.
+"""
 
 import os
 import signal
@@ -6,6 +9,7 @@ import socket
 
 import anyio
 import pytest
+from hypothesis import settings
 
 from support.both_clients import APP, Driver, token_of
 from support.postgres_server import postgres, postgres_url  # noqa: F401 - fixtures
@@ -16,12 +20,12 @@ from trakt_auth.testing import VirtualClock
 
 
 def _only_here(connect):
-    """Nothing in a test may reach another machine, least of all Trakt."""
+    """Fail a test that connects to another machine: no test may reach Trakt."""
 
     def connect_here(self, address):
         if isinstance(address, tuple):
             host = str(address[0])
-            # 192.0.2.0/24 is for documentation: nobody is there.
+            # 192.0.2.0/24 is reserved for documentation (RFC 5737): no machine has such an address.
             assert host.startswith(("127.", "::1", "192.0.2.")), f"A test would reach {host}"
         return connect(self, address)
 
@@ -32,13 +36,19 @@ for _name in ("connect", "connect_ex"):
     setattr(socket.socket, _name, _only_here(getattr(socket.socket, _name)))
 
 
-# In the background of a shell Ctrl-C is ignored, and programs inherit that: ours would obey.
+# A deadline for each example would only measure how busy the machine is.
+settings.register_profile("without deadlines", deadline=None)
+settings.load_profile("without deadlines")
+
+
+# A shell starts background jobs with SIGINT ignored, and the programs that tests interrupt would
+# inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# What tests start is not measured: Ctrl-C, or a fork beside threads, can leave coverage's own lock
-# taken, and the program waits for it for ever.
+# Programs that tests start are not measured: Ctrl-C, or a fork beside threads, can leave coverage's
+# own lock taken, and the program would wait for it for ever.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in [name for name in os.environ if name.startswith("COVERAGE_")]:
         del os.environ[_name]
