@@ -29,8 +29,8 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._sockets: list[socket.socket] = []
-        self.at = 0.0
-        self.is_over = False
+        self.at: float = 0.0
+        self.is_over: bool = False
 
     def __enter__(self) -> Self:
         """Start the time."""

@@ -37,6 +37,7 @@ _LOOPBACK_URI = re.compile(
 _ADDRESSES = {"localhost": ["127.0.0.1", "::1"], "127.0.0.1": ["127.0.0.1"], "[::1]": ["::1"]}
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 _POLL_SECONDS = 0.05
+_CONNECTION_SECONDS = 10.0
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection, one request; everything but GET ends in `send_error`."""
 
     # Seconds for a read, and for the whole connection. Browsers open some ahead of need.
-    timeout = 10.0
+    timeout = _CONNECTION_SECONDS
 
     def __init__(self, inbox: _Inbox, *connection: Any) -> None:  # noqa: ANN401 - socketserver's
         self._inbox = inbox
@@ -165,7 +166,7 @@ class _Server(ThreadingTCPServer):
             surplus = len(self._deadlines) - self.most_connections + 1
             for oldest in list(self._deadlines)[: max(0, surplus)]:
                 self._end(oldest, socket.SHUT_RDWR)
-            self._deadlines[connection] = time.monotonic() + _Handler.timeout
+            self._deadlines[connection] = time.monotonic() + _CONNECTION_SECONDS
         return connection, peer
 
     def service_actions(self) -> None:
@@ -222,6 +223,7 @@ class CallbackReceiver:
     def __enter__(self) -> Self:
         """Listen on the loopback addresses alone. Raises: UsageError when one cannot be had."""
         missing: OSError | None = None
+        address = ""
         try:
             for address in self._addresses:
                 try:
