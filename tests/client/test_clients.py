@@ -1108,3 +1108,11 @@ def test_a_traceback_with_locals_shows_no_secret(play, emulator, issue, monkeypa
 
 
 PUBLIC = {"exchange_code", "refresh_rejected"}
+
+
+def test_the_folder_of_the_clients_offers_both_and_nothing_else():
+    import trakt_auth.client as folder
+
+    assert (folder.Client, folder.AsyncClient) == (Client, AsyncClient)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        folder.nonsense  # noqa: B018

@@ -126,3 +126,26 @@ def test_closing_is_quiet_when_another_process_will_find_it(caplog):
 def test_closing_with_nothing_to_do(caplog):
     Retries(lambda _: True).close()
     assert caplog.records == []
+
+
+def test_closing_stops_asking_a_store_that_is_away():
+    offered = []
+    made = Retries(offered.append)
+    made._work = lambda: None  # no thread: closing does it
+    for number in range(100):
+        made.add(f"account {number:03}")
+    made._thread = None
+    made.close()
+    assert offered == [f"account {number:03}" for number in range(3)]
+
+
+def test_closing_has_a_deadline(monkeypatch):
+    offered, ticks = [], iter(range(0, 1000, 6))
+    monkeypatch.setattr("trakt_auth.client.retries.time.monotonic", lambda: next(ticks))
+    made = Retries(lambda account: bool(offered.append(account) or True))
+    made._work = lambda: None
+    for number in range(100):
+        made.add(f"account {number:03}")
+    made._thread = None
+    made.close()
+    assert len(offered) < 5

@@ -6,12 +6,14 @@ Only when lives here; how it is saved is in `stores.wrappers.fallback`.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 __all__ = ["Retries"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries, doubled after each
+CLOSE_SECONDS, MOST_FAILED = 10.0, 3  # at the end: so long, and so many failures in a row
 
 
 class Retries:
@@ -54,7 +56,7 @@ class Retries:
             return
         self._stop.set()
         if thread is None:
-            self._all_offered()
+            self._all_offered(closing=True)
         elif thread is not threading.current_thread():  # a subscriber may close its client
             thread.join()
         if self._durable:
@@ -71,16 +73,27 @@ class Retries:
         pause = FIRST_PAUSE
         while self._all_offered():
             if self._stop.wait(pause):
-                self._all_offered()
+                self._all_offered(closing=True)
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _all_offered(self) -> bool:
-        """Offer all; return whether any is still unsaved."""
+    def _all_offered(self, *, closing: bool = False) -> bool:
+        """Offer all; return whether any is still unsaved.
+
+        `closing` stops at a store that is away: each of many accounts would wait for its timeout.
+        """
+        end, failed = time.monotonic() + CLOSE_SECONDS, 0
         for account in self._all():
+            if (closing or self._stop.is_set()) and (
+                failed >= MOST_FAILED or time.monotonic() > end
+            ):
+                break
             if self._offer(account):
+                failed = 0
                 with self._guard:
                     self._waiting.discard(account)
+            else:
+                failed += 1
         with self._guard:
             if not self._waiting:
                 self._thread = None
