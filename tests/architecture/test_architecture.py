@@ -64,7 +64,7 @@ THIRD_PARTY = {
     "keyring": {"stores/engines/keychain.py"},
     "platformdirs": {"cli/settings.py", "stores/keyring.py"},
     "pytest": {"testing/plugin.py"},
-    "psycopg": {"stores/engines/postgres_pool.py"},
+    "psycopg": {"stores/engines/postgres_connection.py", "stores/engines/postgres_pool.py"},
     "psycopg_pool": {"stores/engines/postgres_pool.py"},
     "redis": {"stores/engines/redis_connection.py"},
     "requests": {"adapters/for_requests.py"},

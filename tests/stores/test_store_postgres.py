@@ -30,7 +30,12 @@ from support.threads import in_threads
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreError, StoreUnavailable, UsageError
 from trakt_auth.stores import open_store
 from trakt_auth.stores import postgres as postgres_store
-from trakt_auth.stores.engines import idempotency, postgres_pool, postgres_schema
+from trakt_auth.stores.engines import (
+    idempotency,
+    postgres_connection,
+    postgres_pool,
+    postgres_schema,
+)
 from trakt_auth.stores.postgres import PostgresStore
 from trakt_auth.stores.record import AccountKey, Stored
 
@@ -819,7 +824,7 @@ def test_a_closed_connection_has_no_results(
         return []
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgres_pool, "fetch_many", none)
+        patch.setattr(postgres_connection, "fetch_many", none)
         with pytest.raises(StoreUnavailable, match="it closed the connection"):
             put(store, "y")
     assert payload(store) in ("x", "y")
@@ -903,7 +908,7 @@ def test_a_server_that_is_frozen(
     with own.schema() as url:
         store = again(f"{url}&connect_timeout=1")
         put(store, "x")
-        monkeypatch.setattr(postgres_pool.Connection, "longest_wait", 0.2)
+        monkeypatch.setattr(postgres_connection.Connection, "longest_wait", 0.2)
         with store._pool.use() as connection:
             backend = connection.info.backend_pid
         os.kill(backend, signal.SIGSTOP)
@@ -939,7 +944,7 @@ def test_threads_that_waited_for_a_failure_share_it() -> None:
 def test_a_server_that_closes_every_connection(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_pool.Connection, "alive", False)
+    monkeypatch.setattr(postgres_connection.Connection, "alive", False)
     with pytest.raises(StoreUnavailable, match="closes every connection"):
         store.load(KEY)
 

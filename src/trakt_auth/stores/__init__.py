@@ -69,7 +69,15 @@ def _open(url: str) -> TokenStore:
                 from trakt_auth.stores.postgres import PostgresStore
 
                 return PostgresStore(f"postgresql:{rest}")
-        case "redis" | "rediss" | "unix" if rest.startswith("//"):
+        case (
+            "redis"
+            | "rediss"
+            | "unix"
+            | "redis+cluster"
+            | "rediss+cluster"
+            | "redis+sentinel"
+            | "rediss+sentinel"
+        ) if rest.startswith("//"):
             with _requires("A Redis store", "redis", "redis"):
                 from trakt_auth.stores.redis import RedisStore
 

@@ -15,7 +15,8 @@ from trakt_auth.errors import StoreCorrupt
 from trakt_auth.stores.engines.columns import from_micros, key_bytes, to_bytes, to_micros, to_text
 from trakt_auth.stores.engines.idempotency import IdempotencyKeys
 from trakt_auth.stores.engines.lease import Lease
-from trakt_auth.stores.engines.postgres_pool import Pool, Value
+from trakt_auth.stores.engines.postgres_connection import Value
+from trakt_auth.stores.engines.postgres_pool import Pool
 from trakt_auth.stores.record import LEASE, NOTHING, TOMBSTONE, AccountKey, Stored
 from trakt_auth.stores.versions import conflict
 

@@ -1,6 +1,6 @@
 """Connections to a PostgreSQL server: bounded waits, forks, restarts, and errors without secrets.
 
-The only file that uses psycopg and opens connections. No table is known here.
+The only file that opens connections. No statement and no table is known here.
 """
 
 from __future__ import annotations
@@ -9,40 +9,33 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar
+from typing import Any
 from weakref import WeakSet
 
 import psycopg
 import psycopg_pool
-from psycopg import IsolationLevel, errors
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.generators import fetch_many, send
-from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus, TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg.pq import PipelineStatus, TransactionStatus
 
 from trakt_auth.errors import StoreUnavailable, UsageError
 from trakt_auth.stores.engines.forks import on_fork
+from trakt_auth.stores.engines.postgres_connection import SILENCE, Connection
 from trakt_auth.stores.engines.postgres_errors import WAIT, failure
 
 # The pool logs what fails in the background, and our errors say the same. Without a handler,
 # Python would print the log to stderr.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
-__all__ = ["WAIT", "Connection", "Pool", "Value"]
+__all__ = ["WAIT", "Pool"]
 
-T = TypeVar("T")
-Value = bytes | str | float | None
-
-SILENCE = 10.0  # seconds; longer than the server's own limit, so that its error comes first
-BYTEA = 17  # the server's number of this type; it infers the types of texts and numbers
 SIZE = 10  # connections
 # Errors after which the pool is replaced. No tables, no schema: the next call makes them, or says
 # why it cannot. Read only: the server's name may lead to another server by now.
 RECONNECT = ("42P01", "3F000", "25006")
 IDLE: tuple[TransactionStatus, PipelineStatus] = (TransactionStatus.IDLE, PipelineStatus.OFF)
-REPEATS = 4  # of a transaction that the server has undone because of others at the same time
 TRIES = 5  # to get a connection that is alive
 TURN = 0.25  # seconds in the pool's queue; the pool does not tell waiters that no server answers
 SETTINGS: dict[str, Any] = {
@@ -57,74 +50,6 @@ DEFAULTS = {
     "fallback_application_name": "trakt-auth",
     "tcp_user_timeout": f"{SILENCE * 1000:.0f}",
 }
-
-
-class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that waits at most `longest_wait` seconds for an answer."""
-
-    longest_wait: float = SILENCE
-
-    def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:  # noqa: ANN401
-        """Wait as psycopg does, but not for ever: the server may be frozen."""
-        return super().wait(_bounded(gen, time.monotonic() + self.longest_wait), *args, **kwargs)
-
-    def read(self, statement: LiteralString, values: Sequence[Value]) -> list[tuple[Any, ...]]:
-        """Run one statement that only reads; return its rows.
-
-        Raises: psycopg.Error.
-        """
-        return self._repeated(lambda: self.execute(statement, values, binary=True).fetchall())
-
-    def write(
-        self, before: Sequence[LiteralString], statement: bytes, values: Sequence[Value]
-    ) -> bytes | None:
-        """Run statements in one transaction and one round trip; return the last one's value.
-
-        The values never become part of a statement's text, which the server logs and shows in
-        pg_stat_activity. It logs values only if it is told to.
-
-        Raises: psycopg.Error.
-        """
-        return self._repeated(lambda: self._write(before, statement, values))
-
-    def _repeated(self, work: Callable[[], T]) -> T:
-        for _ in range(REPEATS):
-            try:
-                return work()
-            except (errors.SerializationFailure, errors.DeadlockDetected):
-                continue  # the server has undone the whole transaction
-        return work()
-
-    def _write(
-        self, before: Sequence[LiteralString], statement: bytes, values: Sequence[Value]
-    ) -> bytes | None:
-        # The same as psycopg's `pipeline()`, from its parts, in half the time.
-        self.pgconn.enter_pipeline_mode()
-        for first in before:
-            self.pgconn.send_query_params(first.encode(), None)
-        blobs = [v if v is None or isinstance(v, bytes) else str(v).encode() for v in values]
-        raw = [isinstance(value, bytes) for value in values]
-        self.pgconn.send_query_params(statement, blobs, [BYTEA * is_raw for is_raw in raw], raw)
-        self.pgconn.pipeline_sync()
-        results = self.wait(_results(self.pgconn))
-        if self.pgconn.status != ConnStatus.OK:
-            raise psycopg.OperationalError("the server closed the connection")
-        self.pgconn.exit_pipeline_mode()
-        for result in results:
-            if result.status == ExecStatus.FATAL_ERROR:
-                raise errors.error_from_result(result)
-        last = results[len(before)]
-        return last.get_value(0, 0) if last.ntuples else None
-
-    @property
-    def alive(self) -> bool:
-        """Return False if the server has closed the connection; sends nothing."""
-        try:
-            self.pgconn.consume_input()
-            self.pgconn.consume_input()  # the end of the stream, after the server's last message
-        except psycopg.Error:
-            return False
-        return not self.closed
 
 
 class _ProcessPool(psycopg_pool.ConnectionPool[Connection]):
@@ -289,28 +214,3 @@ def _parts(url: str) -> dict[str, str]:
             " in the password, write %40 for @ and %2F for /.",
         )
     return parts
-
-
-def _results(pgconn: PGconn) -> Generator[Any, Any, list[PGresult]]:
-    yield from send(pgconn)
-    found: list[PGresult] = []
-    # One for each statement, one more if the commit fails, and one for the end. None ever comes if
-    # the server closed the connection.
-    while pgconn.status == ConnStatus.OK:
-        found += yield from fetch_many(pgconn)
-        if found and found[-1].status == ExecStatus.PIPELINE_SYNC:
-            break
-    return found
-
-
-def _bounded(gen: Generator[Any, Any, T], deadline: float) -> Generator[Any, Any, T]:
-    try:
-        wanted = next(gen)
-        while True:
-            ready = yield wanted
-            if not ready and time.monotonic() > deadline:
-                raise psycopg.OperationalError("timeout expired")
-            wanted = gen.send(ready)
-    except StopIteration as end:
-        result: T = end.value
-        return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 from trakt_auth.errors import StoreUnavailable
-from trakt_auth.stores.engines.postgres_pool import SILENCE, Connection
+from trakt_auth.stores.engines.postgres_connection import SILENCE, Connection
 
 __all__ = ["STEPS", "prepare", "upgrade"]
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import sha1
 from queue import Empty
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from redis import BlockingConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
 from redis.credentials import UsernamePasswordCredentialProvider
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable, UsageError
 from trakt_auth.stores.engines.forks import on_fork
@@ -45,6 +49,7 @@ PROBLEMS = {
     "outofmemory": "has no memory left",
     "loading": "is loading its data",
     "masterdown": "has lost its master",
+    "masternotfound": "is not known to any Sentinel that answers",
     "misconf": "cannot write to its disk, so it takes no writes",
     "clusterdown": "is a cluster that is down",
     "moved": "is a cluster, and another node has this application's keys",
@@ -52,6 +57,7 @@ PROBLEMS = {
     "busy": "is busy with a script",
     "db index": "has no database of this number",
 }
+FAILURES = (exceptions.RedisError, exceptions.RedisClusterException)
 REACH = "Check that the server runs and that the URL is right, then try again."
 SERVER = "Check user, password and number in the URL, and the server's settings and log."
 REASONS = {
@@ -70,9 +76,9 @@ class Server:
     """Runs scripts and commands; every failure is a StoreError."""
 
     def __init__(self, url: str) -> None:
-        name, self._open = _parse(url)
+        name, self._open = _parse_many(url) if "+" in url.partition(":")[0] else _parse(url)
         self.name: str = name
-        self._client = self._open()
+        self._client: Any = self._open()
         on_fork(self, after_in_child=Server._abandon)
 
     def run(self, script: str, keys: list[bytes], *values: object) -> Any:  # noqa: ANN401
@@ -104,7 +110,11 @@ class Server:
 
     def close(self) -> None:
         """Close the connections that are not in use; a later call opens new ones."""
-        pool, self._client = self._client.connection_pool.pool, self._open()
+        client, self._client = self._client, self._open()
+        if isinstance(client, _Many):
+            client.close()
+            return
+        pool = client.connection_pool.pool
         idle: list[Any] = []
         with suppress(Empty):
             while True:
@@ -123,7 +133,7 @@ class Server:
     def _failures(self) -> Generator[None, None, None]:
         try:
             yield
-        except (exceptions.RedisError, OSError, ValueError) as error:
+        except (*FAILURES, OSError, ValueError) as error:
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> StoreCorrupt | StoreUnavailable:
@@ -150,6 +160,82 @@ class Server:
         known = (problem for word, problem in PROBLEMS.items() if word in text)
         problem = next(known, f"failed with {type(error).__name__}")
         return StoreUnavailable(f"{self.name} {problem}", hint=SERVER)
+
+
+class _Many:
+    """A client of several servers, made by the first call: making it asks the servers."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._guard = make, Lock()
+        self._made: Any = None
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the library is typed in part
+        with self._guard:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)
+
+    def close(self) -> None:
+        """Close the connections, if there are any."""
+        made = self._made
+        if made is not None:
+            made.close()
+
+
+def _parse_many(url: str) -> tuple[str, Callable[[], Any]]:
+    """Do the same for a Redis Cluster (any of its nodes) or for Redis Sentinel.
+
+    Raises: UsageError.
+    """
+    scheme, _, rest = url.partition("://")
+    plain, kind = scheme.split("+", 1)
+    place, mark, options = rest.partition("?")
+    servers, _, path = place.partition("/")
+    user, at, hosts = servers.rpartition("@")
+    service, _, number = path.partition("/") if kind == "sentinel" else ("", "", path)
+    try:
+        places = [urlsplit(f"//{host}") for host in hosts.split(",")]
+        port = 26379 if kind == "sentinel" else 6379
+        nodes = [(str(place.hostname or "localhost"), place.port or port) for place in places]
+        is_wrong = "/" in number or (not service if kind == "sentinel" else path)
+        if is_wrong or any(place.username or place.path for place in places):
+            raise ValueError  # noqa: TRY301 - one error for all that is wrong
+    except ValueError:
+        raise UsageError(
+            f"The {scheme}:// URL is not valid",
+            hint="Write redis+cluster://USER:PASSWORD@HOST:PORT,HOST:PORT, or redis+sentinel://"
+            "USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/NUMBER; in the password, write %40 for @.",
+        ) from None
+    # The rest is what one server would get, with the same checks.
+    one = f"{plain}://{user}{at}{nodes[0][0]}:{nodes[0][1]}/{number}{mark}{options}"
+    _parse(one)
+    names = ", ".join(f"{host}:{port}" for host, port in nodes)
+    what = "The Redis Cluster" if kind == "cluster" else f"The Redis server {service} of Sentinel"
+    make = _cluster if kind == "cluster" else partial(_master, service)
+    return f"{what} at {names}", lambda: _Many(partial(make, nodes, one))
+
+
+def _settings(url: str) -> dict[str, Any]:
+    client = _client(url)
+    settings = dict(client.connection_pool.connection_kwargs)
+    del settings["host"], settings["port"]
+    return settings | ({"ssl": True} if url.startswith("rediss:") else {})
+
+
+def _cluster(nodes: list[tuple[str, int]], url: str) -> Any:  # noqa: ANN401 - see above
+    settings = _settings(url)
+    for unknown in ("db", "retry"):
+        settings.pop(unknown, None)
+    node_class: Any = ClusterNode  # the library is typed in part
+    return RedisCluster(startup_nodes=[node_class(*node) for node in nodes], **settings)
+
+
+def _master(service: str, nodes: list[tuple[str, int]], url: str) -> Any:  # noqa: ANN401
+    settings = _settings(url)
+    # Sentinels often have no password, and never a database.
+    asking = {name: settings[name] for name in ("socket_timeout", "socket_connect_timeout")}
+    sentinel_class: Any = Sentinel
+    return sentinel_class(nodes, sentinel_kwargs=asking).master_for(service, **settings)
 
 
 def _parse(url: str) -> tuple[str, Callable[[], Any]]:
