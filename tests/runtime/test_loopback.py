@@ -633,6 +633,7 @@ def test_dripping_connections_hold_few_threads_and_no_answer_up(receiver, port, 
             opened.enter_context(sock)
             with suppress(OSError):
                 sock.sendall(b"GET /callback HTTP/1.1\r\nX")
+        assert ask(port, "/other").status == 404  # so all of them have been accepted
         assert eventually(lambda: len(handlers()) <= 34)
         ask(port, target(code="c"))
         assert receiver.wait(10) == uri + target("", code="c")
