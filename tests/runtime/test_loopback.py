@@ -626,7 +626,10 @@ def test_localhost_without_ipv6(port, monkeypatch):
         pass
 
 
-def test_dripping_connections_hold_few_threads_and_no_answer_up(receiver, port, uri):
+def test_dripping_connections_hold_few_threads_and_no_answer_up(
+    receiver, port, uri, monkeypatch
+):
+    monkeypatch.setattr(_Handler, "timeout", 60)
     with ExitStack() as opened:
         for _ in range(150):
             sock = socket.create_connection(("127.0.0.1", port), timeout=10)
