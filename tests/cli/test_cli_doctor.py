@@ -149,6 +149,49 @@ def test_a_store_that_others_can_open(cli, target, mode, words):
     assert "chmod" in said
 
 
+def test_a_store_that_belongs_to_another_user(cli):
+    cli.sign_in()
+    own = os.geteuid()
+    cli.monkeypatch.setattr(store_checks.os, "geteuid", lambda: own + 54321)
+    said = find(examined(cli, "--offline", status=1), "store private")
+    assert "belongs to the user" in said
+    assert f"chown {own + 54321} " in said
+
+
+def test_a_folder_above_that_everyone_can_write(cli):
+    cli.file = cli.file.parent / "below" / cli.file.name
+    cli.monkeypatch.setenv("TRAKT_AUTH_STORE", f"file:{cli.file}")
+    cli.sign_in()
+    above = cli.file.parent.parent
+    above.chmod(0o777)
+    said = find(examined(cli, "--offline", status=1), "store private")
+    assert f"can replace folders in {above} " in said
+    above.chmod(0o1777)
+    assert find(examined(cli, "--offline", status=0), "store private", "ok")
+
+
+@pytest.mark.parametrize("which", ["store", "lock"])
+def test_a_file_that_cannot_be_written_although_its_folder_can(cli, which):
+    cli.sign_in()
+    victim = cli.file
+    if which == "lock":
+        victim = cli.file.with_name(f"{cli.file.name}.0123456789abcdef.lock")
+        victim.write_bytes(b"")
+    real = os.open
+
+    def opened(path, *rest, **more):
+        if os.fspath(path) == str(victim):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, *rest, **more)
+
+    cli.monkeypatch.setattr(store_checks.os, "open", opened)
+    checks = [
+        one for one in examined(cli, "--offline", status=1) if one["check"] == "store writable"
+    ]
+    assert [one["mark"] for one in checks] == ["ok", "fail"]
+    assert str(victim) in checks[1]["said"]
+
+
 def test_a_store_that_cannot_be_read(cli):
     cli.file.parent.mkdir()
     cli.file.write_text("not json")
@@ -481,16 +524,17 @@ def test_tls_that_fails(cli):
     assert "SSL_CERT_FILE" in said
 
 
-def test_a_proxy_that_fails(cli):
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_proxy_that_fails(cli, variable):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        proxy = f"http://me:hush@127.0.0.1:{bound.getsockname()[1]}"
-        for name in ("HTTPS_PROXY", "https_proxy"):
-            cli.monkeypatch.setenv(name, proxy)
+        place = f"127.0.0.1:{bound.getsockname()[1]}"
+        for name in (variable, variable.lower()):
+            cli.monkeypatch.setenv(name, f"http://me:hush@{place}")
         for name in ("NO_PROXY", "no_proxy"):
             cli.monkeypatch.delenv(name, raising=False)
         said = unreachable(cli, "https://trakt.invalid")
-    assert "Through the configured proxy" in said
+    assert f"Through the configured proxy {place}" in said
     assert "hush" not in said
 
 

@@ -626,13 +626,15 @@ def test_localhost_without_ipv6(port, monkeypatch):
         pass
 
 
-def test_dripping_connections_hold_few_threads_and_no_answer_up(receiver, port, uri):
+def test_dripping_connections_hold_few_threads_and_no_answer_up(receiver, port, uri, monkeypatch):
+    monkeypatch.setattr(_Handler, "timeout", 60)
     with ExitStack() as opened:
         for _ in range(150):
             sock = socket.create_connection(("127.0.0.1", port), timeout=10)
             opened.enter_context(sock)
             with suppress(OSError):
                 sock.sendall(b"GET /callback HTTP/1.1\r\nX")
+        assert ask(port, "/other").status == 404  # so all of them have been accepted
         assert eventually(lambda: len(handlers()) <= 34)
         ask(port, target(code="c"))
         assert receiver.wait(10) == uri + target("", code="c")

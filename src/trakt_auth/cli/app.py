@@ -44,6 +44,11 @@ HINTS = {
     LoginRequired.default_hint: "Sign in again: run `trakt-auth login`.",
 }
 
+TLS_HINT = (
+    "Check this computer's clock. If a proxy or an antivirus program decrypts connections, add its "
+    "certificate to a file of certificates and name that file in SSL_CERT_FILE."
+)
+
 ALARMS = [signal.SIGALRM] if hasattr(signal, "setitimer") else []  # Windows has none
 POSTPONE = 0.001  # seconds
 IMPORT_SYSTEM = "<frozen importlib"  # how the file names of Python's import system begin
@@ -87,6 +92,8 @@ def _report(error: TraktAuthError) -> int:
 
 def _hint(error: TraktAuthError) -> str:
     hint = HINTS.get(error.hint, error.hint)
+    if isinstance(error, TransportError) and "certificate" in str(error).lower():
+        return TLS_HINT
     if isinstance(error, LoginRequired):
         return hint.replace("trakt-auth login", command_for("login", error.account))
     return hint

@@ -50,10 +50,24 @@ class Settings:
             raise UsageError(
                 "--account and --store need a value", hint="Give one, or leave the option out."
             )
+        if self.account is not None and not self.account.isascii():
+            from unicodedata import normalize
+
+            # Keyboards and file names spell the same letter in different ways.
+            object.__setattr__(self, "account", normalize("NFC", self.account))
 
     def variable(self, name: str) -> str | None:
-        """Return an environment variable, None when it is unset or empty."""
-        return self.environ.get(name) or None
+        """Return an environment variable, None when it is unset or empty.
+
+        Raises: UsageError when the value is in quotes.
+        """
+        value = self.environ.get(name) or None
+        if value is not None and len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+            raise UsageError(
+                f"{name} has quotes around its value",
+                hint="Remove them. In a file for docker's --env-file, quotes are part of a value.",
+            )
+        return value
 
     @property
     def account_name(self) -> str:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
-from trakt_auth.cli.settings import Settings
+from trakt_auth.cli.settings import Settings, store_path
 from trakt_auth.cli.terminal.output import DONE, clean, say
 from trakt_auth.client.sync import Client
-from trakt_auth.errors import StoreCorrupt, UsageError
+from trakt_auth.errors import StoreConflict, StoreCorrupt, UsageError
 from trakt_auth.protocol.application import Application
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.loopback import CallbackReceiver
-from trakt_auth.stores.record import AccountKey, login_of
+from trakt_auth.stores.interface import TokenStore
+from trakt_auth.stores.record import AccountKey, login_of, pause_to
 
 __all__ = ["login", "moment"]
 
@@ -78,15 +80,34 @@ def _check_store(settings: Settings, key: AccountKey) -> None:
 
     Raises: StoreUnavailable.
     """
-    store = settings.open_store()
+    store, corrupt = settings.open_store(), False
     try:
         login_of(store.load(key))
     except StoreCorrupt as error:
+        corrupt = True
         say(f"trakt-auth: {clean(str(error))}. The new login will replace it.")
     lock = store.lock(key)
     if lock.acquire():  # taking the lock writes where the token will be written
         lock.release()
+    # The lock of a file is beside it, which proves that a new file can be created, but not that
+    # one that exists can be replaced: it may be mounted into a container by itself.
+    path = store_path(store)
+    is_file = settings.store_url().partition(":")[0].lower() == "file"
+    if not corrupt and not (is_file and path and not Path(path).exists()):
+        _try_write(store, AccountKey(key.client_id, ""))
     store.close()
+
+
+def _try_write(store: TokenStore, key: AccountKey) -> None:
+    """Write the application's own record again, or write and delete one if there is none."""
+    stored = store.load(key)
+    payload = stored.payload if stored else pause_to(datetime.now(UTC))
+    try:
+        store.save(key, payload, expires_at=None, replacing=stored.version if stored else None)
+    except StoreConflict:  # another program has written it meanwhile, so it can be written
+        return
+    if stored is None:
+        store.delete(key)
 
 
 def _welcome(client: Client, settings: Settings, token: Token) -> None:

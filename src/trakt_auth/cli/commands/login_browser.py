@@ -10,12 +10,13 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
-from trakt_auth.cli.terminal.output import clean, say
+from trakt_auth.cli.commands.pasted import OUT_OF_BAND, Pasted
+from trakt_auth.cli.terminal.output import clean, is_terminal, say
 from trakt_auth.client.sync import Client
-from trakt_auth.errors import InvalidGrant, StateMismatch, TraktAuthError, UsageError
+from trakt_auth.errors import Cancelled, InvalidGrant, StateMismatch, TraktAuthError, UsageError
 from trakt_auth.protocol.authorization import AuthorizationRequest
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.loopback import CallbackReceiver
@@ -23,6 +24,8 @@ from trakt_auth.runtime.loopback import CallbackReceiver
 __all__ = ["sign_in"]
 
 ATTEMPTS = 3
+LONGEST_LINE = 65536  # bytes
+HALF = "This is only half of the address. Paste the rest, or the whole address again:"
 ANSWER_TIMEOUT = 600.0  # seconds to sign in, or to sign up first
 # In a process of its own: a browser may write to stdout, take the terminal over, or not return.
 OPENER = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.stdin.read()))"
@@ -49,7 +52,7 @@ def sign_in(client: Client, account: str, *, receives: bool) -> Token:
             say(f"Opening this page in your browser:\n\n  {request.url}\n")
             if open_browser(request.url):
                 say("Waiting for you to answer there (Ctrl-C to stop) ...")
-                answer = receiver.wait(ANSWER_TIMEOUT)
+                answer = _wait_for_answer(receiver, request)
                 return client.exchange_code(request, answer, account=account)
         say("No browser could be opened. Open the page yourself.")
     else:
@@ -101,9 +104,59 @@ def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "NoDefaultCurrentDirectoryInExePath": "1"}
 
 
+def _wait_for_answer(receiver: CallbackReceiver, request: AuthorizationRequest) -> str:
+    """Return the redirect that arrives, or the address that the person pastes meanwhile."""
+    pasted: list[str] = []
+    typed = threading.Event()
+
+    def read() -> None:
+        collected = Pasted(request)
+        for line in terminal_lines():
+            try:
+                answer = collected.add(line)
+            except UsageError as error:
+                say(f"{clean(str(error))}. {clean(error.hint)}")
+                continue
+            if answer is not None:
+                pasted.append(answer)
+                typed.set()
+                return
+            if line.strip():
+                say(HALF)
+
+    # A daemon, since nothing ends a read of the terminal.
+    threading.Thread(target=read, name="trakt-auth-terminal", daemon=True).start()
+    try:
+        return receiver.wait(ANSWER_TIMEOUT, typed)
+    except Cancelled:
+        if not pasted:
+            raise
+        return pasted[0]
+
+
+def terminal_lines() -> Iterator[str]:
+    """Yield the lines that a person types, if this command is in the terminal's foreground.
+
+    From the file descriptor, because a thread that waits in `sys.stdin` holds its lock, and the
+    interpreter could not end. A command in the background would be stopped by reading.
+    """
+    if not is_terminal(sys.stdin):
+        return
+    try:
+        number = sys.stdin.fileno()
+        if hasattr(os, "tcgetpgrp") and os.tcgetpgrp(number) != os.getpgrp():
+            return
+        while content := os.read(number, LONGEST_LINE):
+            yield from content.decode(errors="replace").splitlines()
+    except (OSError, ValueError):
+        return
+
+
 def _read_pasted(client: Client, request: AuthorizationRequest, account: str) -> Token:
-    say("Then paste the address where the browser ends, or the code on the page:")
-    for left in reversed(range(ATTEMPTS)):
+    wanted = "code on the page" if request.redirect_uri == OUT_OF_BAND else "address it ends on"
+    say(f"Then paste the {wanted}:")
+    pasted, left = Pasted(request), ATTEMPTS
+    while left:
         line = sys.stdin.readline()
         if not line:
             raise TraktAuthError(
@@ -111,11 +164,16 @@ def _read_pasted(client: Client, request: AuthorizationRequest, account: str) ->
                 hint="Start again, or sign in with a device code: trakt-auth login --device.",
             )
         try:
-            return client.exchange_code(request, line.strip(), account=account)
+            answer = pasted.add(line)
+            if answer is not None:
+                return client.exchange_code(request, answer, account=account)
+            say(HALF)
+            continue
         except InvalidGrant as error:
             say(clean(str(error)))
         except (StateMismatch, UsageError) as error:
             say(f"{clean(str(error))}. {clean(error.hint)}")
+        left -= 1
         if left:
             say("Paste it again:")
     raise TraktAuthError(

@@ -19,6 +19,7 @@ from trakt_auth.cli.commands.status_text import span
 from trakt_auth.cli.doctor import check
 from trakt_auth.cli.doctor.check import Check
 from trakt_auth.cli.settings import command_for
+from trakt_auth.cli.terminal.output import clean
 from trakt_auth.errors import (
     Blocked,
     InvalidClient,
@@ -180,8 +181,13 @@ def _why(url: str, error: TransportError) -> tuple[str, str]:
             f"{reason}.",
             "Try again. If it goes on, something between here and Trakt cuts the connection.",
         )
-    if parts.scheme in getproxies() and not proxy_bypass(host):
-        return f"Through the configured proxy: {reason}.", NETWORK
+    proxy = getproxies().get(parts.scheme) or getproxies().get("all")
+    if proxy and not proxy_bypass(host):
+        place = proxy.rpartition("@")[2].rpartition("//")[2]  # without user and password
+        return (
+            f"Through the configured proxy {clean(place)}: {reason}.",
+            "Check that proxy, or HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+        )
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -5,6 +5,7 @@ A file that has to be created to try something is removed again.
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def check_store(settings: Settings, owner: str) -> Iterator[Check]:
         yield check.passed("store", said)
         if path is not None:
             yield _folder(Path(path).parent)
+            yield from _unwritable(Path(path))
             yield from modes
         elif settings.in_memory:
             advice = "Name another store with --store or TRAKT_AUTH_STORE."
@@ -103,6 +105,55 @@ def _folder(folder: Path) -> Check:
     return check.passed(name, f"Files can be written and locked in {clean(str(folder))}.")
 
 
+def _unwritable(path: Path) -> Iterator[Check]:
+    """Open the store's own file and its lock files for writing, without changing them."""
+    for one in (path, *sorted(path.parent.glob(f"{glob.escape(path.name)}*.lock"))):
+        try:
+            os.close(os.open(one, os.O_RDWR | getattr(os, "O_NONBLOCK", 0)))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield check.error(
+                "store writable",
+                f"{clean(str(one))} cannot be written: {error.strerror}.",
+                "Change its owner or its mode; one run with sudo may have made it another user's.",
+            )
+
+
+def _owners(path: Path) -> Iterator[Check]:
+    """Check that the file is this user's, and that no other user can replace its folders."""
+    name = "store private"
+    with suppress(OSError):
+        owner = path.stat().st_uid
+        if owner != os.geteuid():
+            yield check.error(
+                name,
+                f"{clean(str(path))} belongs to the user {_user(owner)}, not to the one who runs "
+                f"this, {_user(os.geteuid())}.",
+                f"Run as root: chown {_user(os.geteuid())} {quote(clean(str(path)))}; or run this "
+                "command as its owner.",
+            )
+    for folder in path.parent.parents:
+        with suppress(OSError):
+            mode = folder.stat().st_mode
+            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+                yield check.error(
+                    name,
+                    f"Every user of this computer can replace folders in {clean(str(folder))} "
+                    f"(mode {stat.S_IMODE(mode):04o}).",
+                    f"Run: chmod o-w {quote(clean(str(folder)))}",
+                )
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
 def _modes(path: Path) -> Iterator[Check]:
     """Check whether other users can read the file, or replace it."""
     name, private = "store private", True
@@ -128,6 +179,9 @@ def _modes(path: Path) -> Iterator[Check]:
                 f"(mode {stat.S_IMODE(mode):04o}).",
                 f"Run: chmod go-w {quote(clean(str(path.parent)))}",
             )
+    for found in _owners(path):
+        private = False
+        yield found
     if private:
         yield check.passed(name, "No other user of this computer can read or replace it.")
 

@@ -19,16 +19,18 @@ from trakt_auth.cli.terminal.qr import qr_lines
 
 __all__ = ["paint", "show_device", "waiting"]
 
+QR_CHARACTERS = "█▀▄"
+OTHERS = 8  # lines beside the QR code: with it, a terminal of 80 columns and 24 lines is enough
 ON_DARK = "bright_white on black"  # so that a light terminal does not invert the QR code
 
 
 def show_device(code: str, uri: str) -> None:
     """Draw the code, the address, and a QR code of the address if there is room for it."""
     console = _console()
-    lines = qr_lines(uri)
+    lines = qr_lines(uri) if can_show(QR_CHARACTERS, console.encoding) else []
     # One column less: some terminals wrap when the last one is filled.
-    fits = lines and len(lines[0]) < console.width and len(lines) + 10 <= console.height
-    big = Panel(Text(code, style="bold"), padding=(1, 4), expand=False)
+    fits = lines and len(lines[0]) < console.width and len(lines) + OTHERS <= console.height
+    big = Panel(Text(code, style="bold"), padding=(0, 4), expand=False)
     parts: list[Text | Padding] = [
         Text.assemble("1. Open ", (uri, "bold cyan"), overflow="fold"),
         Text("2. Enter this code:"),
@@ -38,6 +40,15 @@ def show_device(code: str, uri: str) -> None:
         parts.append(Text("Or open the same address by scanning this with a phone:"))
         parts.append(Padding(Text("\n".join(lines), style=ON_DARK), (0, 0, 0, 3), expand=False))
     console.print(Group(*parts))
+
+
+def can_show(text: str, encoding: str) -> bool:
+    """Tell whether a stream of this encoding has all the characters of a text."""
+    try:
+        text.encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
 
 
 @contextmanager
