@@ -239,6 +239,13 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
     metavar="URI",
     help="Its redirect URI; can be repeated.",
 )
+@click.option(
+    "--allow-origin",
+    "allowed_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Only scripts of this origin may call it; can be repeated.",
+)
 @click.option("--quiet", is_flag=True, help="Print only the address, no log of requests.")
 def emulator(**options: Any) -> int:  # noqa: ANN401 - as its options say
     """Run a local Trakt emulator, for tests; any user name signs in."""

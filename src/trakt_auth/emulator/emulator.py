@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILT_IN_APPLICATION", "ConnectionLost", "Emulator"]
 
+BUILT_IN_SECRET = "emulator-secret"  # noqa: S105 - published: it protects nothing
 BUILT_IN_APPLICATION = Application(
     client_id="emulator",
-    client_secret="emulator-secret",  # noqa: S106 - published: it protects nothing
+    client_secret=BUILT_IN_SECRET,
     redirect_uris=(
         "http://127.0.0.1:8765/callback",
         "http://localhost:8765/callback",
@@ -132,22 +133,35 @@ class Emulator:
         client_secret: str | None = None,
         redirect_uris: Iterable[str] = (),
         name: str = "",
+        allowed_origins: Iterable[str] = (),
     ) -> Application:
         """Register an application, or replace the one with that client id.
 
-        Without a secret it is a public client.
+        Without a secret it is a public client. Scripts of the `allowed_origins` may read the
+        responses that belong to it; if there are none, scripts of any origin may.
 
-        Raises: ValueError for a client id or a redirect URI that Trakt would not accept.
+        Raises: ValueError for a client id, redirect URI or origin that Trakt would not accept.
         """
         application = Application(
             client_id=client_id,
             client_secret=client_secret,
             redirect_uris=tuple(redirect_uris),
             name=name,
+            allowed_origins=tuple(allowed_origins),
         )
         with self._lock:
             self._state.applications[client_id] = application
         return application
+
+    def allow_origins(self, origins: Iterable[str]) -> None:
+        """Let only scripts of these origins read responses of the built-in application.
+
+        Raises: ValueError for a text that is not an origin.
+        """
+        one = BUILT_IN_APPLICATION
+        self.register_application(
+            one.client_id, BUILT_IN_SECRET, one.redirect_uris, one.name, origins
+        )
 
     def approve_device(self, user_code: str, *, username: str = DEFAULT_USERNAME) -> None:
         """Approve a device code, as a user does on `/activate`.

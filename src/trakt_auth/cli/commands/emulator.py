@@ -43,6 +43,7 @@ def emulator(
     redirect_uris: Sequence[str],
     quiet: bool,
     require_user_agent: bool,
+    allowed_origins: Sequence[str] = (),
     responses: str | None = None,
     **options: Any,  # noqa: ANN401 - the fields of the emulator's Options
 ) -> int:
@@ -57,7 +58,11 @@ def emulator(
     try:
         trakt = (Emulator if quiet else _LoggingEmulator)(**given)
         if client_id is not None:
-            trakt.register_application(client_id, client_secret, redirect_uris)
+            trakt.register_application(
+                client_id, client_secret, redirect_uris, allowed_origins=allowed_origins
+            )
+        elif allowed_origins:
+            trakt.allow_origins(allowed_origins)
         if responses is not None:
             trakt.load_responses(_json_file(responses))
     except ValueError as error:

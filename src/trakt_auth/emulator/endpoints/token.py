@@ -16,10 +16,11 @@ from trakt_auth.emulator.hashing import fingerprint, same_secret
 from trakt_auth.emulator.http.response import (
     ErrorResponse,
     Response,
-    empty_response,
     json_response,
     oauth_error,
+    text_response,
 )
+from trakt_auth.emulator.state.model import is_redirect_uri
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
@@ -64,16 +65,21 @@ def revoke(state: EmulatorState, request: Request) -> Response:
     request.notes["token"] = fingerprint(text)
     if state.options.legacy and request.media_type != "application/json":
         # Before July 2026 Trakt responded to a form like this and left the token valid.
-        return empty_response(200, "form_ignored")
+        return _revocation(outcome="form_ignored")
     grant = state.grants.find(text)
     if grant is None or grant.client_id != application.client_id:
-        return empty_response(200, "nothing_to_revoke")
+        return _revocation(outcome="nothing_to_revoke")
     request.notes["account"] = grant.account.username
     if state.options.revoke_whole_grant:
         state.grants.end(grant)
     else:
         state.grants.end_token(text)
-    return empty_response(200, "revoked")
+    return _revocation(outcome="revoked")
+
+
+def _revocation(*, outcome: str) -> Response:
+    """Return 200 without content; with a content type, since some clients else expect JSON."""
+    return text_response("", status=200, outcome=outcome)
 
 
 def issue(state: EmulatorState, request: Request, grant: Grant) -> TokenPair:
@@ -149,10 +155,7 @@ def _refresh(
 ) -> Response:
     text = _required(fields, "refresh_token")
     request.notes["refresh_token"] = fingerprint(text)
-    redirect_uri = fields.get("redirect_uri")
-    exactly = not state.options.legacy
-    if redirect_uri is not None and not application.redirects_to(redirect_uri, exactly=exactly):
-        raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
+    _check_redirect_uri(state, application, fields.get("redirect_uri"))
     token = state.grants.record_arrival(text)
     if token is None or token.grant.client_id != application.client_id:
         raise ErrorResponse(_invalid_grant(state, request, "session not found"))  # Trakt's words
@@ -163,6 +166,19 @@ def _refresh(
         raise ErrorResponse(_invalid_grant(state, request, "session not found"))
     tokens = state.grants.rotate(token, text, now=request.now, lifetime=_lifetime(state, request))
     return token_response(request, tokens, outcome="refreshed")
+
+
+def _check_redirect_uri(
+    state: EmulatorState, application: Application, redirect_uri: str | None
+) -> None:
+    """Check the `redirect_uri` of a refresh: since July 2026 its form only, so users report."""
+    if redirect_uri is None:
+        return
+    if state.options.legacy:
+        if not application.redirects_to(redirect_uri, exactly=False):
+            raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
+    elif not is_redirect_uri(redirect_uri):
+        raise ErrorResponse(oauth_error("invalid_request", "redirect_uri is malformed"))
 
 
 def _replay(
