@@ -265,6 +265,17 @@ def test_emulator_with_a_file_of_responses_that_is_wrong(cli, tmp_path, content)
     assert cli("emulator", "--port", "0", "--responses", str(file)).status == 2
 
 
+def test_emulator_with_a_state_file(cli, tmp_path):
+    file = tmp_path / "state.json"
+    assert served(cli, options=["--state", str(file)]).status == 0
+    assert served(cli, options=["--state", str(file)]).status == 0
+    file.write_text("{")
+    ran = served(cli, options=["--state", str(file)])
+    assert ran.status == 2
+    assert "is not a state file of the emulator" in ran.err
+    assert served(cli, options=["--state", str(tmp_path / "no" / "x")]).status == 2
+
+
 def test_emulator_with_a_port_that_is_taken(cli):
     port = cli.url.rpartition(":")[2]
     ran = cli("emulator", "--port", port)

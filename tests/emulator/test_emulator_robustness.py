@@ -237,7 +237,8 @@ def test_the_server_describes_itself(client: EmulatorClient) -> None:
     described = body(client.send("GET", "/.well-known/openid-configuration"))
     assert described["issuer"] == ORIGIN
     assert described["code_challenge_methods_supported"] == ["S256"]
-    assert described["token_endpoint_auth_methods_supported"] == ["none"]
+    methods = ["none", "client_secret_post"]
+    assert described["token_endpoint_auth_methods_supported"] == methods
     assert "device_authorization_endpoint" not in described, "it does not follow RFC 8628"
     old = EmulatorClient(profile="legacy").send("GET", "/.well-known/openid-configuration")
     assert error(old)[0] == 404

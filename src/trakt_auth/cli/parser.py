@@ -228,6 +228,9 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
 @click.option(
     "--responses", metavar="FILE", help="A JSON list of what the API answers at further paths."
 )
+@click.option(
+    "--state", metavar="FILE", help="Keep accounts, codes and tokens in this file over restarts."
+)
 @click.option("--client-id", metavar="ID", help="Register one more application.")
 @click.option(
     "--client-secret", metavar="TEXT", help="Its client secret; without one it is a public client."

@@ -55,6 +55,8 @@ class Dispatcher:
     def __init__(self, state: EmulatorState, lock: RLock) -> None:
         self._state = state
         self._lock = lock
+        self.on_processed: Callable[[], None] = lambda: None
+        """Called under the lock after each request that was processed."""
 
     def respond(self, request: HttpRequest, *, peer: str) -> Reply:
         """Process a request from the address `peer`; the caller does what the reply says."""
@@ -95,6 +97,7 @@ class Dispatcher:
         state, effects = self._state, request.effects
         state.expire(request.now)
         response = self._respond(request, route)
+        self.on_processed()
         cors.allow_origin(request, response, state.applications)
         if effects.truncate:
             response.body = response.body[: len(response.body) // 2]

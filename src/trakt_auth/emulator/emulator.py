@@ -7,6 +7,7 @@ processes requests, `server.py` serves a port.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -24,7 +25,9 @@ from trakt_auth.emulator.pages.authorization import (
 )
 from trakt_auth.emulator.state.model import OUT_OF_BAND, Application
 from trakt_auth.emulator.state.registered import NOT_GIVEN, RegisteredResponse, make_response
+from trakt_auth.emulator.state.snapshot import restore, snapshot
 from trakt_auth.emulator.state.state import DEFAULT_USERNAME, EmulatorState
+from trakt_auth.emulator.state_file import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -289,6 +292,30 @@ class Emulator:
         with self._lock:
             self._state.responses.add(made)
         return made
+
+    def keep_in(self, path: str) -> None:
+        """Read accounts, codes and tokens from a file, and write them there after each request.
+
+        A clock that is behind the time of the file is advanced to it.
+
+        Raises: ValueError for a file that no emulator has written; OSError.
+        """
+        file = StateFile(path)
+        with self._lock:
+            content = file.read()
+            if content is not None:
+                at = content.get("now")
+                if not isinstance(at, int | float):
+                    raise ValueError("the time is missing")
+                self.clock.advance(max(0, at - self.clock.now()))
+                restore(self._state, content.get("state"), now=self.clock.now())
+
+            def save() -> None:
+                ahead = self.clock.now() if self.clock.now() - time.time() > 1 else 0
+                file.write({"now": int(ahead), "state": snapshot(self._state)})
+
+            save()
+            self._dispatcher.on_processed = save
 
     def load_responses(self, specifications: object) -> None:
         """Register a list of responses that stay when the emulator is reset.

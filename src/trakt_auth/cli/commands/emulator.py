@@ -45,6 +45,7 @@ def emulator(
     require_user_agent: bool,
     allowed_origins: Sequence[str] = (),
     responses: str | None = None,
+    state: str | None = None,
     **options: Any,  # noqa: ANN401 - the fields of the emulator's Options
 ) -> int:
     """Serve until a signal arrives; return the exit status."""
@@ -67,6 +68,8 @@ def emulator(
             trakt.load_responses(_json_file(responses))
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if state is not None:
+        _keep_in(trakt, state)
 
     def ready(url: str) -> None:
         write_result(f"trakt-auth emulator ready at {url}\n")
@@ -75,6 +78,18 @@ def emulator(
 
     _serve(trakt, host, port, ready)
     return DONE
+
+
+def _keep_in(trakt: Emulator, path: str) -> None:
+    try:
+        trakt.keep_in(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be used: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(
+            f"{path} is not a state file of the emulator: {error}",
+            hint="Name another file, or delete it to start without accounts.",
+        ) from None
 
 
 def _json_file(path: str) -> object:

@@ -205,6 +205,7 @@ _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
     ("*", "signed_in"): ("The user signed in; any name works.", ""),
     ("*", "signed_out"): ("The user signed out.", ""),
     ("*", "ok"): ("The request succeeded.", ""),
+    ("*", "insufficient_scope"): ("The scope openid was not granted", "RFC 6750 §3.1"),
     ("*", "preflight"): ("A browser asked whether a script may send a request.", "CORS"),
     ("*", "page"): ("Showed a page.", ""),
     ("*", "csrf"): (

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trakt_auth.emulator.endpoints.client_auth import authenticate
+from trakt_auth.emulator.endpoints.openid import id_token
 from trakt_auth.emulator.faults.kinds import ReplayFamily, ReplayGrace
 from trakt_auth.emulator.hashing import fingerprint, same_secret
 from trakt_auth.emulator.http.response import (
@@ -87,22 +88,28 @@ def issue(state: EmulatorState, request: Request, grant: Grant) -> TokenPair:
     return state.grants.issue(grant, now=request.now, lifetime=_lifetime(state, request))
 
 
-def token_response(request: Request, tokens: TokenPair, *, outcome: str) -> Response:
-    """Return the token response (RFC 6749 section 5.1)."""
+def token_response(
+    request: Request, grant: Grant, tokens: TokenPair, *, outcome: str, nonce: str | None = None
+) -> Response:
+    """Return the token response (RFC 6749 section 5.1), with an ID token if `openid` is granted."""
     request.notes["issued"] = fingerprint(tokens.refresh_token)
-    return json_response(
-        token_body(tokens, now=request.now, skew=request.effects.skew), outcome=outcome
-    )
+    skew = request.effects.skew
+    content = token_body(tokens, now=request.now, skew=skew, scope=grant.scope)
+    if "openid" in grant.scope.split():
+        content["id_token"] = id_token(request, grant, nonce=nonce)
+    return json_response(content, outcome=outcome)
 
 
-def token_body(tokens: TokenPair, *, now: float, skew: float = 0.0) -> dict[str, str | int]:
+def token_body(
+    tokens: TokenPair, *, now: float, skew: float = 0.0, scope: str = "public"
+) -> dict[str, str | int]:
     """Return the fields of a token response; `skew`, in seconds, is added to `created_at`."""
     return {
         "access_token": tokens.access_token,
         "token_type": "bearer",
         "expires_in": max(0, int(tokens.created_at + tokens.lifetime - now)),
         "refresh_token": tokens.refresh_token,
-        "scope": "public",
+        "scope": scope,
         "created_at": int(tokens.created_at + skew),
     }
 
@@ -123,8 +130,11 @@ def _exchange(
     if not _same_uri(state, fields.get("redirect_uri", ""), code.redirect_uri):
         raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
     _check_verifier(state, request, code, fields.get("code_verifier"))
-    code.grant = state.grants.open(code.account, application.client_id, now=request.now)
-    return token_response(request, issue(state, request, code.grant), outcome="granted")
+    grant = code.grant = state.grants.open(
+        code.account, application.client_id, now=request.now, scope=code.scope
+    )
+    tokens = issue(state, request, grant)
+    return token_response(request, grant, tokens, outcome="granted", nonce=code.nonce)
 
 
 def _same_uri(state: EmulatorState, given: str, asked: str) -> bool:
@@ -165,7 +175,7 @@ def _refresh(
     if not token.grant.alive:
         raise ErrorResponse(_invalid_grant(state, request, "session not found"))
     tokens = state.grants.rotate(token, text, now=request.now, lifetime=_lifetime(state, request))
-    return token_response(request, tokens, outcome="refreshed")
+    return token_response(request, token.grant, tokens, outcome="refreshed")
 
 
 def _check_redirect_uri(
@@ -195,7 +205,7 @@ def _replay(
     if isinstance(policy, ReplayGrace) and age <= policy.within:
         tokens = state.grants.repeat_response(token, text)
         if tokens is not None:
-            return token_response(request, tokens, outcome="replayed")
+            return token_response(request, token.grant, tokens, outcome="replayed")
     if isinstance(policy, ReplayFamily) and not 0 < policy.harmless_within >= age:
         state.grants.end_all(token.grant.account, token.grant.client_id)
     response = _invalid_grant(state, request, "session not found")

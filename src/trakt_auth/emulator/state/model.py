@@ -125,6 +125,8 @@ class AuthorizationCode:
     redirect_uri: str
     account: Account
     challenge: str | None
+    scope: str = "public"
+    nonce: str | None = None
     grant: Grant | None = None
 
 
@@ -157,6 +159,7 @@ class Grant:
     client_id: str
     account: Account
     created_at: float
+    scope: str = "public"
     alive: bool = True
     access_hashes: dict[bytes, None] = field(default_factory=dict[bytes, None], repr=False)
     """The hashes of the valid access tokens, oldest first."""
