@@ -47,7 +47,7 @@ THIRD_PARTY = {
         "testing/clock.py",
     },
     "click": {"cli/help.py", "cli/parser.py"},
-    "cryptography": {"stores/wrappers/encrypted.py"},
+    "cryptography": {"emulator/signing.py", "stores/wrappers/encrypted.py"},
     "filelock": {"stores/engines/file_lock.py"},
     "httpx": {"adapters/for_httpx.py"},
     "httpx2": {

@@ -199,7 +199,7 @@ def test_emulator(cli, quiet):
         assert "/emulator/state " in err
 
 
-def served(cli, *requests, before=None):
+def served(cli, *requests, before=None, options=()):
     """Run `emulator` in this process, with a server that handles these requests and returns."""
     from trakt_auth.emulator import server
 
@@ -213,7 +213,7 @@ def served(cli, *requests, before=None):
                 reply = reply.resume()
 
     cli.monkeypatch.setattr(server, "serve", serve)
-    return cli("emulator", "--port", "0")
+    return cli("emulator", "--port", "0", *options)
 
 
 def test_emulator_tells_of_requests(cli):
@@ -231,6 +231,49 @@ def test_emulator_tells_of_requests(cli):
     lines = [line for line in ran.err.splitlines() if " GET " in line]
     assert len(lines) == 2
     assert "(fault: slow)" in lines[1]
+
+
+def test_emulator_with_responses_from_a_file(cli, tmp_path):
+    from trakt_auth.protocol.http import HttpRequest
+
+    told = []
+
+    def look(emulator):
+        token = emulator.issue_tokens()["access_token"]
+        headers = {
+            "trakt-api-key": "emulator",
+            "trakt-api-version": "2",
+            "authorization": f"Bearer {token}",
+            "origin": "http://a.example",
+        }
+        url = "http://127.0.0.1:1/movies/tron"
+        told.append(emulator.handle(HttpRequest(method="GET", url=url, headers=headers)))
+
+    file = tmp_path / "responses.json"
+    file.write_text('[{"path": "/movies/*", "json": {"year": 1982}}]')
+    options = ["--responses", str(file), "--allow-origin", "http://b.example"]
+    assert served(cli, before=look, options=options).status == 0
+    assert told[0].body == b'{"year":1982}'
+    assert "access-control-allow-origin" not in told[0].headers
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", '[{"path": "x"}]'])
+def test_emulator_with_a_file_of_responses_that_is_wrong(cli, tmp_path, content):
+    file = tmp_path / "responses.json"
+    if content is not None:
+        file.write_text(content)
+    assert cli("emulator", "--port", "0", "--responses", str(file)).status == 2
+
+
+def test_emulator_with_a_state_file(cli, tmp_path):
+    file = tmp_path / "state.json"
+    assert served(cli, options=["--state", str(file)]).status == 0
+    assert served(cli, options=["--state", str(file)]).status == 0
+    file.write_text("{")
+    ran = served(cli, options=["--state", str(file)])
+    assert ran.status == 2
+    assert "is not a state file of the emulator" in ran.err
+    assert served(cli, options=["--state", str(tmp_path / "no" / "x")]).status == 2
 
 
 def test_emulator_with_a_port_that_is_taken(cli):

@@ -226,6 +226,11 @@ def prepare_user(client: EmulatorClient, case: schemathesis.Case) -> None:
     case.path_parameters["slug"] = "sean"
 
 
+def prepare_userinfo(client: EmulatorClient, case: schemathesis.Case) -> None:
+    token = json.loads(client.exchange(client.code(scope="openid")).body)["access_token"]
+    case.headers["Authorization"] = f"Bearer {token}"
+
+
 def prepare_responses(client: EmulatorClient, case: schemathesis.Case) -> None:
     """Make one valid response of whatever was generated: a schema cannot say all of its rules."""
     prepare_faults(client, case)
@@ -286,6 +291,8 @@ PREPARE = {
     "user": prepare_user,
     "lastActivities": prepare_api,
     "responses": prepare_responses,
+    "userinfo": prepare_userinfo,
+    "postUserinfo": prepare_userinfo,
     "authorize": prepare_ask,
     "decideAuthorization": prepare_form,
     "signIn": prepare_form,

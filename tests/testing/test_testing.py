@@ -664,3 +664,14 @@ def test_every_name_is_in_the_reference():
     names = {name for name in own if not name.startswith("_")} | {"slept", "time", "application"}
     names |= {*testing.__all__, *plugin.__all__[1:], "now", "faults", "trakt_settings"}
     assert [name for name in sorted(names - {"close"}) if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_the_api_answers_what_a_test_registers(trakt_emulator: EmulatedTrakt) -> None:
+    client = trakt_emulator.client("ann")
+    assert client.api.get("/sync/watched/shows").json() == []
+    trakt_emulator.respond("/sync/watched/shows", json=[{"plays": 3}], headers={"X-Sort-By": "x"})
+    answer = client.api.get("/sync/watched/shows")
+    assert answer.json() == [{"plays": 3}]
+    assert answer.headers["x-sort-by"] == "x"
+    trakt_emulator.time.advance(days=8)
+    assert client.api.get("/sync/watched/shows").status_code == 200, "refreshed"

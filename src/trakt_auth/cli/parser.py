@@ -228,6 +228,9 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
 @click.option(
     "--responses", metavar="FILE", help="A JSON list of what the API answers at further paths."
 )
+@click.option(
+    "--state", metavar="FILE", help="Keep accounts, codes and tokens in this file over restarts."
+)
 @click.option("--client-id", metavar="ID", help="Register one more application.")
 @click.option(
     "--client-secret", metavar="TEXT", help="Its client secret; without one it is a public client."
@@ -238,6 +241,13 @@ def doctor(settings: Settings, *, as_json: bool, offline: bool) -> int:
     multiple=True,
     metavar="URI",
     help="Its redirect URI; can be repeated.",
+)
+@click.option(
+    "--allow-origin",
+    "allowed_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Only scripts of this origin may call it; can be repeated.",
 )
 @click.option("--quiet", is_flag=True, help="Print only the address, no log of requests.")
 def emulator(**options: Any) -> int:  # noqa: ANN401 - as its options say

@@ -11,6 +11,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import trakt_auth.emulator.faults.cloudflare as cloudflare
+import trakt_auth.emulator.http.cors as cors
 import trakt_auth.emulator.routes as routes
 from trakt_auth.emulator.http.request import parse
 from trakt_auth.emulator.http.response import ErrorResponse
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Cut, Request
     from trakt_auth.emulator.http.response import Response
     from trakt_auth.emulator.routes import Route
+    from trakt_auth.emulator.state.model import Application
     from trakt_auth.emulator.state.state import EmulatorState
     from trakt_auth.protocol.http import HttpRequest
 
@@ -53,6 +55,8 @@ class Dispatcher:
     def __init__(self, state: EmulatorState, lock: RLock) -> None:
         self._state = state
         self._lock = lock
+        self.on_processed: Callable[[], None] = lambda: None
+        """Called under the lock after each request that was processed."""
 
     def respond(self, request: HttpRequest, *, peer: str) -> Reply:
         """Process a request from the address `peer`; the caller does what the reply says."""
@@ -63,6 +67,8 @@ class Dispatcher:
             except ErrorResponse as error:
                 return Reply(response=_to_http(error.response, request.method, now))
             route = routes.find(parsed)
+            if cors.is_preflight(parsed):  # no fault strikes: the request itself follows
+                return self._send(parsed, cors.preflight(parsed, self._applications()))
             if route is not None and route.kind != "control":
                 parsed.effects = self._state.faults.effects_on(parsed)
             effects = parsed.effects
@@ -73,6 +79,15 @@ class Dispatcher:
                 return Reply(delay=effects.delay, resume=lambda: self._resume(parsed, route))
             return self._process(parsed, route, delay=effects.delay)
 
+    def _applications(self) -> list[Application]:
+        return list(self._state.applications.values())
+
+    def _send(self, request: Request, response: Response) -> Reply:
+        self._state.request_log.write(
+            request, outcome=response.outcome, status=response.status, response=response
+        )
+        return Reply(response=_to_http(response, request.method, request.now))
+
     def _resume(self, request: Request, route: Route | None) -> Reply:
         with self._lock:
             request.now = self._state.clock.now()
@@ -82,6 +97,8 @@ class Dispatcher:
         state, effects = self._state, request.effects
         state.expire(request.now)
         response = self._respond(request, route)
+        self.on_processed()
+        cors.allow_origin(request, response, state.applications)
         if effects.truncate:
             response.body = response.body[: len(response.body) // 2]
         status = None if effects.cut_after else response.status

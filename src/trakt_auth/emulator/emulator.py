@@ -7,6 +7,7 @@ processes requests, `server.py` serves a port.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -24,7 +25,9 @@ from trakt_auth.emulator.pages.authorization import (
 )
 from trakt_auth.emulator.state.model import OUT_OF_BAND, Application
 from trakt_auth.emulator.state.registered import NOT_GIVEN, RegisteredResponse, make_response
+from trakt_auth.emulator.state.snapshot import restore, snapshot
 from trakt_auth.emulator.state.state import DEFAULT_USERNAME, EmulatorState
+from trakt_auth.emulator.state_file import StateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,9 +43,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILT_IN_APPLICATION", "ConnectionLost", "Emulator"]
 
+BUILT_IN_SECRET = "emulator-secret"  # noqa: S105 - published: it protects nothing
 BUILT_IN_APPLICATION = Application(
     client_id="emulator",
-    client_secret="emulator-secret",  # noqa: S106 - published: it protects nothing
+    client_secret=BUILT_IN_SECRET,
     redirect_uris=(
         "http://127.0.0.1:8765/callback",
         "http://localhost:8765/callback",
@@ -132,22 +136,35 @@ class Emulator:
         client_secret: str | None = None,
         redirect_uris: Iterable[str] = (),
         name: str = "",
+        allowed_origins: Iterable[str] = (),
     ) -> Application:
         """Register an application, or replace the one with that client id.
 
-        Without a secret it is a public client.
+        Without a secret it is a public client. Scripts of the `allowed_origins` may read the
+        responses that belong to it; if there are none, scripts of any origin may.
 
-        Raises: ValueError for a client id or a redirect URI that Trakt would not accept.
+        Raises: ValueError for a client id, redirect URI or origin that Trakt would not accept.
         """
         application = Application(
             client_id=client_id,
             client_secret=client_secret,
             redirect_uris=tuple(redirect_uris),
             name=name,
+            allowed_origins=tuple(allowed_origins),
         )
         with self._lock:
             self._state.applications[client_id] = application
         return application
+
+    def allow_origins(self, origins: Iterable[str]) -> None:
+        """Let only scripts of these origins read responses of the built-in application.
+
+        Raises: ValueError for a text that is not an origin.
+        """
+        one = BUILT_IN_APPLICATION
+        self.register_application(
+            one.client_id, BUILT_IN_SECRET, one.redirect_uris, one.name, origins
+        )
 
     def approve_device(self, user_code: str, *, username: str = DEFAULT_USERNAME) -> None:
         """Approve a device code, as a user does on `/activate`.
@@ -275,6 +292,30 @@ class Emulator:
         with self._lock:
             self._state.responses.add(made)
         return made
+
+    def keep_in(self, path: str) -> None:
+        """Read accounts, codes and tokens from a file, and write them there after each request.
+
+        A clock that is behind the time of the file is advanced to it.
+
+        Raises: ValueError for a file that no emulator has written; OSError.
+        """
+        file = StateFile(path)
+        with self._lock:
+            content = file.read()
+            if content is not None:
+                at = content.get("now")
+                if not isinstance(at, int | float):
+                    raise ValueError("the time is missing")
+                self.clock.advance(max(0, at - self.clock.now()))
+                restore(self._state, content.get("state"), now=self.clock.now())
+
+            def save() -> None:
+                ahead = self.clock.now() if self.clock.now() - time.time() > 1 else 0
+                file.write({"now": int(ahead), "state": snapshot(self._state)})
+
+            save()
+            self._dispatcher.on_processed = save
 
     def load_responses(self, specifications: object) -> None:
         """Register a list of responses that stay when the emulator is reset.

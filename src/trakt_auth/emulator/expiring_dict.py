@@ -60,6 +60,10 @@ class ExpiringDict(Generic[K, V]):
         """How many deadlines are in the heap, those of dropped entries included."""
         return len(self._deadlines)
 
+    def items(self) -> list[tuple[K, V]]:
+        """Return all keys with their values, oldest first."""
+        return list(self._items.items())
+
     def values(self) -> list[V]:
         """Return all values, oldest first."""
         return list(self._items.values())

@@ -18,6 +18,7 @@ import trakt_auth.emulator.endpoints.data_api as api
 import trakt_auth.emulator.endpoints.device as device
 import trakt_auth.emulator.endpoints.metadata as metadata
 import trakt_auth.emulator.endpoints.openapi as openapi
+import trakt_auth.emulator.endpoints.openid as openid
 import trakt_auth.emulator.endpoints.responses as control_responses
 import trakt_auth.emulator.endpoints.token as oauth
 import trakt_auth.emulator.pages.activate as activate
@@ -73,6 +74,9 @@ _ROUTES = (
     _route("oauth", "/oauth/device/code", post=device.device_code),
     _route("oauth", "/oauth/device/token", post=device.device_token),
     _route("metadata", "/.well-known/openid-configuration", get=metadata.metadata),
+    _route("metadata", "/.well-known/oauth-authorization-server", get=metadata.metadata),
+    _route("metadata", "/oauth/jwks", get=openid.jwks),
+    _route("metadata", "/oauth/userinfo", get=openid.userinfo, post=openid.userinfo),
     _route("control", "/openapi.json", get=openapi.document),
     _api("/users/settings", api.settings),
     _api("/users/me", api.me),

@@ -43,7 +43,9 @@ def emulator(
     redirect_uris: Sequence[str],
     quiet: bool,
     require_user_agent: bool,
+    allowed_origins: Sequence[str] = (),
     responses: str | None = None,
+    state: str | None = None,
     **options: Any,  # noqa: ANN401 - the fields of the emulator's Options
 ) -> int:
     """Serve until a signal arrives; return the exit status."""
@@ -57,11 +59,17 @@ def emulator(
     try:
         trakt = (Emulator if quiet else _LoggingEmulator)(**given)
         if client_id is not None:
-            trakt.register_application(client_id, client_secret, redirect_uris)
+            trakt.register_application(
+                client_id, client_secret, redirect_uris, allowed_origins=allowed_origins
+            )
+        elif allowed_origins:
+            trakt.allow_origins(allowed_origins)
         if responses is not None:
             trakt.load_responses(_json_file(responses))
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if state is not None:
+        _keep_in(trakt, state)
 
     def ready(url: str) -> None:
         write_result(f"trakt-auth emulator ready at {url}\n")
@@ -70,6 +78,18 @@ def emulator(
 
     _serve(trakt, host, port, ready)
     return DONE
+
+
+def _keep_in(trakt: Emulator, path: str) -> None:
+    try:
+        trakt.keep_in(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be used: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(
+            f"{path} is not a state file of the emulator: {error}",
+            hint="Name another file, or delete it to start without accounts.",
+        ) from None
 
 
 def _json_file(path: str) -> object:

@@ -207,6 +207,8 @@ _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
     ("*", "signed_in"): ("The user signed in; any name works.", ""),
     ("*", "signed_out"): ("The user signed out.", ""),
     ("*", "ok"): ("The request succeeded.", ""),
+    ("*", "insufficient_scope"): ("The scope openid was not granted", "RFC 6750 §3.1"),
+    ("*", "preflight"): ("A browser asked whether a script may send a request.", "CORS"),
     ("*", "page"): ("Showed a page.", ""),
     ("*", "csrf"): (
         "The form came from another site or from an old page, so nothing was changed.",

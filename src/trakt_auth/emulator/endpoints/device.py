@@ -89,4 +89,4 @@ def _poll(state: EmulatorState, request: Request, device: DeviceCode) -> Respons
     device.status = "used"
     request.notes["account"] = device.account.username
     grant = state.grants.open(device.account, device.client_id, now=request.now)
-    return token_response(request, issue(state, request, grant), outcome="granted")
+    return token_response(request, grant, issue(state, request, grant), outcome="granted")

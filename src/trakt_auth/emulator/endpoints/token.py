@@ -11,15 +11,17 @@ import re
 from typing import TYPE_CHECKING
 
 from trakt_auth.emulator.endpoints.client_auth import authenticate
+from trakt_auth.emulator.endpoints.openid import id_token
 from trakt_auth.emulator.faults.kinds import ReplayFamily, ReplayGrace
 from trakt_auth.emulator.hashing import fingerprint, same_secret
 from trakt_auth.emulator.http.response import (
     ErrorResponse,
     Response,
-    empty_response,
     json_response,
     oauth_error,
+    text_response,
 )
+from trakt_auth.emulator.state.model import is_redirect_uri
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
@@ -64,16 +66,21 @@ def revoke(state: EmulatorState, request: Request) -> Response:
     request.notes["token"] = fingerprint(text)
     if state.options.legacy and request.media_type != "application/json":
         # Before July 2026 Trakt responded to a form like this and left the token valid.
-        return empty_response(200, "form_ignored")
+        return _revocation(outcome="form_ignored")
     grant = state.grants.find(text)
     if grant is None or grant.client_id != application.client_id:
-        return empty_response(200, "nothing_to_revoke")
+        return _revocation(outcome="nothing_to_revoke")
     request.notes["account"] = grant.account.username
     if state.options.revoke_whole_grant:
         state.grants.end(grant)
     else:
         state.grants.end_token(text)
-    return empty_response(200, "revoked")
+    return _revocation(outcome="revoked")
+
+
+def _revocation(*, outcome: str) -> Response:
+    """Return 200 without content; with a content type, since some clients else expect JSON."""
+    return text_response("", status=200, outcome=outcome)
 
 
 def issue(state: EmulatorState, request: Request, grant: Grant) -> TokenPair:
@@ -81,22 +88,28 @@ def issue(state: EmulatorState, request: Request, grant: Grant) -> TokenPair:
     return state.grants.issue(grant, now=request.now, lifetime=_lifetime(state, request))
 
 
-def token_response(request: Request, tokens: TokenPair, *, outcome: str) -> Response:
-    """Return the token response (RFC 6749 section 5.1)."""
+def token_response(
+    request: Request, grant: Grant, tokens: TokenPair, *, outcome: str, nonce: str | None = None
+) -> Response:
+    """Return the token response (RFC 6749 section 5.1), with an ID token if `openid` is granted."""
     request.notes["issued"] = fingerprint(tokens.refresh_token)
-    return json_response(
-        token_body(tokens, now=request.now, skew=request.effects.skew), outcome=outcome
-    )
+    skew = request.effects.skew
+    content = token_body(tokens, now=request.now, skew=skew, scope=grant.scope)
+    if "openid" in grant.scope.split():
+        content["id_token"] = id_token(request, grant, nonce=nonce)
+    return json_response(content, outcome=outcome)
 
 
-def token_body(tokens: TokenPair, *, now: float, skew: float = 0.0) -> dict[str, str | int]:
+def token_body(
+    tokens: TokenPair, *, now: float, skew: float = 0.0, scope: str = "public"
+) -> dict[str, str | int]:
     """Return the fields of a token response; `skew`, in seconds, is added to `created_at`."""
     return {
         "access_token": tokens.access_token,
         "token_type": "bearer",
         "expires_in": max(0, int(tokens.created_at + tokens.lifetime - now)),
         "refresh_token": tokens.refresh_token,
-        "scope": "public",
+        "scope": scope,
         "created_at": int(tokens.created_at + skew),
     }
 
@@ -117,8 +130,11 @@ def _exchange(
     if not _same_uri(state, fields.get("redirect_uri", ""), code.redirect_uri):
         raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
     _check_verifier(state, request, code, fields.get("code_verifier"))
-    code.grant = state.grants.open(code.account, application.client_id, now=request.now)
-    return token_response(request, issue(state, request, code.grant), outcome="granted")
+    grant = code.grant = state.grants.open(
+        code.account, application.client_id, now=request.now, scope=code.scope
+    )
+    tokens = issue(state, request, grant)
+    return token_response(request, grant, tokens, outcome="granted", nonce=code.nonce)
 
 
 def _same_uri(state: EmulatorState, given: str, asked: str) -> bool:
@@ -149,10 +165,7 @@ def _refresh(
 ) -> Response:
     text = _required(fields, "refresh_token")
     request.notes["refresh_token"] = fingerprint(text)
-    redirect_uri = fields.get("redirect_uri")
-    exactly = not state.options.legacy
-    if redirect_uri is not None and not application.redirects_to(redirect_uri, exactly=exactly):
-        raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
+    _check_redirect_uri(state, application, fields.get("redirect_uri"))
     token = state.grants.record_arrival(text)
     if token is None or token.grant.client_id != application.client_id:
         raise ErrorResponse(_invalid_grant(state, request, "session not found"))  # Trakt's words
@@ -162,7 +175,20 @@ def _refresh(
     if not token.grant.alive:
         raise ErrorResponse(_invalid_grant(state, request, "session not found"))
     tokens = state.grants.rotate(token, text, now=request.now, lifetime=_lifetime(state, request))
-    return token_response(request, tokens, outcome="refreshed")
+    return token_response(request, token.grant, tokens, outcome="refreshed")
+
+
+def _check_redirect_uri(
+    state: EmulatorState, application: Application, redirect_uri: str | None
+) -> None:
+    """Check the `redirect_uri` of a refresh: since July 2026 its form only, so users report."""
+    if redirect_uri is None:
+        return
+    if state.options.legacy:
+        if not application.redirects_to(redirect_uri, exactly=False):
+            raise ErrorResponse(oauth_error("invalid_request", "redirect_uri mismatch"))
+    elif not is_redirect_uri(redirect_uri):
+        raise ErrorResponse(oauth_error("invalid_request", "redirect_uri is malformed"))
 
 
 def _replay(
@@ -179,7 +205,7 @@ def _replay(
     if isinstance(policy, ReplayGrace) and age <= policy.within:
         tokens = state.grants.repeat_response(token, text)
         if tokens is not None:
-            return token_response(request, tokens, outcome="replayed")
+            return token_response(request, token.grant, tokens, outcome="replayed")
     if isinstance(policy, ReplayFamily) and not 0 < policy.harmless_within >= age:
         state.grants.end_all(token.grant.account, token.grant.client_id)
     response = _invalid_grant(state, request, "session not found")

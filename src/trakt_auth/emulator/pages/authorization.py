@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlencode, urlsplit
 
+from trakt_auth.emulator.endpoints.openid import granted_scope
 from trakt_auth.emulator.state.model import OUT_OF_BAND
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class AuthorizationRequest:
     challenge: str | None
     signup: bool
     force_login: bool
+    scope: str
+    nonce: str | None
 
     @property
     def out_of_band(self) -> bool:
@@ -101,6 +104,8 @@ def parse_authorization_request(
         challenge=given.get("code_challenge"),
         signup=given.get("signup", "").lower() in _TRUE,
         force_login=given.get("prompt") == "login",
+        scope=granted_scope(state, given.get("scope", "")),
+        nonce=given.get("nonce"),
     )
     _check_response_type(authorization, given.get("response_type"))
     _check_challenge(authorization, given.get("code_challenge_method"))
@@ -118,6 +123,8 @@ def approval_redirect(
         redirect_uri=authorization.redirect_uri,
         challenge=authorization.challenge,
         now=now,
+        scope=authorization.scope,
+        nonce=authorization.nonce,
     )
     if authorization.out_of_band:
         return f"/oauth/authorize/native?{urlencode({'code': code})}"

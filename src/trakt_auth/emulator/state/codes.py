@@ -59,6 +59,16 @@ class Codes:
         self._user_codes.put(user_code, device, until=until)
         return text, device
 
+    def device_items(self) -> list[tuple[bytes, DeviceCode]]:
+        """Return the hashes and the records of all device codes that are kept."""
+        return self._devices.items()
+
+    def restore_device(self, key: bytes, device: DeviceCode) -> None:
+        """Keep a device code again whose hash is `key`."""
+        until = device.expires_at + _KEPT_AFTER_EXPIRY
+        self._devices.put(key, device, until=until)
+        self._user_codes.put(device.user_code, device, until=until)
+
     def device(self, text: str) -> DeviceCode | None:
         """Return the record of a device code, or None."""
         return self._devices.get(digest(text))
@@ -79,11 +89,18 @@ class Codes:
         redirect_uri: str,
         challenge: str | None,
         now: float,
+        scope: str = "public",
+        nonce: str | None = None,
     ) -> str:
         """Create an authorization code; one that a user has to copy by hand is short."""
         text = _short_code() if redirect_uri == OUT_OF_BAND else secrets.token_urlsafe(24)
         code = AuthorizationCode(
-            client_id=client_id, redirect_uri=redirect_uri, account=account, challenge=challenge
+            client_id=client_id,
+            redirect_uri=redirect_uri,
+            account=account,
+            challenge=challenge,
+            scope=scope,
+            nonce=nonce,
         )
         self._authorizations.put(digest(text), code, until=now + AUTHORIZATION_CODE_LIFETIME)
         return text

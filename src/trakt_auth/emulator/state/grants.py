@@ -59,13 +59,33 @@ class Grants:
         while self._retired and _has_expired(next(iter(self._retired.values())), now):
             _remove_refresh_token(self._retired.popitem(last=False)[1])
 
-    def open(self, account: Account, client_id: str, *, now: float) -> Grant:
+    def open(self, account: Account, client_id: str, *, now: float, scope: str = "public") -> Grant:
         """Create a grant; it has no tokens yet."""
         self._opened += 1
-        grant = Grant(number=self._opened, client_id=client_id, account=account, created_at=now)
+        grant = Grant(
+            number=self._opened,
+            client_id=client_id,
+            account=account,
+            created_at=now,
+            scope=scope,
+        )
         account.grants.setdefault(client_id, {})[grant.number] = grant
         account.approved.add(client_id)
         return grant
+
+    def restore(self, grant: Grant, access: list[AccessToken], refresh: list[RefreshToken]) -> None:
+        """Keep a grant again, with its tokens as they were; spent ones stay spent."""
+        self._opened = max(self._opened, grant.number)
+        grant.account.grants.setdefault(grant.client_id, {})[grant.number] = grant
+        for token in access:
+            self._access.put(token.key, token, until=token.expires_at)
+            grant.access_hashes[token.key] = None
+        for one in refresh:
+            grant.refresh_by_hash[one.key] = one
+            if one.spent_at is None:
+                self._refresh.put(one.key, one, until=one.expires_at)
+            else:
+                self._retired[one.key] = one
 
     def issue(self, grant: Grant, *, now: float, lifetime: int) -> TokenPair:
         """Issue a new pair of tokens for a grant; `lifetime` is the access token's."""

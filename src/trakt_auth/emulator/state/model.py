@@ -23,14 +23,21 @@ __all__ = [
     "RefreshToken",
     "Session",
     "TokenPair",
+    "is_redirect_uri",
 ]
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 """The redirect URI of an application that cannot be redirected to: a page shows the code."""
 
 _REDIRECT_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!\"$-;=@-~]+", re.ASCII)  # no ? # < >
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]+)?", re.ASCII)
 _MAX_URIS = 25
 _MAX_CHARACTERS = 2048
+
+
+def is_redirect_uri(text: str) -> bool:
+    """Whether Trakt's form for applications accepts a text as a redirect URI."""
+    return text == OUT_OF_BAND or _REDIRECT_URI.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,8 @@ class Application:
     client_secret: InitVar[str | None] = None
     redirect_uris: tuple[str, ...] = ()
     name: str = ""
+    allowed_origins: tuple[str, ...] = ()
+    """The origins whose scripts may read responses; any origin if there are none."""
     secret_hash: bytes | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self, client_secret: str | None) -> None:
@@ -59,8 +68,16 @@ class Application:
         if sum(map(len, self.redirect_uris)) > _MAX_CHARACTERS:
             raise ValueError(f"redirect URIs can have at most {_MAX_CHARACTERS} characters in all")
         for uri in self.redirect_uris:
-            if uri != OUT_OF_BAND and _REDIRECT_URI.fullmatch(uri) is None:
+            if not is_redirect_uri(uri):
                 raise ValueError(f"{uri!r} is not `scheme://...` without a query and a fragment")
+
+        for origin in self.allowed_origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"{origin!r} is not an origin: `scheme://host` or with a port")
+
+    def allows_origin(self, origin: str) -> bool:
+        """Whether a script of this origin may read a response that belongs to the application."""
+        return not self.allowed_origins or origin in self.allowed_origins
 
     @property
     def title(self) -> str:
@@ -108,6 +125,8 @@ class AuthorizationCode:
     redirect_uri: str
     account: Account
     challenge: str | None
+    scope: str = "public"
+    nonce: str | None = None
     grant: Grant | None = None
 
 
@@ -140,6 +159,7 @@ class Grant:
     client_id: str
     account: Account
     created_at: float
+    scope: str = "public"
     alive: bool = True
     access_hashes: dict[bytes, None] = field(default_factory=dict[bytes, None], repr=False)
     """The hashes of the valid access tokens, oldest first."""
