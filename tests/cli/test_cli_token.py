@@ -199,7 +199,7 @@ def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
 def test_a_second_signal_ends_the_command_at_once(cli, number):
     cli.sign_in(ago=2)
     arrived, released = threading.Event(), threading.Event()
-    respond = cli.emulator.respond
+    respond = cli.emulator.process
 
     def held(request, **more):
         if "/oauth/token" in request.url:
@@ -207,7 +207,7 @@ def test_a_second_signal_ends_the_command_at_once(cli, number):
             assert released.wait(60)
         return respond(request, **more)
 
-    cli.monkeypatch.setattr(cli.emulator, "respond", held)
+    cli.monkeypatch.setattr(cli.emulator, "process", held)
     with cli.spawn("token") as process:
         try:
             assert arrived.wait(60)
