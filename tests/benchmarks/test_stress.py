@@ -37,7 +37,7 @@ from trakt_auth.stores.wrappers.encrypted import generate_key
 from trakt_auth.testing.in_process import in_process
 
 KEY = AccountKey(APP.client_id, "default")
-KEY_HERE = key_of("http://trakt.test")
+KEY_HERE = key_of("https://trakt.test")
 LEASE = 0.6  # seconds
 ONE_MACHINE, MANY_MACHINES = ["file", "sqlite", "encrypted", "keyring"], ["postgresql", "redis"]
 
@@ -168,7 +168,7 @@ def test_five_hundred_cancellations(backend):
     async def once(store):
         settings = {
             "store": store,
-            "endpoints": Endpoints.at("http://trakt.test"),
+            "endpoints": Endpoints.at("https://trakt.test"),
             "transport": in_process(emulator.handle),
         }
         async with AsyncClient(APP, **settings) as client:
@@ -245,7 +245,7 @@ def test_a_thousand_failed_saves(monkeypatch):
         with Client(
             APP,
             store=store,
-            endpoints=Endpoints.at("http://trakt.test"),
+            endpoints=Endpoints.at("https://trakt.test"),
             transport=in_process(handle),
         ) as client:
             client._retries._work = lambda: None  # its thread's work is done by hand below

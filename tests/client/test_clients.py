@@ -136,8 +136,10 @@ def test_authorization_denied_tampered_or_mismatched(play, emulator):
         with pytest.raises(StateMismatch):
             await trakt.exchange_code(request, callback)
         moved = type(other).from_json(other.to_json().replace("8765", "8766"))
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(StateMismatch, match="redirect_uri"):
             await trakt.exchange_code(moved, callback)
+        with pytest.raises(InvalidRequest):
+            await trakt.exchange_code(moved, callback.partition("?")[2])
 
     play(scenario)
 
@@ -874,7 +876,7 @@ def test_in_process_without_sockets(emulator, clock, issue):
     from trakt_auth.testing.in_process import in_process
 
     transport = in_process(emulator.handle)
-    endpoints = Endpoints.at("http://trakt.test")
+    endpoints = Endpoints.at("https://trakt.test")
     with Client(APP, endpoints=endpoints, transport=transport, clock=clock) as client:
         client.adopt(issue())
         emulator.clock.advance(LIFE + 1)

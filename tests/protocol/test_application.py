@@ -21,6 +21,10 @@ from trakt_auth.protocol.authorization import (
     AuthorizationResponse,
     DeviceAuthorization,
 )
+from trakt_auth.protocol.endpoints.authorize import (
+    build_authorization_request,
+    code_challenge,
+)
 from trakt_auth.protocol.token import Token, TokenState
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -30,6 +34,8 @@ MOMENTS = st.datetimes(
     datetime(2200, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
+APP = Application("id", user_agent="t/1")
+VERIFIERS = st.from_regex(r"[A-Za-z0-9._~-]{43,128}", fullmatch=True)
 LIVES = st.timedeltas(timedelta(seconds=1), timedelta(days=400))
 TOKENS = st.builds(
     lambda created, life: Token(access_token="a", created_at=created, expires_at=created + life),
@@ -172,6 +178,7 @@ def test_endpoints_refuse_a_password_and_do_not_repeat_it(url: str) -> None:
             {"error": "e", "error_description": "no way"},
         ),
         ("https://x/cb?code=&error=e", {"error": "e"}),
+        ("?code=c&iss=https%3A%2F%2Fx", {"code": "c", "iss": "https://x"}),
     ],
 )
 def test_from_url_reads(url: str, found: dict[str, str]) -> None:
@@ -190,6 +197,7 @@ def test_from_url_reads(url: str, found: dict[str, str]) -> None:
         "https://x/cb?code=a&code=b",
         "https://x/cb?code=a&state=s&state=t",
         "https://x/cb?error=a&error=b",
+        "https://x/cb?code=c&iss=a&iss=b",
         "https://x/cb#code=c",
         "https://[/cb?code=c",
         "https://x/cb?" + "&".join(f"a{n}=1" for n in range(101)) + "&code=c",
@@ -227,8 +235,8 @@ def test_from_url_reads_back_whatever_a_server_encodes(code: str, state: str) ->
 # -- serialising ---------------------------------------------------------------------------------
 
 
-@given(st.builds(AuthorizationRequest, url=TEXTS, state=TEXTS, redirect_uri=TEXTS,
-                 code_verifier=st.none() | TEXTS))  # fmt: skip
+@given(st.builds(AuthorizationRequest, url=TEXTS, state=TEXTS.filter(bool),
+                 redirect_uri=TEXTS, code_verifier=st.none() | VERIFIERS))  # fmt: skip
 def test_an_authorization_request_round_trip(request: AuthorizationRequest) -> None:
     assert AuthorizationRequest.from_json(request.to_json()) == request
 
@@ -243,6 +251,52 @@ def test_a_device_authorization_round_trip(
         device_code=code, user_code=user, verification_uri=uri, expires_at=end, interval=interval
     )
     assert DeviceAuthorization.from_json(authorization.to_json()) == authorization
+
+
+@pytest.mark.parametrize(
+    "verifier",
+    [
+        "",
+        "v",
+        "v" * 42,
+        "v" * 129,
+        "v" * 42 + "=",
+        "v" * 42 + "+",
+        "v" * 42 + "\u00e9",
+        "v" * 43 + "\n",
+    ],
+)
+def test_a_code_verifier_that_rfc_7636_forbids(verifier: str) -> None:
+    good = AuthorizationRequest(
+        url="https://x", state="s", redirect_uri="app://cb", code_verifier="v" * 43
+    )
+    written = good.to_json().replace("v" * 43, verifier.replace("\n", "\\n"))
+    for make in (
+        lambda: AuthorizationRequest.from_json(written),
+        lambda: dataclasses.replace(good, code_verifier=verifier),
+        lambda: code_challenge(verifier),
+        lambda: build_authorization_request(
+            APP, Endpoints(), redirect_uri="app://cb", state="s", code_verifier=verifier
+        ),
+    ):
+        with pytest.raises(UsageError, match="43 to 128") as caught:
+            make()
+        assert caught.value.hint
+    for length in (43, 128):
+        assert dataclasses.replace(good, code_verifier="-._~" + "v" * (length - 4))
+
+
+def test_an_empty_state_is_refused() -> None:
+    request = AuthorizationRequest(url="https://x", state="s", redirect_uri="app://cb")
+    for make in (
+        lambda: dataclasses.replace(request, state=""),
+        lambda: AuthorizationRequest.from_json(request.to_json().replace('"s"', '""')),
+        lambda: build_authorization_request(
+            APP, Endpoints(), redirect_uri="app://cb", state="", code_verifier=None
+        ),
+    ):
+        with pytest.raises(UsageError, match="state is empty"):
+            make()
 
 
 def test_the_serialised_text_never_changes() -> None:

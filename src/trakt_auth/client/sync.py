@@ -47,7 +47,8 @@ class Client(BaseClient):
         """Finish the authorization code grant, and keep the tokens (RFC 6749 §4.1.3).
 
         `request` is what `authorization_request` returned; `callback` is the URL that Trakt
-        redirected to, or the bare code from its out-of-band page. The state is compared first:
+        redirected to or its query; for an out-of-band redirect URI also the bare code. Address, state
+        and `iss` are compared first:
         if it differs, the redirect was not asked for here, and nothing is sent. A code works once
         and for a few minutes. The person sees nothing of this; when it is done, show them that they
         are connected.
