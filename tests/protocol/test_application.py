@@ -1,10 +1,11 @@
 """The values: what they accept, what their repr hides, and when a token is due."""
 
+# ruff: noqa: RUF001 - hosts with look-alikes of ASCII characters are what some tests are about
 from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from trakt_auth.errors import TraktAuthError, UsageError
 from trakt_auth.protocol import application as models
 from trakt_auth.protocol import authorization
 from trakt_auth.protocol import token as tokens
-from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.application import AUTH, Application, Endpoints, _is_loopback
 from trakt_auth.protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -139,6 +140,33 @@ def test_the_default_endpoints_are_trakts() -> None:
         "HTTP://AUTH.TRAKT.TV",
         "http://trakt.tv",
         "http://trakt.tv.",
+        "http://trakt．tv",
+        "http://trakt。tv",
+        "http://ｔｒａｋｔ.tv",
+        "http://example.com",
+        "http://emulator:8080",
+        "http://192.168.1.2",
+        "http://0.0.0.0",
+        "http://[::]",
+        "http://[::2]",
+        "http://[::ffff:10.0.0.1]",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.1",
+        "http://2130706433",
+        "http://0177.0.0.1",
+        "https://trakt%2Etv",
+        "https://%74rakt.tv",
+        "https://[fe80::1%25eth0]",
+        "https://trakt.tv\\.evil.example",
+        "https://trakt.tv\\",
+        "https:\\\\trakt.tv",
+        "https://trakt.tv＼x",
+        "https://tra kt.tv",
+        "https://trakt.tv／.evil.example:",
+        "https://trakt.tv？x",
+        "https://..",
+        "https://a" + "é" * 64,
     ],
 )
 def test_endpoints_refuse(url: str) -> None:
@@ -152,12 +180,52 @@ def test_endpoints_refuse(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://me:geheim@trakt.tv", "ftp://me:geheim@x", "https://geheim@["]
+    "url",
+    [
+        "https://me:geheim＠trakt.tv",
+        "https://me:geheim@trakt.tv",
+        "ftp://me:geheim@x",
+        "https://geheim@[",
+    ],
 )
 def test_endpoints_refuse_a_password_and_do_not_repeat_it(url: str) -> None:
     with pytest.raises(UsageError, match="password") as caught:
         Endpoints(auth=url)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.8.9.10", "http://127.8.9.10"),
+        ("http://[::1]:80", "http://[::1]:80"),
+        ("http://localhost/", "http://localhost"),
+        ("http://LOCALHOST", "http://LOCALHOST"),
+        ("http://１２７.0.0.1", "http://127.0.0.1"),
+        ("https://auth．trakt．tv", AUTH),
+        ("https://auth。trakt｡tv", AUTH),
+        ("https://ａｕｔｈ.trakt.tv/", AUTH),
+        ("https://bücher.example:8443", "https://xn--bcher-kva.example:8443"),
+        ("https://BÜCHER.example", "https://xn--bcher-kva.example"),
+        ("https://my_server", "https://my_server"),
+    ],
+)
+def test_endpoints_are_kept_in_ascii(url: str, kept: str) -> None:
+    assert Endpoints.at(url) == Endpoints(auth=kept, api=kept)
+    assert Endpoints.at(url).auth == kept
+    assert Endpoints.at(url).issuer.isascii()
+
+
+@given(ANY_TEXTS, st.sampled_from(["http://", "https://"]))
+def test_an_endpoint_of_any_text_is_loopback_or_encrypted(text: str, scheme: str) -> None:
+    try:
+        endpoints = Endpoints.at(scheme + text)
+    except UsageError:
+        return
+    host = urlsplit(endpoints.auth).hostname or ""
+    assert host.isascii()
+    assert endpoints.auth.startswith("https://") or _is_loopback(host.rstrip("."))
 
 
 # -- the redirect --------------------------------------------------------------------------------

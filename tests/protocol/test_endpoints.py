@@ -91,7 +91,7 @@ def test_golden_authorization_request(vector: dict[str, Any]) -> None:
 
 
 def test_requests_go_to_the_given_server() -> None:
-    there = Endpoints(auth="http://127.0.0.1:8080", api="http://other")
+    there = Endpoints(auth="http://127.0.0.1:8080", api="https://other")
     for request in (
         protocol.build_device_code_request(APP, there),
         protocol.build_revoke_request(APP, there, token="a"),
