@@ -719,7 +719,7 @@ def test_unreachable_and_nonsense_servers(play):
         assert caught.value.retryable
 
     play(scenario, endpoints=Endpoints.at("http://127.0.0.1:1"))
-    play(scenario, endpoints=Endpoints.at("http://no-such-name.invalid"))
+    play(scenario, endpoints=Endpoints.at("https://no-such-name.invalid"))
 
 
 def test_a_closed_client_says_so(url):
