@@ -138,8 +138,10 @@ def test_authorization_denied_tampered_or_mismatched(play, emulator):
         with pytest.raises(StateMismatch):
             await trakt.exchange_code(request, callback)
         moved = type(other).from_json(other.to_json().replace("8765", "8766"))
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(StateMismatch, match="redirect_uri"):
             await trakt.exchange_code(moved, callback)
+        with pytest.raises(InvalidRequest):
+            await trakt.exchange_code(moved, callback.partition("?")[2])
 
     play(scenario)
 
@@ -609,10 +611,8 @@ def test_a_refresh_while_the_clock_was_wrong(play, emulator, issue, clock):
         assert ahead != token
         assert await trakt.token() == ahead
         clock.now = right
-        once_more = await trakt.token()
-        assert once_more != ahead
-        assert await trakt.token() == once_more
-        assert refreshes(emulator) == 2
+        assert await trakt.token() == ahead  # it is dated by the server's clock
+        assert refreshes(emulator) == 1
 
     play(scenario)
 
@@ -727,7 +727,7 @@ def test_unreachable_and_nonsense_servers(play):
         assert caught.value.retryable
 
     play(scenario, endpoints=Endpoints.at("http://127.0.0.1:1"))
-    play(scenario, endpoints=Endpoints.at("http://no-such-name.invalid"))
+    play(scenario, endpoints=Endpoints.at("https://no-such-name.invalid"))
 
 
 def test_a_closed_client_says_so(url):
@@ -882,7 +882,7 @@ def test_in_process_without_sockets(emulator, clock, issue):
     from trakt_auth.testing.in_process import in_process
 
     transport = in_process(emulator.handle)
-    endpoints = Endpoints.at("http://trakt.test")
+    endpoints = Endpoints.at("https://trakt.test")
     with Client(APP, endpoints=endpoints, transport=transport, clock=clock) as client:
         client.adopt(issue())
         emulator.clock.advance(LIFE + 1)

@@ -33,12 +33,13 @@ from trakt_auth.flows.steps import Hold, Load, Notify, Now, Save, Send, Sleep
 from trakt_auth.protocol import build_authorization_request
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.authorization import DeviceAuthorization, Granted, Pending, SlowDown
+from trakt_auth.protocol.redirect import OUT_OF_BAND
 from trakt_auth.stores.interface import Forgotten
 from trakt_auth.stores.record import Record, Stored
 
 REQUEST = build_authorization_request(
     APP,
-    Endpoints.at("http://trakt.test"),
+    Endpoints.at("https://trakt.test"),
     redirect_uri="http://127.0.0.1:8765/callback",
     state="the-state",
     code_verifier="v" * 43,
@@ -46,7 +47,7 @@ REQUEST = build_authorization_request(
 DEVICE = DeviceAuthorization(
     device_code="device",
     user_code="ABCD1234",
-    verification_uri="http://trakt.test/activate",
+    verification_uri="https://trakt.test/activate",
     expires_at=START + timedelta(seconds=600),
     interval=5,
 )
@@ -77,7 +78,19 @@ class TestExchangeCode:
     URL = "http://127.0.0.1:8765/callback?code=the-code&state=the-state"
 
     @pytest.mark.parametrize(
-        "callback", [URL, " " + URL + "\n", "?" + URL.split("?")[1], "the-code"]
+        "callback",
+        [
+            URL,
+            " " + URL + "\n",
+            "?" + URL.split("?")[1],
+            URL.split("?")[1],
+            URL + "#_=_",
+            "HTTP" + URL[4:],
+            URL.removeprefix("http://"),
+            URL.removeprefix("http://127.0.0.1:8765"),
+            URL.replace("callback", "%63allback"),
+            URL + "&iss=https%3A%2F%2Ftrakt.test",
+        ],
     )
     def test_sends_the_code_and_keeps_the_token(self, callback):
         script = exchange(callback)
@@ -101,11 +114,33 @@ class TestExchangeCode:
     @pytest.mark.parametrize(
         ("callback", "error"),
         [
+            ("the-code", UsageError),
+            (URL.partition("?")[0], UsageError),
+            (URL.replace("the-state", ""), StateMismatch),
+            (URL.replace("the-state", "the-stat\xe9"), StateMismatch),
+            (URL.replace("http://", "https://"), StateMismatch),
+            (URL.replace("8765", "8766"), StateMismatch),
+            (URL.replace(":8765", ""), StateMismatch),
+            (URL.replace(":8765", ":port"), StateMismatch),
+            (URL.replace("127.0.0.1", "localhost"), StateMismatch),
+            (URL.replace("127.0.0.1", "user@127.0.0.1"), StateMismatch),
+            (URL.replace("/callback", "/callback/"), StateMismatch),
+            (URL.replace("/callback", "/Callback"), StateMismatch),
+            (URL.replace("/callback", "/x/../callback"), StateMismatch),
+            (URL.replace("http:", "app:"), StateMismatch),
+            (URL.replace("http://127.0.0.1:8765", "//evil.example"), StateMismatch),
+            (URL.replace("http://127.0.0.1:8765", "/evil"), StateMismatch),
+            (URL + "&iss=https%3A%2F%2Fevil.example", StateMismatch),
+            (URL + "&iss=https%3A%2F%2Ftrakt.tv", StateMismatch),
+            (URL + "&iss=nonsense", StateMismatch),
+            (URL + "&iss=a&iss=b", UsageError),
+            (URL.replace("code=the-code", "error=access_denied"), AccessDenied),
+            (URL.replace("code=the-code", "error=odd"), OAuthError),
             ("http://x/callback?code=c&state=other", StateMismatch),
             ("http://x/callback?code=c", StateMismatch),
             ("http://x/callback?error=access_denied&state=other", StateMismatch),
-            ("http://x/callback?error=access_denied&state=the-state", AccessDenied),
-            ("http://x/callback?error=odd&state=the-state", OAuthError),
+            ("http://x/callback?error=access_denied&state=the-state", StateMismatch),
+            ("http://x/callback?error=odd&state=the-state", StateMismatch),
             ("http://x/callback?code=a&code=b&state=the-state", UsageError),
             ("http://x/callback?state=the-state", UsageError),
             ("", UsageError),
@@ -121,14 +156,48 @@ class TestExchangeCode:
         assert caught.value.hint
         assert "the-state" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        "callback",
+        [
+            "the-code",
+            " the-code\n",
+            "https://trakt.test/oauth/authorize/native?code=the-code&state=the-state",
+            "?code=the-code&state=the-state",
+        ],
+    )
+    def test_out_of_band_a_code_alone_is_enough(self, callback):
+        request = replace(REQUEST, redirect_uri=OUT_OF_BAND)
+        script = Script(flows.exchange_code(CONTEXT, request, callback, account="default"))
+        script.run((Send, granted(1)), (Save, 1), (Notify, None))
+        assert sent(script)[0]["code"] == "the-code"
+
+    @pytest.mark.parametrize(
+        ("callback", "error"),
+        [
+            ("", UsageError),
+            ("two words", UsageError),
+            ("c\u00f6de", UsageError),
+            ("https://trakt.test/oauth", UsageError),
+            ("?code=the-code", StateMismatch),
+            ("https://trakt.test/oauth/authorize/native?code=the-code", StateMismatch),
+            ("http://evil.example/?code=the-code&state=the-state", StateMismatch),
+        ],
+    )
+    def test_out_of_band_anything_else_is_compared(self, callback, error):
+        request = replace(REQUEST, redirect_uri=OUT_OF_BAND)
+        script = Script(flows.exchange_code(CONTEXT, request, callback, account="default"))
+        with pytest.raises(error):
+            script.run()
+        assert script.seen == []
+
     def test_a_refusal_saves_nothing(self):
         with pytest.raises(InvalidGrant):
-            exchange("code").run((Send, answer(400, {"error": "invalid_grant"})))
+            exchange(self.URL).run((Send, answer(400, {"error": "invalid_grant"})))
 
     def test_a_full_disk_is_tried_again_then_hands_the_token_over(self):
         full = StoreUnavailable("no space left")
         steps = [(Save, full), (Sleep, None)] * len(SAVE_PAUSES) + [(Save, full)]
-        script = exchange("code")
+        script = exchange(self.URL)
         with pytest.raises(TokenNotSaved) as caught:
             script.run((Send, granted(1)), *steps, (Notify, None))
         assert caught.value.token.access_token == "a1"
@@ -136,7 +205,7 @@ class TestExchangeCode:
 
     def test_a_disk_that_recovers_costs_nothing(self):
         full = StoreUnavailable("no space left")
-        result = exchange("code").run(
+        result = exchange(self.URL).run(
             (Send, granted(1)), (Save, full), (Sleep, None), (Save, 2), (Notify, None)
         )
         assert result.access_token == "a1"
@@ -147,7 +216,7 @@ class TestDevice:
         body = {
             "device_code": "device",
             "user_code": " ABCD1234\u200b",
-            "verification_url": "http://trakt.test/activate",
+            "verification_url": "https://trakt.test/activate",
             "expires_in": 600,
             "interval": 6,
         }

@@ -1,10 +1,11 @@
 """The values: what they accept, what their repr hides, and when a token is due."""
 
+# ruff: noqa: RUF001 - hosts with look-alikes of ASCII characters are what some tests are about
 from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -15,11 +16,15 @@ from trakt_auth.errors import TraktAuthError, UsageError
 from trakt_auth.protocol import application as models
 from trakt_auth.protocol import authorization
 from trakt_auth.protocol import token as tokens
-from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.application import AUTH, Application, Endpoints, _is_loopback
 from trakt_auth.protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
     DeviceAuthorization,
+)
+from trakt_auth.protocol.endpoints.authorize import (
+    build_authorization_request,
+    code_challenge,
 )
 from trakt_auth.protocol.token import Token, TokenState
 
@@ -30,6 +35,8 @@ MOMENTS = st.datetimes(
     datetime(2200, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
+APP = Application("id", user_agent="t/1")
+VERIFIERS = st.from_regex(r"[A-Za-z0-9._~-]{43,128}", fullmatch=True)
 LIVES = st.timedeltas(timedelta(seconds=1), timedelta(days=400))
 TOKENS = st.builds(
     lambda created, life: Token(access_token="a", created_at=created, expires_at=created + life),
@@ -133,6 +140,33 @@ def test_the_default_endpoints_are_trakts() -> None:
         "HTTP://AUTH.TRAKT.TV",
         "http://trakt.tv",
         "http://trakt.tv.",
+        "http://trakt．tv",
+        "http://trakt。tv",
+        "http://ｔｒａｋｔ.tv",
+        "http://example.com",
+        "http://emulator:8080",
+        "http://192.168.1.2",
+        "http://0.0.0.0",
+        "http://[::]",
+        "http://[::2]",
+        "http://[::ffff:10.0.0.1]",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
+        "http://127.1",
+        "http://2130706433",
+        "http://0177.0.0.1",
+        "https://trakt%2Etv",
+        "https://%74rakt.tv",
+        "https://[fe80::1%25eth0]",
+        "https://trakt.tv\\.evil.example",
+        "https://trakt.tv\\",
+        "https:\\\\trakt.tv",
+        "https://trakt.tv＼x",
+        "https://tra kt.tv",
+        "https://trakt.tv／.evil.example:",
+        "https://trakt.tv？x",
+        "https://..",
+        "https://a" + "é" * 64,
     ],
 )
 def test_endpoints_refuse(url: str) -> None:
@@ -146,12 +180,52 @@ def test_endpoints_refuse(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://me:geheim@trakt.tv", "ftp://me:geheim@x", "https://geheim@["]
+    "url",
+    [
+        "https://me:geheim＠trakt.tv",
+        "https://me:geheim@trakt.tv",
+        "ftp://me:geheim@x",
+        "https://geheim@[",
+    ],
 )
 def test_endpoints_refuse_a_password_and_do_not_repeat_it(url: str) -> None:
     with pytest.raises(UsageError, match="password") as caught:
         Endpoints(auth=url)
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.8.9.10", "http://127.8.9.10"),
+        ("http://[::1]:80", "http://[::1]:80"),
+        ("http://localhost/", "http://localhost"),
+        ("http://LOCALHOST", "http://LOCALHOST"),
+        ("http://１２７.0.0.1", "http://127.0.0.1"),
+        ("https://auth．trakt．tv", AUTH),
+        ("https://auth。trakt｡tv", AUTH),
+        ("https://ａｕｔｈ.trakt.tv/", AUTH),
+        ("https://bücher.example:8443", "https://xn--bcher-kva.example:8443"),
+        ("https://BÜCHER.example", "https://xn--bcher-kva.example"),
+        ("https://my_server", "https://my_server"),
+    ],
+)
+def test_endpoints_are_kept_in_ascii(url: str, kept: str) -> None:
+    assert Endpoints.at(url) == Endpoints(auth=kept, api=kept)
+    assert Endpoints.at(url).auth == kept
+    assert Endpoints.at(url).issuer.isascii()
+
+
+@given(ANY_TEXTS, st.sampled_from(["http://", "https://"]))
+def test_an_endpoint_of_any_text_is_loopback_or_encrypted(text: str, scheme: str) -> None:
+    try:
+        endpoints = Endpoints.at(scheme + text)
+    except UsageError:
+        return
+    host = urlsplit(endpoints.auth).hostname or ""
+    assert host.isascii()
+    assert endpoints.auth.startswith("https://") or _is_loopback(host.rstrip("."))
 
 
 # -- the redirect --------------------------------------------------------------------------------
@@ -172,6 +246,7 @@ def test_endpoints_refuse_a_password_and_do_not_repeat_it(url: str) -> None:
             {"error": "e", "error_description": "no way"},
         ),
         ("https://x/cb?code=&error=e", {"error": "e"}),
+        ("?code=c&iss=https%3A%2F%2Fx", {"code": "c", "iss": "https://x"}),
     ],
 )
 def test_from_url_reads(url: str, found: dict[str, str]) -> None:
@@ -190,6 +265,7 @@ def test_from_url_reads(url: str, found: dict[str, str]) -> None:
         "https://x/cb?code=a&code=b",
         "https://x/cb?code=a&state=s&state=t",
         "https://x/cb?error=a&error=b",
+        "https://x/cb?code=c&iss=a&iss=b",
         "https://x/cb#code=c",
         "https://[/cb?code=c",
         "https://x/cb?" + "&".join(f"a{n}=1" for n in range(101)) + "&code=c",
@@ -227,8 +303,8 @@ def test_from_url_reads_back_whatever_a_server_encodes(code: str, state: str) ->
 # -- serialising ---------------------------------------------------------------------------------
 
 
-@given(st.builds(AuthorizationRequest, url=TEXTS, state=TEXTS, redirect_uri=TEXTS,
-                 code_verifier=st.none() | TEXTS))  # fmt: skip
+@given(st.builds(AuthorizationRequest, url=TEXTS, state=TEXTS.filter(bool),
+                 redirect_uri=TEXTS, code_verifier=st.none() | VERIFIERS))  # fmt: skip
 def test_an_authorization_request_round_trip(request: AuthorizationRequest) -> None:
     assert AuthorizationRequest.from_json(request.to_json()) == request
 
@@ -243,6 +319,52 @@ def test_a_device_authorization_round_trip(
         device_code=code, user_code=user, verification_uri=uri, expires_at=end, interval=interval
     )
     assert DeviceAuthorization.from_json(authorization.to_json()) == authorization
+
+
+@pytest.mark.parametrize(
+    "verifier",
+    [
+        "",
+        "v",
+        "v" * 42,
+        "v" * 129,
+        "v" * 42 + "=",
+        "v" * 42 + "+",
+        "v" * 42 + "\u00e9",
+        "v" * 43 + "\n",
+    ],
+)
+def test_a_code_verifier_that_rfc_7636_forbids(verifier: str) -> None:
+    good = AuthorizationRequest(
+        url="https://x", state="s", redirect_uri="app://cb", code_verifier="v" * 43
+    )
+    written = good.to_json().replace("v" * 43, verifier.replace("\n", "\\n"))
+    for make in (
+        lambda: AuthorizationRequest.from_json(written),
+        lambda: dataclasses.replace(good, code_verifier=verifier),
+        lambda: code_challenge(verifier),
+        lambda: build_authorization_request(
+            APP, Endpoints(), redirect_uri="app://cb", state="s", code_verifier=verifier
+        ),
+    ):
+        with pytest.raises(UsageError, match="43 to 128") as caught:
+            make()
+        assert caught.value.hint
+    for length in (43, 128):
+        assert dataclasses.replace(good, code_verifier="-._~" + "v" * (length - 4))
+
+
+def test_an_empty_state_is_refused() -> None:
+    request = AuthorizationRequest(url="https://x", state="s", redirect_uri="app://cb")
+    for make in (
+        lambda: dataclasses.replace(request, state=""),
+        lambda: AuthorizationRequest.from_json(request.to_json().replace('"s"', '""')),
+        lambda: build_authorization_request(
+            APP, Endpoints(), redirect_uri="app://cb", state="", code_verifier=None
+        ),
+    ):
+        with pytest.raises(UsageError, match="state is empty"):
+            make()
 
 
 def test_the_serialised_text_never_changes() -> None:

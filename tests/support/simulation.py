@@ -39,7 +39,7 @@ from trakt_auth.stores.wrappers.fallback import FallbackStore
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 APP = Application("client", user_agent="tests/1")
-CONTEXT = Context(application=APP, endpoints=Endpoints.at("http://trakt.test"), lock_wait=30)
+CONTEXT = Context(application=APP, endpoints=Endpoints.at("https://trakt.test"), lock_wait=30)
 KEY = CONTEXT.key("default")
 WEEK = timedelta(days=7)
 

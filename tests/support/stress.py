@@ -139,7 +139,7 @@ def accepted(emulator: Emulator, access_token: str) -> bool:
         "trakt-api-version": "2",
         "user-agent": APP.user_agent,
     }
-    request = HttpRequest(method="GET", url="http://trakt.test/users/me", headers=headers)
+    request = HttpRequest(method="GET", url="https://trakt.test/users/me", headers=headers)
     return emulator.handle(request).status == 200
 
 

@@ -47,10 +47,10 @@ class Client(BaseClient):
         """Finish the authorization code grant, and keep the tokens (RFC 6749 §4.1.3).
 
         `request` is what `authorization_request` returned; `callback` is the URL that Trakt
-        redirected to, or the bare code from its out-of-band page. The state is compared first:
-        if it differs, the redirect was not asked for here, and nothing is sent. A code works once
-        and for a few minutes. The person sees nothing of this; when it is done, show them that they
-        are connected.
+        redirected to, or its query alone; for an out-of-band redirect URI also the bare code. Its
+        address, state and `iss` are compared first: if one differs, the redirect was not asked for
+        here, and nothing is sent. A code works once and for a few minutes. The person sees nothing
+        of this; when it is done, show them that they are connected.
 
         200 brings the tokens; 400 and 401 carry an OAuth error: `invalid_grant` the code is
         spent, expired or another application's, `invalid_request` the redirect URI differs by a

@@ -6,18 +6,13 @@ here. Staying signed in is in `refresh`.
 
 from __future__ import annotations
 
-from hmac import compare_digest
-
 import trakt_auth.protocol as protocol
-import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
     Blocked,
     DeviceCodeExpired,
     ServerError,
-    StateMismatch,
     TransportError,
     UnexpectedResponse,
-    UsageError,
 )
 from trakt_auth.flows.context import Context
 from trakt_auth.flows.events import TokenObtained
@@ -33,12 +28,12 @@ from trakt_auth.flows.steps import (
 )
 from trakt_auth.protocol.authorization import (
     AuthorizationRequest,
-    AuthorizationResponse,
     DeviceAuthorization,
     DevicePoll,
     Granted,
     SlowDown,
 )
+from trakt_auth.protocol.redirect import code_from
 from trakt_auth.protocol.token import Token, TokenState
 from trakt_auth.stores.record import Record
 
@@ -65,7 +60,7 @@ def exchange_code(
 
     Everything that can be wrong with the redirect is found before anything is sent.
     """
-    code = _code_from(request, callback)
+    code = code_from(request, callback, context.endpoints)
     exchange = protocol.build_exchange_request(
         context.application,
         context.endpoints,
@@ -81,23 +76,6 @@ def exchange_code(
         return (yield from _keep_login(context, token, account))
 
     return (yield from uninterruptible(collect()))
-
-
-def _code_from(request: AuthorizationRequest, callback: str) -> str:
-    callback = callback.strip()
-    if "=" not in callback:  # a bare code, as the out-of-band page shows it
-        if not callback or not callback.isprintable() or " " in callback:
-            raise UsageError(
-                "There is no code in what was handed over",
-                hint="Copy the code, or the whole address that the browser ended on.",
-            )
-        return callback
-    response = AuthorizationResponse.from_url(callback)
-    if not compare_digest((response.state or "").encode(), request.state.encode()):
-        raise StateMismatch("The redirect's state is not the one of this sign-in")
-    if response.error is not None:
-        raise oauth_errors.error_for(response.error, response.error_description)
-    return response.code or ""
 
 
 def start_device(context: Context) -> Flow[DeviceAuthorization]:

@@ -5,12 +5,14 @@ Pure values: no clock, no socket, no JSON key of Trakt's. Secrets are left out o
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass, field
 
 from trakt_auth.errors import UsageError
 
 __all__ = ["Application", "Endpoints"]
 
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, IPv4, IPv6; no percent-encoding
 TRAKT = "trakt.tv"
 AUTH = "https://auth.trakt.tv"
 TRAKT_HOSTS = {f"{name}{TRAKT}" for name in ("", "www.", "api.", "auth.", "app.")}
@@ -61,27 +63,65 @@ def _origin(name: str, url: str) -> str:
     from urllib.parse import urlsplit
 
     _check_characters(name, url)
-    if "@" in url:  # the message does not show the URL, which may hold a password
+    plain = _without_lookalikes(url)
+    if "@" in plain:  # the message does not show the URL, which may hold a password
         raise UsageError(f"{name} holds a user name or password; give scheme and host alone")
     try:
-        parts = urlsplit(url)
+        urlsplit(url)  # refuses a host with a look-alike of / ? # or :
+        parts = urlsplit(plain)
         parts.port  # noqa: B018 - this property raises ValueError for a wrong port
+        written = parts.hostname or ""
+        host = written if written.isascii() else written.encode("idna").decode("ascii")
     except ValueError:
-        parts = urlsplit("")
-    host = (parts.hostname or "").rstrip(".")
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        parts, written, host = urlsplit(""), "", ""
+    if (
+        parts.scheme not in ("http", "https")
+        or not HOST.fullmatch(host.rstrip("."))
+        or parts.query
+        or parts.fragment
+        or "\\" in plain
+    ):
         raise UsageError(
             f"{name} is not the URL of a server: {url!r}",
             hint="Give scheme and host, for instance https://auth.trakt.tv.",
         )
-    if parts.scheme == "http" and (host == "trakt.tv" or host.endswith(".trakt.tv")):
-        raise UsageError(f"{name} would send tokens unencrypted", hint="Write https:// instead.")
-    return url.rstrip("/")
+    if parts.scheme == "http" and not _is_loopback(host.rstrip(".")):
+        raise UsageError(
+            f"{name} is http:// to another computer, which sends every token unencrypted",
+            hint="Write https:// instead; http:// is for servers on this computer.",
+        )
+    if host != written:
+        plain = plain.lower().replace(written, host, 1)
+    return plain.rstrip("/")
+
+
+def _without_lookalikes(url: str) -> str:
+    """Return a URL with full-width letters, dots and the like written in ASCII, as browsers do."""
+    if url.isascii():
+        return url
+    from unicodedata import normalize
+
+    return normalize("NFKC", url).replace("\u3002", ".")  # the ideographic full stop of IDNA
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether a host is this computer: 127.0.0.0/8, ::1 or localhost (RFC 8252 §7.3)."""
+    if host == "localhost":
+        return True
+    from ipaddress import ip_address
+
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback and (address.version == 4 or host == "::1")  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
     """The origins of the authorization server and of the data API; by default Trakt's own.
+
+    Plain http is for servers on this computer. Hosts in other scripts are kept in ASCII (IDNA).
 
     Raises: UsageError.
     """

@@ -5,6 +5,7 @@ Pure: no clock, no socket, no JSON key of Trakt's. Secrets are left out of every
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
@@ -23,6 +24,18 @@ __all__ = [
 ]
 
 
+CODE_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
+
+
+def check_code_verifier(code_verifier: str) -> None:
+    """Raise UsageError for a verifier that can be guessed or that no server accepts."""
+    if not CODE_VERIFIER.fullmatch(code_verifier):
+        raise UsageError(
+            "code_verifier is not 43 to 128 letters, digits and -._~ (RFC 7636 §4.1)",
+            hint="Use secrets.token_urlsafe(64).",
+        )
+
+
 def _not_serialised(kind: type, error: MalformedJsonError) -> UsageError:
     return UsageError(
         f"This is not a serialised {kind.__name__}: {error}",
@@ -35,12 +48,23 @@ class AuthorizationRequest:
     """The first half of the authorization code grant (RFC 6749 §4.1.1, RFC 7636 §4.3).
 
     Send the user to `url`. Keep the request until the redirect, for instance in the web session.
+
+    Raises: UsageError for an empty `state` and for a `code_verifier` that RFC 7636 forbids.
     """
 
     url: str
     state: str = field(repr=False)
     redirect_uri: str
     code_verifier: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.state:
+            raise UsageError(
+                "state is empty, so that any redirect would match it",
+                hint="Use secrets.token_urlsafe().",
+            )
+        if self.code_verifier is not None:
+            check_code_verifier(self.code_verifier)
 
     def to_json(self) -> str:
         """Return the request as text, to keep it until the redirect; the text is a secret."""
@@ -75,6 +99,7 @@ class AuthorizationResponse:
     state: str | None = field(default=None, repr=False)
     error: str | None = None
     error_description: str | None = None
+    iss: str | None = None  # the server that redirected, RFC 9207
 
     @classmethod
     def from_url(cls, url: str) -> AuthorizationResponse:
@@ -90,7 +115,7 @@ class AuthorizationResponse:
             found = parse_qs(query, keep_blank_values=False, max_num_fields=100)
         except ValueError:
             found = {}
-        names = ("code", "state", "error", "error_description")
+        names = ("code", "state", "error", "error_description", "iss")
         values = {name: found[name][0] for name in names if name in found}
         twice = [name for name in names if len(found.get(name, ())) > 1]
         if twice or ("code" in values) == ("error" in values):

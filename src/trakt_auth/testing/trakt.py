@@ -40,7 +40,7 @@ __all__ = ["DEFAULT_USERNAME", "EMULATED_APPLICATION", "EmulatedTrakt"]
 T = TypeVar("T")
 
 # `.test` is reserved (RFC 2606): a request that is sent over the network by mistake goes nowhere.
-ORIGIN = "http://trakt.test"
+ORIGIN = "https://trakt.test"
 DEFAULT_TIMEOUT = 20.0  # seconds, as the clients' own
 
 EMULATED_APPLICATION = Application(

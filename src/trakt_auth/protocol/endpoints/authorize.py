@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from trakt_auth.protocol.authorization import AuthorizationRequest
+from trakt_auth.protocol.authorization import AuthorizationRequest, check_code_verifier
 
 if TYPE_CHECKING:
     from trakt_auth.protocol.application import Application, Endpoints
@@ -19,7 +19,11 @@ __all__ = ["build_authorization_request", "code_challenge"]
 
 
 def code_challenge(code_verifier: str) -> str:
-    """Return the S256 challenge of a verifier (RFC 7636 §4.2)."""
+    """Return the S256 challenge of a verifier (RFC 7636 §4.2).
+
+    Raises: UsageError.
+    """
+    check_code_verifier(code_verifier)
     digest = sha256(code_verifier.encode("ascii")).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
@@ -38,6 +42,8 @@ def build_authorization_request(
 
     `signup` opens the form for a new account. `force_login` asks users who are signed in on Trakt
     to sign in again, so that they can choose another account.
+
+    Raises: UsageError.
     """
     from urllib.parse import urlencode
 
