@@ -78,7 +78,7 @@ class Place:
 
     def settings(self) -> dict[str, Any]:
         if self.lease is not None:  # a timeout and some slack, or else what is asked for
-            base.SEND_TIMEOUTS = self.lease * 0.75 / TIMEOUT
+            base.SEND_TIMEOUTS = self.lease * 0.5 / TIMEOUT
             runner.SLACK = self.lease * 0.25
         clock = Skewed(self.skew) if self.skew else None
         return {

@@ -26,6 +26,7 @@ from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.clock import SystemClock
 from trakt_auth.runtime.dependencies import Dependencies, late_event
 from trakt_auth.runtime.interfaces import Clock
+from trakt_auth.runtime.runner import LEASE_PER_SEND
 from trakt_auth.runtime.transport import HttpTransport, usage_error_if_not_buildable
 from trakt_auth.runtime.workers import Workers
 from trakt_auth.stores import open_store
@@ -77,7 +78,7 @@ class BaseClient:
         self._context = Context(
             application=application,
             endpoints=self.endpoints,
-            lock_wait=SEND_TIMEOUTS * timeout + LEASE_SLACK,
+            lock_wait=LEASE_PER_SEND * SEND_TIMEOUTS * timeout + LEASE_SLACK,
             replay_unknown=replay_unknown,
         )
         self._subscribers = Subscribers()

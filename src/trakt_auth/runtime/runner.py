@@ -43,12 +43,13 @@ from trakt_auth.stores.interface import Lock
 from trakt_auth.stores.record import AccountKey, Stored
 from trakt_auth.stores.wrappers.fallback import Found
 
-__all__ = ["OnPoll", "run", "run_async"]
+__all__ = ["LEASE_PER_SEND", "OnPoll", "run", "run_async"]
 
 T = TypeVar("T")
 OnPoll: TypeAlias = Callable[[DevicePoll], object]
 
 SLACK = 15.0  # seconds to write a note, to save and to try saving again
+LEASE_PER_SEND = 1.5
 LOCK_PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds between two tries; the last one repeats
 
 
@@ -196,8 +197,9 @@ class _Performer:
 
     def _hold(self, key: AccountKey, wait: float) -> bool:
         clock = self._dependencies.clock
-        # Longer than all that is done under the lock, so that only a dead process loses it.
-        lease = self._dependencies.send_seconds + SLACK
+        # So long that enough is left to send with even just before it is renewed, which is after a
+        # third of it: only a dead process loses the lock.
+        lease = LEASE_PER_SEND * self._dependencies.send_seconds + SLACK
         lock = self._dependencies.store.lock(key, lease=lease)
         deadline = clock.now().monotonic + wait
         tries = 0
