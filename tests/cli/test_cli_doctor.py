@@ -179,10 +179,10 @@ def test_a_file_that_cannot_be_written_although_its_folder_can(cli, which):
         victim.write_bytes(b"")
     real = os.open
 
-    def opened(path, *rest, **more):
-        if os.fspath(path) == str(victim):
+    def opened(path, flags, *rest, **more):
+        if os.fspath(path) == str(victim) and flags & os.O_RDWR:
             raise PermissionError(errno.EACCES, "Permission denied")
-        return real(path, *rest, **more)
+        return real(path, flags, *rest, **more)
 
     cli.monkeypatch.setattr(store_checks.os, "open", opened)
     checks = [

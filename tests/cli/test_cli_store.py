@@ -192,7 +192,7 @@ def test_no_login_in_a_store_in_memory(cli, command):
         ("TRAKT_CLIENT_SECRET", "two\nlines", "TRAKT_CLIENT_SECRET is empty or holds"),
         ("TRAKT_USER_AGENT", "Mozilla/5.0", "TRAKT_USER_AGENT imitates a browser"),
         ("TRAKT_AUTH_URL", "nonsense", "TRAKT_AUTH_URL is not the URL of a server"),
-        ("TRAKT_API_URL", "http://api.trakt.tv", "TRAKT_API_URL would send tokens unencrypted"),
+        ("TRAKT_API_URL", "http://api.trakt.tv", "TRAKT_API_URL is http:// to another computer"),
     ],
 )
 def test_errors_name_the_variable(cli, name, value, words):
