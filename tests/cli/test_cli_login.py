@@ -211,6 +211,25 @@ def test_a_bare_code_after_rubbish(cli):
     assert said.getvalue().count("Paste it again:") == 2
 
 
+def test_an_address_in_two_lines(cli, loopback):
+    halves = []
+
+    def first(url):
+        whole = cli.emulator.approve_authorization(url)
+        halves[:] = whole[:45], whole[45:]
+        return halves[0]
+
+    said = paste(cli, first, lambda _: halves[1])
+    assert cli("login", "--no-open").status == 0
+    assert said.getvalue().count("only half") == 1
+
+
+def test_nothing_is_pasted(cli, loopback):
+    said = paste(cli)
+    assert cli("login", "--no-open").status == 1
+    assert "The input ended before" in said.getvalue()
+
+
 def test_rubbish_three_times(cli):
     cli.monkeypatch.setenv("TRAKT_REDIRECT_URI", OOB)
     said = paste(cli, "two words", "wrongcode", "http://127.0.0.1/?nothing=here", "never read")

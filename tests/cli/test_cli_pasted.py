@@ -8,7 +8,7 @@ import pytest
 
 from trakt_auth.cli.commands import login_browser
 from trakt_auth.cli.commands.pasted import OUT_OF_BAND, Pasted
-from trakt_auth.errors import UsageError
+from trakt_auth.errors import Cancelled, UsageError
 from trakt_auth.protocol.authorization import AuthorizationRequest
 from trakt_auth.runtime.loopback import CallbackReceiver
 
@@ -102,7 +102,25 @@ def test_the_terminal_is_read_while_the_browser_is_awaited(monkeypatch, capsys):
 
 def test_a_command_in_the_background_does_not_read(monkeypatch):
     master, slave = pty.openpty()
+    monkeypatch.setattr(login_browser.os, "tcgetpgrp", lambda _: os.getpgrp() + 1)
+    os.write(master, b"typed for the program in front\n")
     with os.fdopen(slave, encoding="utf-8") as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         assert list(login_browser.terminal_lines()) == []
     os.close(master)
+
+
+def test_a_terminal_of_another_session_is_not_read(monkeypatch):
+    master, slave = pty.openpty()  # not the controlling terminal of this process
+    with os.fdopen(slave, encoding="utf-8") as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert list(login_browser.terminal_lines()) == []
+    os.close(master)
+
+
+def test_a_wait_that_nobody_answered_stays_cancelled(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with CallbackReceiver("http://127.0.0.1:18766/callback", state=STATE) as receiver:
+        receiver.cancel()
+        with pytest.raises(Cancelled):
+            login_browser._wait_for_answer(receiver, request())

@@ -169,19 +169,34 @@ def test_answers_that_say_nothing_of_the_login(cli, fault, settings):
     assert cli("token").status == 5
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
-    old = cli.sign_in(ago=2)
+def hold_refresh(cli):
+    """Let the emulator answer a refresh only when told: set `arrived`, wait for `released`."""
     arrived, released = threading.Event(), threading.Event()
-    respond = cli.emulator.process
+    process = cli.emulator.process
 
     def held(request, **more):
         if "/oauth/token" in request.url:
             arrived.set()
             assert released.wait(60)
-        return respond(request, **more)
+        return process(request, **more)
 
     cli.monkeypatch.setattr(cli.emulator, "process", held)
+    return arrived, released
+
+
+@pytest.fixture
+def heeded():
+    """Let started programs heed a hang-up even if the tests run under `nohup`."""
+    before = signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
+    old = cli.sign_in(ago=2)
+    arrived, released = hold_refresh(cli)
     with cli.spawn("token") as process:
         assert arrived.wait(60)
         process.send_signal(number)
@@ -195,19 +210,11 @@ def test_a_signal_during_a_refresh_loses_nothing(cli, number, status):
     assert cli.emulator.state()["requests"]["/oauth/token"] == {"refreshed": 1}
 
 
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_second_signal_ends_the_command_at_once(cli, number):
     cli.sign_in(ago=2)
-    arrived, released = threading.Event(), threading.Event()
-    respond = cli.emulator.process
-
-    def held(request, **more):
-        if "/oauth/token" in request.url:
-            arrived.set()
-            assert released.wait(60)
-        return respond(request, **more)
-
-    cli.monkeypatch.setattr(cli.emulator, "process", held)
+    arrived, released = hold_refresh(cli)
     with cli.spawn("token") as process:
         try:
             assert arrived.wait(60)

@@ -210,6 +210,13 @@ def test_tokens_are_read(
     assert granted == Granted(token=token)
 
 
+def test_a_token_that_outlives_the_calendar_by_a_wrong_clock() -> None:
+    late = datetime(9999, 12, 31, tzinfo=UTC)
+    token = protocol.parse_token_response(answer(200, FULL), requested_at=late)
+    assert token.created_at == late
+    assert token.expires_at == datetime.max.replace(tzinfo=UTC)
+
+
 @given(B64TOKENS, TEXTS.filter(bool), st.integers(1, 10**9), st.dictionaries(TEXTS, TEXTS))
 def test_a_token_round_trip(access: str, refresh: str, life: int, extra: dict[str, str]) -> None:
     body = extra | {"access_token": access, "refresh_token": refresh, "expires_in": life}

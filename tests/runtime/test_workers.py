@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import traceback
+from contextlib import suppress
 
 import pytest
 
@@ -65,6 +66,23 @@ def test_closing_ends_idle_threads_at_once(monkeypatch):
     pool.close()
     while threading.active_count() > before:
         pass
+
+
+def test_a_thread_that_was_busy_at_the_close_ends_after_its_job():
+    pool, go = Workers(), threading.Event()
+    job = pool.start(lambda _: go.wait(60), key=None, wait=True)
+    while job.thread is None:
+        pass
+    (thread,) = [one for one in threading.enumerate() if one.ident == job.thread]
+    closing = threading.Thread(target=pool.close)
+    closing.start()
+    while not pool._closed:
+        pass
+    go.set()
+    for one in (closing, thread):
+        one.join(60)
+        assert not one.is_alive()
+    assert (pool._threads, pool._idle) == (0, [])
 
 
 def test_a_caller_that_was_interrupted_between_claiming_and_ringing_leaves_no_job_behind(
@@ -146,6 +164,35 @@ def test_the_limit_of_threads_says_so(monkeypatch):
     with pytest.raises(StoreUnavailable, match="No thread") as caught:
         run(pool)
     assert "ulimit -u" in caught.value.hint
+
+
+def test_without_another_thread_the_running_one_comes_to_the_next_job(pool, monkeypatch):
+    go = threading.Event()
+    first = pool.start(lambda _: go.wait(60), key="first", wait=True)
+    while first.thread is None:
+        pass
+
+    def no_thread(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module, "start_new_thread", no_thread)
+    second = pool.start(lambda _: threading.get_ident(), key="second", wait=True)
+    go.set()
+    assert wait_for(second, pool, None) == first.thread
+
+
+def test_at_the_end_of_the_interpreter_a_job_is_done_once(monkeypatch):
+    """A thread that was about to start when the end came may have taken it already."""
+    pool, done = Workers(), []
+
+    def no_thread(*_):
+        with suppress(IndexError):
+            pool._queue.pop()
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(module, "start_new_thread", no_thread)
+    pool.start(lambda _: done.append(1), key=None, wait=True)
+    assert done == []
 
 
 def test_at_the_end_of_the_interpreter_the_caller_does_the_work(monkeypatch):

@@ -436,6 +436,17 @@ def test_a_sign_in_replaces_a_tombstone(both: Both) -> None:
     assert both.read().token == NEW  # type: ignore[union-attr]
 
 
+def test_deleting_one_version_leaves_what_waits_alone(both: Both) -> None:
+    version = both.put(both.first, Record(token=OLD))
+    both.put(both.second, SIGNED_IN)
+    with pytest.raises(StoreConflict):
+        both.store.delete(KEY, replacing=version + 1)
+    assert both.stored().token == OLD  # type: ignore[union-attr]
+    both.store.delete(KEY, replacing=version)
+    assert both.stored() is None
+    assert both.kept().token == NEW  # type: ignore[union-attr]
+
+
 def test_a_sign_in_between_the_look_and_the_deletion_stays(both: Both) -> None:
     both.put(both.first, Record(token=OLD))
 
