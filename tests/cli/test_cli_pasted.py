@@ -103,7 +103,7 @@ def test_the_terminal_is_read_while_the_browser_is_awaited(monkeypatch, capsys):
 def test_a_command_in_the_background_does_not_read(monkeypatch):
     master, slave = pty.openpty()
     monkeypatch.setattr(login_browser.os, "tcgetpgrp", lambda _: os.getpgrp() + 1)
-    os.write(master, b"typed for the program in front\n")
+    os.write(master, b"typed for the program in front\n\x04")
     with os.fdopen(slave, encoding="utf-8") as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         assert list(login_browser.terminal_lines()) == []

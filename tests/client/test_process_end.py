@@ -79,8 +79,18 @@ def test_what_cannot_be_saved_yet_stays_unsaved(client, store, new_token, url):
 
 
 def test_a_child_starts_with_parts_of_its_own(client, emulator):
-    with client.api as api, client._guard:  # held by a thread that the child does not have
+    parts = [
+        client._dependencies.workers,
+        client._dependencies.readers,
+        client._retries,
+        client._cache,
+        client._subscribers,
+        client._transport,
+    ]
+    with client.api as api:
+        guards = [part._guard for part in (client, *parts)]
         client._start_anew()
+        assert not {id(part._guard) for part in (client, *parts)} & {id(one) for one in guards}
         assert client.api is not api
         client.refresh()
     assert refreshes(emulator) == 1
