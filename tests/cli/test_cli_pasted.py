@@ -7,9 +7,10 @@ from urllib.parse import quote
 import pytest
 
 from trakt_auth.cli.commands import login_browser
-from trakt_auth.cli.commands.pasted import OUT_OF_BAND, Pasted
+from trakt_auth.cli.commands.pasted import Pasted
 from trakt_auth.errors import Cancelled, UsageError
 from trakt_auth.protocol.authorization import AuthorizationRequest
+from trakt_auth.protocol.redirect import OUT_OF_BAND
 from trakt_auth.runtime.loopback import CallbackReceiver
 
 URI = "http://127.0.0.1:8765/callback"

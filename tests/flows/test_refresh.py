@@ -21,7 +21,7 @@ from trakt_auth.errors import (
     Unavailable,
     UnexpectedResponse,
 )
-from trakt_auth.flows import refresh, saving
+from trakt_auth.flows import refresh
 from trakt_auth.flows.events import LoginNeeded
 from trakt_auth.flows.steps import (
     Hold,
@@ -33,7 +33,15 @@ from trakt_auth.flows.steps import (
     Send,
     Uninterruptible,
 )
-from trakt_auth.stores.record import Attempt, Outcome, Record, Stored, pause_from, pause_to
+from trakt_auth.stores.record import (
+    CONFLICTS,
+    Attempt,
+    Outcome,
+    Record,
+    Stored,
+    pause_from,
+    pause_to,
+)
 
 FRESH = token()
 STALE = token(age=timedelta(days=5))
@@ -368,7 +376,7 @@ class TestExpired:
 
     def test_a_pause_that_others_write_all_the_time_is_theirs(self):
         one, script = record(EXPIRED), fresh()
-        busy = [(Load, None), (Save, StoreConflict("x"))] * saving.CONFLICTS
+        busy = [(Load, None), (Save, StoreConflict("x"))] * CONFLICTS
         with pytest.raises(RateLimited):
             script.run(
                 *((Load, one), (Hold, True), (Load, one), (Load, None), (Save, 2)),
@@ -435,7 +443,7 @@ class TestExpired:
 
     def test_a_record_that_is_written_all_the_time(self):
         one = record(EXPIRED)
-        busy = [(Load, one), (Load, None), (Save, StoreConflict("x"))] * saving.CONFLICTS
+        busy = [(Load, one), (Load, None), (Save, StoreConflict("x"))] * CONFLICTS
         with pytest.raises(StoreConflict):
             fresh().run((Load, one), (Hold, True), *busy)
 

@@ -68,9 +68,6 @@ class Transport:
         check()
         return answer(200, {"url": request.url})
 
-    def close(self):
-        pass
-
 
 class Lease:
     def __init__(self, remaining, tries=0):

@@ -225,11 +225,11 @@ def test_a_closed_transport_sends_nothing():
 
 def test_the_tls_settings_are_read_once(monkeypatch):
     transport = HttpTransport(timeout=5)
-    assert transport.tls_context() is transport.tls_context()
+    assert transport.settings()["verify"] is transport.settings()["verify"]
     transport.start_anew()
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent.pem")
     with pytest.raises(UsageError, match="cannot be made"):
-        transport.tls_context()
+        transport.settings()
     with pytest.raises(UsageError, match="cannot be made"):
         transport.send(REQUEST)
 

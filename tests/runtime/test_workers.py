@@ -223,3 +223,16 @@ def test_a_program_that_ends_does_not_wait_for_idle_threads():
             pass
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
+
+
+def test_a_thread_that_finds_the_pool_full_after_its_job_ends(pool, monkeypatch):
+    monkeypatch.setattr(module, "IDLE_SECONDS", 60)
+    ident = run(
+        pool, lambda _: (monkeypatch.setattr(module, "MOST_THREADS", 0), threading.get_ident())[1]
+    )
+    ended = next((one for one in threading.enumerate() if one.ident == ident), None)
+    if ended is not None:
+        ended.join(10)
+        assert not ended.is_alive(), "it waits for work although others fill the pool"
+    monkeypatch.setattr(module, "MOST_THREADS", 1)
+    assert run(pool)  # its place is free again

@@ -19,6 +19,7 @@ from trakt_auth.errors import (
 from trakt_auth.stores.interface import TokenStore
 from trakt_auth.stores.memory import MemoryStore
 from trakt_auth.stores.record import (
+    CONFLICTS,
     ENCRYPTED,
     PENDING,
     TOMBSTONE,
@@ -31,7 +32,7 @@ from trakt_auth.stores.record import (
     is_tombstone,
     login_of,
 )
-from trakt_auth.stores.wrappers.fallback import CONFLICTS, FallbackStore
+from trakt_auth.stores.wrappers.fallback import FallbackStore
 
 OLD = token(1, age=timedelta(days=8))
 NEW = token(2)

@@ -15,7 +15,7 @@ from io import BytesIO, TextIOWrapper
 from types import FrameType
 
 from trakt_auth.cli.settings import command_for
-from trakt_auth.cli.terminal.output import FAILED, clean, say
+from trakt_auth.cli.terminal.output import FAILED, LOGIN_REQUIRED, UNAVAILABLE, clean, say
 from trakt_auth.errors import (
     AccessDenied,
     LoginRequired,
@@ -29,10 +29,10 @@ __all__ = ["run"]
 
 STATUS: tuple[tuple[type[TraktAuthError], int], ...] = (
     (UsageError, 2),
-    (LoginRequired, 3),
+    (LoginRequired, LOGIN_REQUIRED),
     (AccessDenied, 4),
-    (TransportError, 5),
-    (ServerError, 5),
+    (TransportError, UNAVAILABLE),
+    (ServerError, UNAVAILABLE),
 )
 SIGNALS = {signal.SIGINT: "Interrupted.", signal.SIGTERM: "Terminated."}
 if hasattr(signal, "SIGHUP"):  # the terminal was closed, or its connection was lost

@@ -24,7 +24,7 @@ from trakt_auth.protocol.application import Application, Endpoints
 from trakt_auth.protocol.authorization import AuthorizationRequest
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.clock import SystemClock
-from trakt_auth.runtime.dependencies import Dependencies, late_event
+from trakt_auth.runtime.dependencies import Dependencies, tell_late
 from trakt_auth.runtime.interfaces import Clock
 from trakt_auth.runtime.runner import LEASE_PER_SEND
 from trakt_auth.runtime.transport import HttpTransport, usage_error_if_not_buildable
@@ -67,8 +67,6 @@ class BaseClient:
             raise UsageError("timeout is not a number of seconds above 0")
         self.application: Application = application
         self.endpoints: Endpoints = endpoints or Endpoints()
-        self._timeout = timeout
-        self._inner: Any = transport
         self._transport = HttpTransport(timeout=timeout, inner=transport)
         self._clock: Clock = clock or SystemClock()
         self._owned: list[TokenStore] = []
@@ -194,10 +192,7 @@ class BaseClient:
         """Offer an unsaved pair to the store; return whether nothing is unsaved any more."""
         key = self._context.key(account)
         try:
-            if (late := late_event(key, self._store.read(key))) is not None:
-                event, version = late
-                self._on_change(event, version)
-                self._subscribers.tell([event])
+            tell_late(key, self._store.read(key), self._dependencies)
             return not self._store.pending(key)
         except StoreError:
             return False
@@ -224,9 +219,7 @@ class BaseClient:
                     client,
                     account=validate_account(account),
                     headers=protocol.api_headers(self.application),
-                    timeout=self._timeout,
-                    transport=self._inner,
-                    verify=True if self._inner else self._transport.tls_context(),
+                    **self._transport.settings(),
                 )
             api: T = self._apis[account]
             return api

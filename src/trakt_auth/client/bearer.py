@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from typing import Protocol, TypeAlias
 
 from trakt_auth.errors import UsageError
-from trakt_auth.protocol.application import Endpoints
+from trakt_auth.protocol.application import DEFAULT_PORTS, Endpoints
 from trakt_auth.protocol.token import Token
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
 HEADER = "Authorization"
 SCHEME = "Bearer "
 UNAUTHORIZED = 401
-PORTS = {"http": 80, "https": 443}
 
 
 class TokenSource(Protocol):
@@ -64,7 +63,7 @@ Source: TypeAlias = TokenSource | AsyncTokenSource
 
 def origin(scheme: str, host: str | None, port: int | None) -> Origin:
     """Return what two URLs of one server have in common (RFC 6454 §4)."""
-    return scheme, host, port or PORTS.get(scheme)
+    return scheme, host, port or DEFAULT_PORTS.get(scheme)
 
 
 class _Hidden(str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-from trakt_auth.client.bearer import HEADER, Bearer, Source, origin, require
+from trakt_auth.client.bearer import HEADER, Bearer, Origin, Source, origin, require
 from trakt_auth.protocol.token import Token
 
 __all__ = ["HttpxAuth"]
@@ -61,5 +61,5 @@ class HttpxAuth:
         return True
 
 
-def _origin(url: Any) -> tuple[str, str | None, int | None]:  # noqa: ANN401
+def _origin(url: Any) -> Origin:  # noqa: ANN401
     return origin(url.scheme, url.host, url.port)

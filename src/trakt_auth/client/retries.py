@@ -56,7 +56,7 @@ class Retries:
             return
         self._stop.set()
         if thread is None:
-            self._all_offered(closing=True)
+            self._all_offered()
         elif thread is not threading.current_thread():  # a subscriber may close its client
             thread.join()
         if self._durable:
@@ -73,20 +73,19 @@ class Retries:
         pause = FIRST_PAUSE
         while self._all_offered():
             if self._stop.wait(pause):
-                self._all_offered(closing=True)
+                self._all_offered()
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _all_offered(self, *, closing: bool = False) -> bool:
+    def _all_offered(self) -> bool:
         """Offer all; return whether any is still unsaved.
 
-        `closing` stops at a store that is away: each of many accounts would wait for its timeout.
+        While closing, stop at a store that is away: each of many accounts would wait for its
+        timeout.
         """
         end, failed = time.monotonic() + CLOSE_SECONDS, 0
         for account in self._all():
-            if (closing or self._stop.is_set()) and (
-                failed >= MOST_FAILED or time.monotonic() > end
-            ):
+            if self._stop.is_set() and (failed >= MOST_FAILED or time.monotonic() > end):
                 break
             if self._offer(account):
                 failed = 0

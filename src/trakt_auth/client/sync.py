@@ -174,8 +174,8 @@ class Client(BaseClient):
 
         For adapters to HTTP libraries: send the request once more with what it returns, at most
         once. If another caller has refreshed meanwhile, nothing is sent. It is the same token when
-        that has itself replaced a refused one within the last minute: then it is not the token's
-        fault.
+        that has itself replaced a rejected one a moment ago: then it is not the token's fault. The
+        moment is a minute, doubled by each further rejection in a row, up to 12 hours.
 
         Raises: what `token` raises.
         """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trakt_auth.emulator.faults.cloudflare as cloudflare
 import trakt_auth.emulator.http.cors as cors
 import trakt_auth.emulator.routes as routes
-from trakt_auth.emulator.http.request import parse
+from trakt_auth.emulator.http.request import FOR_PROGRAMS, parse
 from trakt_auth.emulator.http.response import ErrorResponse
 from trakt_auth.protocol.http import HttpResponse
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from trakt_auth.protocol.http import HttpRequest
 
 __all__ = ["Dispatcher", "Reply"]
-
-_PROGRAMS = frozenset({"oauth", "api", "metadata"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +119,7 @@ class Dispatcher:
     def _dispatch(self, request: Request, route: Route | None) -> Response:
         if route is None:
             return routes.not_found(request)
-        if self._state.options.block_default_user_agents and route.kind in _PROGRAMS:
+        if self._state.options.block_default_user_agents and route.kind in FOR_PROGRAMS:
             blocked = cloudflare.refuse_default_agent(request.headers.get("user-agent", ""))
             if blocked is not None:
                 return blocked

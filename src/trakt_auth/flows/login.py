@@ -1,7 +1,7 @@
-"""Signing in by code and by device, adopting a token, signing out.
+"""Signing in by code and by device, and adopting a token.
 
 The order of steps, once for sync and async. No JSON key, no URL, no thread and no `await` lives
-here. Staying signed in is in `refresh`.
+here. Staying signed in is in `refresh`, signing out in `revocation`.
 """
 
 from __future__ import annotations

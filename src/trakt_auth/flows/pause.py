@@ -10,9 +10,8 @@ from datetime import datetime
 
 from trakt_auth.errors import RateLimited, StoreConflict, StoreCorrupt
 from trakt_auth.flows.policy import LONGEST_RETRY_AFTER, pause_after
-from trakt_auth.flows.saving import CONFLICTS
 from trakt_auth.flows.steps import Flow, load, now, save
-from trakt_auth.stores.record import NOTHING, AccountKey, pause_from, pause_to
+from trakt_auth.stores.record import CONFLICTS, NOTHING, AccountKey, pause_from, pause_to
 
 __all__ = ["obey_pause", "share_pause"]
 

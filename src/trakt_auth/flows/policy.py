@@ -9,6 +9,7 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import (
     LockTimeout,
     LoginRequired,
@@ -22,13 +23,14 @@ from trakt_auth.protocol.token import Token, TokenState
 from trakt_auth.stores.record import Attempt, Outcome, Record, answer_lost_at
 
 __all__ = [
+    "LONGEST_RETRY_AFTER",
+    "NO_LOGIN",
     "Need",
     "RefreshRequest",
     "after_failure",
     "next_rejections",
     "pause_after",
     "refresh_need",
-    "show_time",
     "token_state",
     "why_over",
     "why_refused",
@@ -41,8 +43,9 @@ YOUNG = timedelta(minutes=1)
 LONGEST_YOUNG = timedelta(hours=12)
 LONGEST_PAUSE = timedelta(minutes=30)  # while the access token still serves
 LONGEST_PAUSE_WITHOUT = timedelta(minutes=1)  # while there is nothing to serve
-LONGEST_RETRY_AFTER = timedelta(hours=1)  # a longer Retry-After is cut to this
+LONGEST_RETRY_AFTER = timedelta(seconds=oauth_errors.LONGEST_RETRY_AFTER)
 
+NO_LOGIN = "no login is stored for it"
 NO_REFRESH_TOKEN = "the access token has ended, and there is no refresh token"  # noqa: S105
 REJECTED_WITHOUT_REFRESH = "Trakt rejected the access token, and there is no refresh token"
 STILL_SERVES = "there is no refresh token; the access token serves until it ends"

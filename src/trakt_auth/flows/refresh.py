@@ -44,7 +44,7 @@ from trakt_auth.flows.policy import (
     why_refused,
 )
 from trakt_auth.flows.revocation import revoke_at_trakt
-from trakt_auth.flows.saving import CONFLICTS, SignedOutMeanwhile, journal, keep_refreshed, read
+from trakt_auth.flows.saving import SignedOutMeanwhile, journal, keep_refreshed, read
 from trakt_auth.flows.steps import (
     Flow,
     hold,
@@ -56,16 +56,16 @@ from trakt_auth.flows.steps import (
 )
 from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.record import (
+    CONFLICTS,
     AccountKey,
     Attempt,
     Outcome,
     Record,
     answer_lost_at,
+    too_busy,
 )
 
 __all__ = ["fresh_token", "refresh", "refresh_rejected"]
-
-EXPIRED = TokenState.EXPIRED
 
 
 def fresh_token(context: Context, *, account: str) -> Flow[Record]:
@@ -81,7 +81,8 @@ def fresh_token(context: Context, *, account: str) -> Flow[Record]:
 def refresh_rejected(context: Context, *, account: str, rejected: str) -> Flow[Record]:
     """Return another token than `rejected`, the access token that the API refused with a 401.
 
-    The same one when it has itself replaced one that was refused, less than a minute ago.
+    The same one when it has itself replaced a rejected one a moment ago: a minute, and twice as
+    long after each further rejection in a row, up to 12 hours.
     """
     request = context.request(account, rejected_token=rejected)
     try:
@@ -139,7 +140,7 @@ def _refreshed_if_due(context: Context, request: RefreshRequest) -> Flow[Record]
         # If we need not wait and the token has not ended meanwhile, it serves.
         if not wait:
             at = (yield from now()).wall
-            if token_state(record, at, account=request.account) is not EXPIRED:
+            if token_state(record, at, account=request.account) is not TokenState.EXPIRED:
                 return record
 
 
@@ -165,7 +166,7 @@ def _refresh_under_lock(context: Context, request: RefreshRequest, *, wait: bool
             if need is Need.REQUIRED:
                 raise
             return record
-    raise StoreConflict(f"Account {request.account!r} is being written all the time")
+    raise too_busy(key)
 
 
 def _spend(

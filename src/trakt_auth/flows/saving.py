@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from trakt_auth.errors import LoginRequired, StoreConflict, StoreError, TokenNotSaved
 from trakt_auth.flows.events import TokenRefreshed, TokenUnsaved
+from trakt_auth.flows.policy import NO_LOGIN
 from trakt_auth.flows.steps import Flow, load, notify, save, sleep
 from trakt_auth.protocol.token import Token
 from trakt_auth.stores.record import (
@@ -23,8 +24,6 @@ from trakt_auth.stores.record import (
 )
 
 __all__ = [
-    "CONFLICTS",
-    "NOT_SIGNED_IN",
     "SignedOutMeanwhile",
     "journal",
     "keep",
@@ -33,8 +32,6 @@ __all__ = [
 ]
 
 SAVE_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the tries to save a new pair
-CONFLICTS = 10  # times that another program may write between our reading and our writing
-NOT_SIGNED_IN = "no login is stored for it"
 SIGNED_OUT = "it was signed out while its token was being refreshed"
 
 
@@ -49,7 +46,7 @@ def read(key: AccountKey, *, newest: bool = False) -> Flow[Record]:
     """
     record = login_of((yield from load(key, newest=newest)))
     if record is None:
-        raise LoginRequired(account=key.account, reason=NOT_SIGNED_IN)
+        raise LoginRequired(account=key.account, reason=NO_LOGIN)
     return record
 
 

@@ -14,6 +14,7 @@ __all__ = ["Application", "Endpoints"]
 
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")  # a name, IPv4, IPv6; no percent-encoding
 TRAKT = "trakt.tv"
+DEFAULT_PORTS = {"http": 80, "https": 443}
 AUTH = "https://auth.trakt.tv"
 TRAKT_HOSTS = {f"{name}{TRAKT}" for name in ("", "www.", "api.", "auth.", "app.")}
 
@@ -148,7 +149,7 @@ class Endpoints:
         if parts.scheme == "https" and host in TRAKT_HOSTS and port in (None, 443):
             return TRAKT
         host = f"[{host}]" if ":" in host else host
-        default = {"http": 80, "https": 443}[parts.scheme]
+        default = DEFAULT_PORTS[parts.scheme]
         return f"{parts.scheme}://{host}" + ("" if port in (None, default) else f":{port}")
 
     def owner(self, client_id: str) -> str:

@@ -7,21 +7,17 @@ state and its issuer are compared before its code is used (RFC 6749 §10.12, RFC
 
 from __future__ import annotations
 
+import re
 from hmac import compare_digest
-from typing import TYPE_CHECKING
 
 import trakt_auth.protocol.oauth_errors as oauth_errors
 from trakt_auth.errors import StateMismatch, UsageError
-from trakt_auth.protocol.application import Endpoints
-from trakt_auth.protocol.authorization import AuthorizationResponse
-
-if TYPE_CHECKING:
-    from trakt_auth.protocol.authorization import AuthorizationRequest
+from trakt_auth.protocol.application import DEFAULT_PORTS, Endpoints
+from trakt_auth.protocol.authorization import AuthorizationRequest, AuthorizationResponse
 
 __all__ = ["OUT_OF_BAND", "code_from"]
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"  # the code is shown on a page, and the user copies it
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def code_from(request: AuthorizationRequest, callback: str, endpoints: Endpoints) -> str:
@@ -60,9 +56,7 @@ def code_from(request: AuthorizationRequest, callback: str, endpoints: Endpoints
 
 def _is_code(text: str) -> bool:
     """Tell whether text may be a code (RFC 6749 appendix A.11), and is not half an address."""
-    return text.isascii() and text.isprintable() and " " not in text and text != "" and (
-        "://" not in text
-    )  # fmt: skip
+    return re.fullmatch("[!-~]+", text) is not None and "://" not in text
 
 
 def _is_expected(address: str, request: AuthorizationRequest, endpoints: Endpoints) -> bool:

@@ -19,7 +19,14 @@ from trakt_auth.stores.interface import Forgotten
 from trakt_auth.stores.record import AccountKey
 from trakt_auth.stores.wrappers.fallback import FallbackStore, Found
 
-__all__ = ["Dependencies", "late_event", "perform_save", "read_on_worker", "read_on_worker_async"]
+__all__ = [
+    "Dependencies",
+    "perform_save",
+    "read_on_worker",
+    "read_on_worker_async",
+    "tell",
+    "tell_late",
+]
 
 T = TypeVar("T")
 
@@ -65,13 +72,19 @@ def _start_reading(read: Callable[[], object], dependencies: Dependencies) -> Jo
     return dependencies.readers.start(lambda _: read(), key=None, wait=True)
 
 
-def late_event(key: AccountKey, found: Found) -> tuple[Event, int] | None:
-    """Return the event of a pair that a read has saved late, and its version."""
+def tell(event: Event, version: int | None, dependencies: Dependencies) -> None:
+    """Report an event: to the client at once, and to the subscribers."""
+    dependencies.on_change(event, version)
+    dependencies.notify_subscribers([event])
+
+
+def tell_late(key: AccountKey, found: Found, dependencies: Dependencies) -> None:
+    """Report the pair that a read has saved late, if there is one."""
     record = found.saved_late
-    if record is None or found.stored is None:
-        return None
-    kind = TokenObtained if record.spent is None else TokenRefreshed
-    return kind(account=key.account, token=record.token), found.stored.version
+    if record is not None and found.stored is not None:
+        kind = TokenObtained if record.spent is None else TokenRefreshed
+        event = kind(account=key.account, token=record.token)
+        tell(event, found.stored.version, dependencies)
 
 
 def perform_save(step: Save, store: FallbackStore) -> int | Forgotten:

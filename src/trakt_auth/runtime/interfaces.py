@@ -24,10 +24,6 @@ class Transport(Protocol):
         """Send and read the response to its end; `check` may stop it before the body is sent."""
         ...
 
-    def close(self) -> None:
-        """Close connections."""
-        ...
-
 
 class Clock(Protocol):
     """Tells the time and waits."""

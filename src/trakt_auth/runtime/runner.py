@@ -31,10 +31,11 @@ from trakt_auth.protocol.authorization import DevicePoll, Granted, Pending, Slow
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 from trakt_auth.runtime.dependencies import (
     Dependencies,
-    late_event,
     perform_save,
     read_on_worker,
     read_on_worker_async,
+    tell,
+    tell_late,
 )
 from trakt_auth.runtime.jobs import Job, wait_for, wait_for_async
 from trakt_auth.runtime.tracebacks import without_frames
@@ -254,8 +255,7 @@ def _read(step: Load, dependencies: Dependencies) -> Found:
 
 
 def _reply(step: Load, found: Found, dependencies: Dependencies) -> Stored | None:
-    if (late := late_event(step.key, found)) is not None:
-        _notify(Notify(*late), dependencies, None)
+    tell_late(step.key, found, dependencies)
     return found.stored
 
 
@@ -279,7 +279,6 @@ def _start(step: Uninterruptible, dependencies: Dependencies) -> Job | None:
 def _notify(step: Notify, dependencies: Dependencies, on_poll: OnPoll | None) -> None:
     event = step.event
     if not isinstance(event, Pending | SlowDown | Granted):
-        dependencies.on_change(event, step.version)
-        dependencies.notify_subscribers([event])
+        tell(event, step.version, dependencies)
     elif on_poll is not None:
         on_poll(event)

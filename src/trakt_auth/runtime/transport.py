@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trakt_auth.errors import TraktAuthError, TransportError, UsageError
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 from trakt_auth.runtime.deadline import Deadline
+from trakt_auth.runtime.workers import client_closed
 
 if TYPE_CHECKING:
     import ssl
@@ -93,19 +94,17 @@ class HttpTransport:
         """
         with self._guard:
             if self._closed:
-                raise UsageError(
-                    "The client is closed", hint="Make the call inside the client's `with` block."
-                )
+                raise client_closed()
             self._client = self._client or self._build()
             return self._client
 
-    def tls_context(self) -> ssl.SSLContext:
-        """Return the TLS settings of all connections; made at the first call, which takes long.
+    def settings(self) -> dict[str, Any]:
+        """Return what every HTTP client is built with; the first call reads the certificates.
 
         Raises: UsageError.
         """
         with self._guard:
-            return self._make_tls_context()
+            return self._settings()
 
     def close(self) -> None:
         """Close connections."""
@@ -113,6 +112,10 @@ class HttpTransport:
             self._closed = True
             if self._client is not None:
                 self._client.close()
+
+    def _settings(self) -> dict[str, Any]:
+        verify = True if self._inner else self._make_tls_context()
+        return {"timeout": self._timeout, "transport": self._inner, "verify": verify}
 
     def _make_tls_context(self) -> ssl.SSLContext:
         with usage_error_if_not_buildable():
@@ -127,9 +130,7 @@ class HttpTransport:
             import httpx2
 
             return httpx2.Client(
-                timeout=self._timeout,
-                transport=self._inner,
-                verify=True if self._inner else self._make_tls_context(),
+                **self._settings(),
                 # A kept connection may be dead at the other end, and then it is unknown whether a
                 # token was spent.
                 limits=httpx2.Limits(max_keepalive_connections=0),

@@ -25,7 +25,7 @@ from typing import TypeAlias
 from trakt_auth.errors import StoreUnavailable, TraktAuthError, UsageError
 from trakt_auth.runtime.jobs import Job, Work
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "client_closed"]
 
 Bell: TypeAlias = "SimpleQueue[None]"
 
@@ -69,7 +69,7 @@ class Workers:
         """
         with self._guard:
             if self._closed:
-                raise _closed()
+                raise client_closed()
             job = self._up.get(key)
             if job is None:
                 if not wait and len(self._up) >= MOST_THREADS:
@@ -207,7 +207,7 @@ class Workers:
         """Start no more, and wait until all that have begun have ended."""
         with self._guard:
             self._closed = True
-            self._cancel_queue(_closed)
+            self._cancel_queue(client_closed)
             while self._idle:
                 self._idle.pop().put(None)
             # Two subscribers that close the client must not wait for each other.
@@ -230,7 +230,8 @@ def _no_thread() -> StoreUnavailable:
     )
 
 
-def _closed() -> UsageError:
+def client_closed() -> UsageError:
+    """Return the error of a call that comes after `close`."""
     return UsageError(
         "The client is closed", hint="Make the call inside the client's `with` block."
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from trakt_auth.errors import StoreCorrupt, StoreUnavailable
 from trakt_auth.stores.document import Document, DocumentStore
+from trakt_auth.stores.engines.columns import to_bytes, to_text
 from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import (
     create_private,
@@ -143,11 +144,11 @@ def _to_json(text: str) -> str | dict[str, str]:
     try:
         text.encode()
     except UnicodeEncodeError:  # lone surrogates; reading JSON would join two of them into one
-        return {"hex": text.encode(errors="surrogatepass").hex()}
+        return {"hex": to_bytes(text).hex()}
     return text
 
 
 def _from_json(value: Any) -> str:  # noqa: ANN401 - see _parse
     if isinstance(value, str):
         return value
-    return bytes.fromhex(value["hex"]).decode(errors="surrogatepass")
+    return to_text(bytes.fromhex(value["hex"]))

@@ -19,6 +19,7 @@ from typing import cast
 
 from trakt_auth.errors import StoreCorrupt
 from trakt_auth.stores.document import accounts_of, due_first
+from trakt_auth.stores.engines.columns import to_bytes, to_text
 from trakt_auth.stores.engines.file_lock import FileStoreLock, account_lock, write_lock
 from trakt_auth.stores.engines.files import PRIVATE, first_version, unavailable
 from trakt_auth.stores.engines.keychain import Keychain, Slot, corrupt
@@ -43,7 +44,7 @@ def marker(service: str = SERVICE) -> str:
 
     name = "keychain"
     if service != SERVICE:
-        name += "-" + sha256(service.encode(errors="surrogatepass")).hexdigest()[:16]
+        name += "-" + sha256(to_bytes(service)).hexdigest()[:16]
     return os.path.join(user_data_dir("trakt-auth", appauthor=False), name)
 
 
@@ -186,16 +187,13 @@ def _name(key: AccountKey) -> str:
 
 def _quoted(text: str) -> str:
     # Capitals are quoted too: on Windows names are not case-sensitive.
-    return "".join(
-        chr(byte) if byte in PLAIN else f"%{byte:02x}"
-        for byte in text.encode(errors="surrogatepass")
-    )
+    return "".join(chr(byte) if byte in PLAIN else f"%{byte:02x}" for byte in to_bytes(text))
 
 
 def _unquoted(text: str) -> str:
     from urllib.parse import unquote_to_bytes
 
-    return unquote_to_bytes(text).decode(errors="surrogatepass")
+    return to_text(unquote_to_bytes(text))
 
 
 def _dump(payload: str, expires_at: datetime | None) -> str:
@@ -204,7 +202,7 @@ def _dump(payload: str, expires_at: datetime | None) -> str:
         payload.encode()
         content["payload"] = payload
     except UnicodeEncodeError:  # lone surrogates; reading JSON would join two of them into one
-        content["hex"] = payload.encode(errors="surrogatepass").hex()
+        content["hex"] = to_bytes(payload).hex()
     return json.dumps(content)
 
 
@@ -228,7 +226,7 @@ def _text(value: object) -> str:
 
 
 def _unhexed(text: str) -> str:
-    return bytes.fromhex(text).decode(errors="surrogatepass")
+    return to_text(bytes.fromhex(text))
 
 
 def _dump_names(names: set[AccountKey]) -> str:

@@ -132,7 +132,7 @@ class PostgresStore:
 
         Raises: StoreConflict, StoreUnavailable.
         """
-        names, values = key_bytes(key), (_end(expires_at), to_bytes(payload))
+        names, values = key_bytes(key), (to_micros(expires_at), to_bytes(payload))
         with self._idempotency.key_for(names, values, replacing) as (written, is_repeated):
             if replacing:
                 version = self._write(SWAP, *values, written, *names, replacing)
@@ -225,7 +225,7 @@ def _numbered(sql: str) -> bytes:
 
 def _stored(key: AccountKey, payload: bytes, version: int, end: int | None) -> Stored:
     try:
-        expires_at = None if end is None else from_micros(end)
+        expires_at = from_micros(end)
         return Stored(payload=to_text(payload), version=version, expires_at=expires_at)
     except (ValueError, OverflowError):
         # Not chained: the cause would carry the payload.
@@ -233,10 +233,6 @@ def _stored(key: AccountKey, payload: bytes, version: int, end: int | None) -> S
             f"The record of account {key.account!r} in PostgreSQL is not readable",
             hint="Restore a backup, or sign in again: a new login takes its place.",
         ) from None
-
-
-def _end(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
 
 
 def _name(blob: bytes) -> str:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from trakt_auth.errors import StoreCorrupt, StoreEncrypted, StoreUnavailable
+from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreEncrypted, StoreUnavailable
 from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, if_valid
 from trakt_auth.protocol.token import Token
 
 __all__ = [
+    "CONFLICTS",
     "ENCRYPTED",
     "LEASE",
     "NOTHING",
@@ -35,6 +36,7 @@ __all__ = [
     "pause_from",
     "pause_to",
     "same_pair",
+    "too_busy",
 ]
 
 FORMAT = 1
@@ -42,6 +44,7 @@ ENCRYPTED = "trakt-auth-encrypted:"  # how every encrypted payload begins
 TOMBSTONE = "trakt-auth-signed-out:"  # how the payload begins that a sign-out leaves: no account
 NOTHING = 0  # the version of a record that does not exist
 PENDING = -1  # the version of a record that only a fallback store has
+CONFLICTS = 10  # times that another program may write between our reading and our writing
 LEASE = 60.0  # seconds until the lock of a dead holder expires, unless the caller says otherwise
 
 
@@ -280,3 +283,8 @@ def _read_attempt(fields: JsonObject) -> Attempt:
 
 def _corrupt(error: MalformedJsonError) -> StoreCorrupt:
     return StoreCorrupt(f"The record is not readable: {error}")
+
+
+def too_busy(key: AccountKey) -> StoreConflict:
+    """Return the error after `CONFLICTS` times that another program has written in between."""
+    return StoreConflict(f"Account {key.account!r} is being written all the time")

@@ -79,7 +79,7 @@ class SqliteStore:
 
         Raises: StoreConflict, StoreUnavailable, StoreCorrupt, LockTimeout.
         """
-        end = None if expires_at is None else to_micros(expires_at)
+        end = to_micros(expires_at)
         values = (end, to_bytes(payload))
         try:
             version = self._put(key, values, replacing)
@@ -140,7 +140,7 @@ class SqliteStore:
 
     def _stored(self, payload: bytes, version: int, end: int | None) -> Stored:
         try:
-            expires_at = None if end is None else from_micros(end)
+            expires_at = from_micros(end)
             return Stored(payload=to_text(payload), version=int(version), expires_at=expires_at)
         except (AttributeError, TypeError, ValueError, OverflowError):
             # Not chained: the cause would carry the payload.

@@ -12,12 +12,19 @@ from pathlib import Path
 
 from trakt_auth.cli.commands.api_call import Response, call
 from trakt_auth.cli.settings import Settings
-from trakt_auth.cli.terminal.output import FAILED, clean, is_terminal, say, write_result
+from trakt_auth.cli.terminal.output import (
+    FAILED,
+    LOGIN_REQUIRED,
+    UNAVAILABLE,
+    clean,
+    is_terminal,
+    say,
+    write_result,
+)
 from trakt_auth.errors import UsageError
 
 __all__ = ["api"]
 
-LOGIN_REQUIRED, UNAVAILABLE = 3, 5
 EXPECTED = range(300)
 
 

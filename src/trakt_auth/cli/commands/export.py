@@ -24,15 +24,14 @@ from trakt_auth.errors import (
     TraktAuthError,
     UsageError,
 )
-from trakt_auth.flows.policy import why_over
+from trakt_auth.flows.policy import NO_LOGIN, why_over
 from trakt_auth.protocol.token import Token
+from trakt_auth.stores.engines.files import PRIVATE
 from trakt_auth.stores.interface import TokenStore
 from trakt_auth.stores.record import AccountKey, Record, answer_lost_at, login_of
 
 __all__ = ["export_logins"]
 
-PRIVATE = 0o600
-NO_LOGIN = "no login is stored for it"
 WARNING = """\
 Protect it like a password: it gives access to the account on Trakt.
 Use it in one program only. A refresh token works once:

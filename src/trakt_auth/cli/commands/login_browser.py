@@ -13,11 +13,12 @@ import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 
-from trakt_auth.cli.commands.pasted import OUT_OF_BAND, Pasted
+from trakt_auth.cli.commands.pasted import Pasted
 from trakt_auth.cli.terminal.output import clean, is_terminal, say
 from trakt_auth.client.sync import Client
 from trakt_auth.errors import Cancelled, InvalidGrant, StateMismatch, TraktAuthError, UsageError
 from trakt_auth.protocol.authorization import AuthorizationRequest
+from trakt_auth.protocol.redirect import OUT_OF_BAND
 from trakt_auth.protocol.token import Token
 from trakt_auth.runtime.loopback import CallbackReceiver
 

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, unquote
 
 from trakt_auth.errors import UsageError
 from trakt_auth.protocol.authorization import AuthorizationRequest
+from trakt_auth.protocol.redirect import OUT_OF_BAND
 
-__all__ = ["OUT_OF_BAND", "Pasted"]
+__all__ = ["Pasted"]
 
-OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 HINT = "Copy the whole address out of the browser's address bar, from http to its end."
 # What mail programs, chats and terminals put around an address.
 QUOTES = "\"'`<>()[]{}«»“”„‘’‚‹›"  # noqa: RUF001 - these are meant

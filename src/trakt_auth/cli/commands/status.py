@@ -11,9 +11,9 @@ from typing import Any
 
 from trakt_auth.cli.commands.status_text import table
 from trakt_auth.cli.settings import Settings
-from trakt_auth.cli.terminal.output import DONE, FAILED, write_result
+from trakt_auth.cli.terminal.output import DONE, FAILED, LOGIN_REQUIRED, write_result
 from trakt_auth.errors import StoreCorrupt, StoreEncrypted
-from trakt_auth.flows.policy import why_over
+from trakt_auth.flows.policy import NO_LOGIN, why_over
 from trakt_auth.protocol.application import Endpoints
 from trakt_auth.protocol.token import TokenState
 from trakt_auth.stores.record import AccountKey, Record, login_of, pause_from
@@ -21,9 +21,7 @@ from trakt_auth.stores.wrappers.encrypted import key_id
 
 __all__ = ["status"]
 
-LOGIN_REQUIRED = 3
 UNREADABLE = "unreadable"
-NO_LOGIN = "no login is stored for it"
 STATES = {
     TokenState.FRESH: "signed_in",
     TokenState.STALE: "due",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from trakt_auth.cli.commands.login import is_loopback
 from trakt_auth.cli.doctor import check
@@ -15,14 +14,13 @@ from trakt_auth.cli.doctor.check import Check
 from trakt_auth.cli.settings import TRAKT_API, TRAKT_AUTH, Settings
 from trakt_auth.errors import UsageError
 from trakt_auth.protocol.application import Endpoints
+from trakt_auth.protocol.redirect import OUT_OF_BAND
 
-__all__ = ["check_configuration", "is_private"]
+__all__ = ["check_configuration"]
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 LIBRARIES = re.compile(
     r"(python(-\w+)?|curl|wget|httpx2?|requests|urllib3?|aiohttp|okhttp)(?![\w-])", re.IGNORECASE
 )
-OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 
 def check_configuration(settings: Settings) -> Iterator[Check]:
@@ -83,12 +81,6 @@ def _servers(settings: Settings) -> Check:
     except UsageError as error:
         return check.from_error(name, error)
     shown = " and ".join(sorted({endpoints.auth, endpoints.api}))
-    if not is_private(endpoints):
-        return check.error(
-            name,
-            f"{shown}: http:// to another computer sends every token unencrypted.",
-            "Write https:// in TRAKT_AUTH_URL and TRAKT_API_URL.",
-        )
     if (endpoints.auth == TRAKT_AUTH) != (endpoints.api == TRAKT_API):
         return check.warning(
             name,
@@ -99,9 +91,3 @@ def _servers(settings: Settings) -> Check:
     if endpoints.auth == TRAKT_AUTH:
         return check.passed(name, f"Trakt's own: {shown}.")
     return check.passed(name, f"Not Trakt's own: {shown}.")
-
-
-def is_private(endpoints: Endpoints) -> bool:
-    """Tell whether tokens are sent encrypted, or do not leave this computer."""
-    parts = [urlsplit(url) for url in (endpoints.auth, endpoints.api)]
-    return all(part.scheme == "https" or part.hostname in LOOPBACK for part in parts)

@@ -13,7 +13,7 @@ from trakt_auth.cli.commands.status_text import span
 from trakt_auth.cli.doctor import check
 from trakt_auth.cli.doctor.check import Check
 from trakt_auth.cli.settings import Settings, command_for
-from trakt_auth.cli.terminal.output import clean
+from trakt_auth.cli.terminal.output import LOGIN_REQUIRED, clean
 from trakt_auth.errors import StoreError
 from trakt_auth.flows.policy import LONGEST_RETRY_AFTER, why_over
 from trakt_auth.protocol.token import Token, TokenState
@@ -22,7 +22,6 @@ from trakt_auth.stores.record import AccountKey, Attempt, Outcome, login_of, pau
 
 __all__ = ["check_logins", "usable_token"]
 
-LOGIN_REQUIRED = 3
 MOST = 20  # logins that are checked unless --account names one
 TOLERANCE = timedelta(minutes=5)  # by which the clock that dated a token may be ahead
 

@@ -19,7 +19,7 @@ from trakt_auth.cli.commands.status_text import span
 from trakt_auth.cli.doctor import check
 from trakt_auth.cli.doctor.check import Check
 from trakt_auth.cli.settings import command_for
-from trakt_auth.cli.terminal.output import clean
+from trakt_auth.cli.terminal.output import UNAVAILABLE, clean
 from trakt_auth.errors import (
     Blocked,
     InvalidClient,
@@ -29,7 +29,7 @@ from trakt_auth.errors import (
     Unavailable,
     UsageError,
 )
-from trakt_auth.protocol.application import Application, Endpoints
+from trakt_auth.protocol.application import DEFAULT_PORTS, Application, Endpoints
 from trakt_auth.protocol.endpoints.messages import OK
 from trakt_auth.protocol.http import HttpRequest, HttpResponse
 
@@ -37,7 +37,6 @@ __all__ = ["check_network"]
 
 TIMEOUT = 10.0  # seconds
 TOLERANCE = 60.0  # seconds by which two clocks may differ
-UNAVAILABLE = 5
 UNAUTHORIZED = 401
 NOT_A_TOKEN = "trakt-auth-doctor"  # noqa: S105 - it is no secret
 TLS = (
@@ -188,7 +187,7 @@ def _why(url: str, error: TransportError) -> tuple[str, str]:
             f"Through the configured proxy {clean(place)}: {reason}.",
             "Check that proxy, or HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
         )
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or DEFAULT_PORTS[parts.scheme]
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as failure:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from trakt_auth.cli.doctor.check import Check, Mark, exit_status, from_error
-from trakt_auth.cli.doctor.configuration import check_configuration, is_private
+from trakt_auth.cli.doctor.configuration import check_configuration
 from trakt_auth.cli.doctor.login import check_logins, usable_token
 from trakt_auth.cli.doctor.store import check_store
 from trakt_auth.cli.settings import Settings
@@ -64,7 +64,7 @@ def _checks(settings: Settings, *, offline: bool) -> Iterator[Check]:
             yield from_error("store", error)
         finally:
             store.close()
-    if not offline and is_private(endpoints):
+    if not offline:
         from trakt_auth.cli.doctor.network import check_network
 
         yield from check_network(

@@ -13,6 +13,8 @@ from typing import TextIO
 __all__ = [
     "DONE",
     "FAILED",
+    "LOGIN_REQUIRED",
+    "UNAVAILABLE",
     "clean",
     "escaped",
     "is_terminal",
@@ -23,6 +25,8 @@ __all__ = [
 
 DONE = 0
 FAILED = 1
+LOGIN_REQUIRED = 3
+UNAVAILABLE = 5
 
 # What moves the cursor, sets the title, changes colours, or changes the order of letters: the
 # control characters but tab and newline, separators of lines, and those of bidirectional text.

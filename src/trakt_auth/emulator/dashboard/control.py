@@ -22,6 +22,7 @@ __all__ = [
     "approve",
     "deny",
     "describe",
+    "describe_application",
     "json_body",
     "open_device_codes",
     "replace_faults",
@@ -92,7 +93,7 @@ def describe(state: EmulatorState, *, now: float, limit: int | None = None) -> d
     return {
         "now": now,
         "options": state.options.to_dict(),
-        "applications": [_application(one) for one in state.applications.values()],
+        "applications": [describe_application(one) for one in state.applications.values()],
         "requests": state.request_log.counts(),
         "accounts": [_account(one) for one in islice(state.accounts.values(), limit)],
         "device_codes": [
@@ -174,7 +175,8 @@ def open_device_codes(state: EmulatorState, now: float) -> list[DeviceCode]:
     return [one for one in codes if one.status in {"pending", "approved"}]
 
 
-def _application(one: Application) -> dict[str, object]:
+def describe_application(one: Application) -> dict[str, object]:
+    """Return what pages and the control interface show of an application."""
     return {
         "client_id": one.client_id,
         "name": one.title,

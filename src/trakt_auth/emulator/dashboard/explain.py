@@ -47,7 +47,6 @@ FAULTS = {
 }
 """What each fault does."""
 
-_WRONG_METHOD = "This path does not accept this method."
 _AUTHORIZE = "/oauth/authorize"
 _OWN_PATHS = ("/oauth/", "/activate", "/sign-", "/.well-known/")
 
@@ -220,8 +219,7 @@ _SENTENCES: dict[tuple[str, str], tuple[str, str]] = {
     ("*", "unknown"): ("There is no such item; nothing was changed.", ""),
     ("*", "not_local"): ("The emulator can be controlled from its own machine only.", ""),
     ("*", "not_found"): ("The emulator has no such path.", ""),
-    ("*", "wrong_method"): (_WRONG_METHOD, "RFC 9110 §15.5.6"),
-    ("*", "method_not_allowed"): (_WRONG_METHOD, "RFC 9110 §15.5.6"),
+    ("*", "wrong_method"): ("This path does not accept this method.", "RFC 9110 §15.5.6"),
     ("*", "invalid_client"): ("The client id or the client secret is wrong", "RFC 6749 §5.2"),
     ("*", "invalid_grant"): ("The code or the refresh token is not valid", "RFC 6749 §5.2"),
     ("*", "invalid_request"): ("The request is malformed", "RFC 6749 §5.2"),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from trakt_auth.emulator.dashboard.control import open_device_codes
+from trakt_auth.emulator.dashboard.control import describe_application, open_device_codes
 from trakt_auth.emulator.dashboard.explain import explain
 from trakt_auth.emulator.dashboard.selection import kind_of
 from trakt_auth.emulator.http.request_log import short_hash
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from trakt_auth.emulator.faults.armed import Fault
     from trakt_auth.emulator.http.request_log import Entry
-    from trakt_auth.emulator.state.model import Application, DeviceCode, Grant
+    from trakt_auth.emulator.state.model import DeviceCode, Grant
     from trakt_auth.emulator.state.state import EmulatorState
 
 __all__ = ["format_duration", "view"]
@@ -51,7 +51,8 @@ def view(state: EmulatorState, *, now: float, log_kind: str = "") -> dict[str, o
         "faults": [_fault(one) for one in state.faults.armed()],
         "log": list(islice(_lines(state, log_kind), _MAX_LINES)),
         "applications": [
-            _application(one) for one in islice(state.applications.values(), _MAX_APPLICATIONS)
+            describe_application(one)
+            for one in islice(state.applications.values(), _MAX_APPLICATIONS)
         ],
     }
 
@@ -143,15 +144,6 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _application(one: Application) -> dict[str, object]:
-    return {
-        "client_id": one.client_id,
-        "name": one.title,
-        "redirect_uris": one.redirect_uris,
-        "has_secret": one.secret_hash is not None,
-    }
 
 
 def _lines(state: EmulatorState, kind: str) -> Iterator[dict[str, object]]:

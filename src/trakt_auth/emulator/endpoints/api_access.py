@@ -62,13 +62,13 @@ def rate_limit_header(limit: RateLimit) -> str:
 
 def _bearer_account(state: EmulatorState, request: Request, client_id: str) -> Account:
     """Return the account of the bearer token, which works with its own application's key only."""
-    scheme, _, text = request.headers.get("authorization", "").strip().partition(" ")
-    grant = state.grants.find_access(text.strip()) if scheme.lower() == "bearer" else None
+    scheme, text = request.authorization
+    grant = state.grants.find_access(text) if scheme == "bearer" else None
     if grant is None or grant.client_id != client_id:
         request.notes["reason"] = _why_not(scheme, known=grant is not None)
         raise ErrorResponse(unauthorized())
     request.notes["account"] = grant.account.username
-    request.notes["access_token"] = fingerprint(text.strip())
+    request.notes["access_token"] = fingerprint(text)
     return grant.account
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 from trakt_auth.emulator.hashing import matches_hash
-from trakt_auth.emulator.http.response import ErrorResponse, oauth_error
+from trakt_auth.emulator.http.response import ErrorResponse, oauth_error, with_legacy_challenge
 
 if TYPE_CHECKING:
     from trakt_auth.emulator.http.request import Request
@@ -45,9 +45,7 @@ def _invalid_client(state: EmulatorState, description: str) -> Response:
     """Return `invalid_client`; before July 2026 Trakt sent a challenge with every 401."""
     response = oauth_error("invalid_client", description, status=401)
     if state.options.legacy:
-        response.headers["www-authenticate"] = (
-            f'Bearer realm="Doorkeeper", error="invalid_client", error_description="{description}"'
-        )
+        return with_legacy_challenge(response, description)
     return response
 
 
@@ -55,15 +53,15 @@ def _credentials(
     state: EmulatorState, request: Request, fields: dict[str, str]
 ) -> tuple[str | None, str | None]:
     client_id, secret = fields.get("client_id"), fields.get("client_secret")
-    scheme, _, encoded = request.headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() != "basic":
+    scheme, encoded = request.authorization
+    if scheme != "basic":
         return client_id, secret
     if not state.options.legacy:
         # Trakt's authorization server does not accept Basic and responds with 400.
         description = "client credentials go in the request body, not in an Authorization header"
         raise ErrorResponse(oauth_error("invalid_request", description))
     try:
-        decoded = base64.b64decode(encoded.strip().encode(), validate=True).decode()
+        decoded = base64.b64decode(encoded.encode(), validate=True).decode()
     except ValueError:
         raise ErrorResponse(_invalid_client(state, "unreadable Basic")) from None
     name, _, password = decoded.partition(":")  # both are form-encoded: RFC 6749 section 2.3.1

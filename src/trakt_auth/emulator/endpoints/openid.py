@@ -62,8 +62,8 @@ def id_token(request: Request, grant: Grant, *, nonce: str | None) -> str:
 
 def userinfo(state: EmulatorState, request: Request) -> Response:
     """Answer `GET /oauth/userinfo` (OpenID Connect Core section 5.3)."""
-    scheme, _, text = request.headers.get("authorization", "").strip().partition(" ")
-    grant = state.grants.find_access(text.strip()) if scheme.lower() == "bearer" else None
+    scheme, text = request.authorization
+    grant = state.grants.find_access(text) if scheme == "bearer" else None
     if grant is None:
         raise ErrorResponse(unauthorized())
     request.notes["account"] = grant.account.username

@@ -20,6 +20,7 @@ from trakt_auth.emulator.http.response import (
     json_response,
     oauth_error,
     text_response,
+    with_legacy_challenge,
 )
 from trakt_auth.emulator.state.model import is_redirect_uri
 
@@ -220,10 +221,7 @@ def _invalid_grant(state: EmulatorState, request: Request, description: str) -> 
         return oauth_error("invalid_grant", description)
     response = oauth_error("invalid_grant", _LEGACY_DESCRIPTION, status=status)
     if status == 401:  # noqa: PLR2004 - Unauthorized
-        response.headers["www-authenticate"] = (
-            'Bearer realm="Doorkeeper", error="invalid_grant", '
-            f'error_description="{_LEGACY_DESCRIPTION}"'
-        )
+        return with_legacy_challenge(response, _LEGACY_DESCRIPTION)
     return response
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trakt_auth.emulator.http.request import FOR_PROGRAMS
 from trakt_auth.emulator.http.response import Response, empty_response
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["allow_origin", "is_preflight", "preflight"]
 
-_SHARED = frozenset({"oauth", "api", "metadata"})  # pages and control calls are for this origin
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = "authorization, content-type, trakt-api-key, trakt-api-version"
 _EXPOSED = (
@@ -32,7 +32,7 @@ def is_preflight(request: Request) -> bool:
     """Whether a browser asks, before it sends a request of a script, whether it may."""
     return (
         request.method == "OPTIONS"
-        and request.kind in _SHARED
+        and request.kind in FOR_PROGRAMS
         and "origin" in request.headers
         and "access-control-request-method" in request.headers
     )
@@ -62,7 +62,7 @@ def allow_origin(
 ) -> None:
     """Let a script read the response if the application that it belongs to has its origin."""
     origin = request.headers.get("origin")
-    if origin is None or request.kind not in _SHARED:
+    if origin is None or request.kind not in FOR_PROGRAMS:
         return
     application = applications.get(request.notes.get("client_id", ""))
     asked = applications.values() if application is None else (application,)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BODY_LIMIT",
+    "FOR_PROGRAMS",
     "Cut",
     "FaultEffects",
     "Kind",
@@ -53,6 +54,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 Cut = Literal["close", "reset"]
 Kind = Literal["oauth", "api", "metadata", "page", "control"]
+FOR_PROGRAMS: frozenset[Kind] = frozenset({"oauth", "api", "metadata"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,6 +133,12 @@ class Request:
             return False
         destination = self.headers.get("sec-fetch-dest", "empty")
         return destination != "empty" or "text/html" in self.headers.get("accept", "")
+
+    @property
+    def authorization(self) -> tuple[str, str]:
+        """The scheme of the header Authorization, in lower case, and the credentials."""
+        scheme, _, rest = self.headers.get("authorization", "").strip().partition(" ")
+        return scheme.lower(), rest.strip()
 
     @property
     def media_type(self) -> str:

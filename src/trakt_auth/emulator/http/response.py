@@ -19,6 +19,7 @@ __all__ = [
     "redirect",
     "text_response",
     "unauthorized",
+    "with_legacy_challenge",
     "with_trace_headers",
 ]
 
@@ -75,6 +76,14 @@ def redirect(location: str, *, outcome: str, status: int = 303) -> Response:
     """Send the browser to `location`; after 303 it sends a GET, whatever it sent before."""
     headers = {"location": location, "cache-control": "no-store", "referrer-policy": "no-referrer"}
     return Response(status=status, outcome=outcome, headers=headers)
+
+
+def with_legacy_challenge(response: Response, description: str) -> Response:
+    """Add the challenge that Trakt sent with an error of OAuth before July 2026."""
+    response.headers["www-authenticate"] = (
+        f'Bearer realm="Doorkeeper", error="{response.outcome}", error_description="{description}"'
+    )
+    return response
 
 
 def with_trace_headers(response: Response) -> Response:

@@ -57,7 +57,13 @@ ERRORS: dict[int, tuple[type[OAuthError], str, str]] = {
     418: (AccessDenied, "access_denied", "The user denied access"),
 }
 # A server may also answer 400 with one of these error codes (RFC 8628 §3.5).
-STATUS_OF_ERROR = {"expired_token": 410, "access_denied": 418}
+OTHER = 0  # an error that a device token request does not know
+STATUS_OF_ERROR = {  # RFC 8628 §3.5
+    "authorization_pending": 400,
+    "slow_down": 429,
+    "expired_token": 410,
+    "access_denied": 418,
+}
 
 
 def build_device_code_request(application: Application, endpoints: Endpoints) -> HttpRequest:
@@ -121,15 +127,13 @@ def parse_device_token_response(response: HttpResponse, *, requested_at: datetim
     status = response.status
     if status in SUCCESS:
         return Granted(token=parse_token_response(response, requested_at=requested_at))
+    if status == PENDING:
+        named = oauth_errors.oauth_error(response)
+        status = PENDING if named is None else STATUS_OF_ERROR.get(named.error, OTHER)
+    if status == PENDING:
+        return Pending()
     if status == TOO_MANY_REQUESTS:
         return SlowDown(retry_after=oauth_errors.retry_after(response))
-    oauth_error = oauth_errors.oauth_error(response)
-    if status == PENDING:
-        if oauth_error is None or oauth_error.error == "authorization_pending":
-            return Pending()
-        if oauth_error.error == "slow_down":
-            return SlowDown(retry_after=oauth_errors.retry_after(response))
-        status = STATUS_OF_ERROR.get(oauth_error.error, status)
     if status in ERRORS:
         kind, error, message = ERRORS[status]
         raise kind(error, status=response.status, message=message)

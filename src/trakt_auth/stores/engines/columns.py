@@ -1,4 +1,4 @@
-"""Text and moments as columns of a database, so that any Python value can be stored and read back.
+"""Text and moments as bytes and numbers, so that any Python value can be stored and read back.
 
 Conversions only. No engine is known here, and no error of ours is raised: the caller decides what
 a value means that cannot be read.
@@ -7,6 +7,7 @@ a value means that cannot be read.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 from trakt_auth.stores.record import AccountKey
 
@@ -34,14 +35,18 @@ def key_bytes(key: AccountKey) -> tuple[bytes, bytes]:
     return to_bytes(key.client_id), to_bytes(key.account)
 
 
-def to_micros(moment: datetime) -> int:
-    """Return the microseconds since 1970; exact for every datetime."""
-    return (moment - EPOCH) // MICROSECOND
+@overload
+def to_micros(moment: datetime) -> int: ...
+@overload
+def to_micros(moment: datetime | None) -> int | None: ...
+def to_micros(moment: datetime | None) -> int | None:
+    """Return the microseconds since 1970, exact for every datetime; None for None."""
+    return None if moment is None else (moment - EPOCH) // MICROSECOND
 
 
-def from_micros(micros: int) -> datetime:
+def from_micros(micros: int | None) -> datetime | None:
     """Return the moment that `to_micros` converted.
 
     Raises: OverflowError; TypeError if the value is not a number.
     """
-    return EPOCH + micros * MICROSECOND
+    return None if micros is None else EPOCH + micros * MICROSECOND

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from trakt_auth.errors import LockTimeout, StoreUnavailable
+from trakt_auth.stores.engines.columns import to_bytes
 from trakt_auth.stores.engines.files import (
     PRIVATE,
     create_private,
@@ -45,7 +46,7 @@ def account_lock(path: str, key: AccountKey) -> FileStoreLock:
     """Return the lock of an account of the store at `path`, not acquired yet."""
     from hashlib import sha256
 
-    name = f"{key.client_id}\0{key.account}".encode(errors="surrogatepass")
+    name = to_bytes(f"{key.client_id}\0{key.account}")
     return FileStoreLock(f"{path}.{sha256(name).hexdigest()[:16]}.lock", path)
 
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from trakt_auth.errors import StoreConflict, StoreCorrupt, StoreUnavailable, UsageError
+from trakt_auth.stores.engines.columns import to_bytes, to_text
 from trakt_auth.stores.interface import Lock, TokenStore
 from trakt_auth.stores.overwrite import overwrite
 from trakt_auth.stores.record import (
@@ -166,7 +167,7 @@ class EncryptedStore:
         import secrets
 
         nonce = secrets.token_bytes(NONCE_BYTES)
-        secret = payload.encode(errors="surrogatepass")
+        secret = to_bytes(payload)
         encrypted = nonce + self._ciphers[self.key_id].encrypt(nonce, secret, _associated(key))
         return f"{ENCRYPTED}{FORMAT}:{self.key_id}:{_base64(encrypted)}"
 
@@ -199,7 +200,7 @@ class EncryptedStore:
         try:
             encrypted = _from_base64(found["text"])
             nonce, secret = encrypted[:NONCE_BYTES], encrypted[NONCE_BYTES:]
-            return cipher.decrypt(nonce, secret, _associated(key)).decode(errors="surrogatepass")
+            return to_text(cipher.decrypt(nonce, secret, _associated(key)))
         except (InvalidTag, ValueError):
             raise _corrupt(key) from None
 
@@ -216,7 +217,7 @@ def _mark(client_id: str) -> AccountKey:
 
 def _associated(key: AccountKey) -> bytes:
     """Return the associated data of an account; with lengths, so that no two accounts share it."""
-    parts = [part.encode(errors="surrogatepass") for part in (key.client_id, key.account)]
+    parts = [to_bytes(part) for part in (key.client_id, key.account)]
     return b"".join([ENCRYPTED.encode(), *(b"%d:%b" % (len(part), part) for part in parts)])
 
 

@@ -29,6 +29,7 @@ from trakt_auth.stores.lineage import (
 )
 from trakt_auth.stores.overwrite import overwrite
 from trakt_auth.stores.record import (
+    CONFLICTS,
     LEASE,
     NOTHING,
     PENDING,
@@ -38,11 +39,10 @@ from trakt_auth.stores.record import (
     is_tombstone,
     login_of,
     same_pair,
+    too_busy,
 )
 
 __all__ = ["FallbackStore", "Found"]
-
-CONFLICTS = 10  # times that another program may write between our reading and our writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +252,7 @@ class FallbackStore:
                     replacing=replacing,
                 )
                 return Found(stored=as_stored(record, version), saved_late=record)
-        raise StoreConflict(f"Account {key.account!r} is being written all the time")
+        raise too_busy(key)
 
     def _keep(self, key: AccountKey, record: Record) -> None:
         waiting = None
@@ -301,4 +301,4 @@ class FallbackStore:
             with suppress(StoreConflict):
                 self.save(key, tombstone(self._now()), expires_at=None, replacing=stored.version)
                 return True
-        raise StoreConflict(f"Account {key.account!r} is being written all the time")
+        raise too_busy(key)
