@@ -282,9 +282,16 @@ def generators_of(name: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", ["login", "saving", "refresh"])
+FLOWS = sorted(path.stem for path in (ROOT / "flows").glob("*.py") if generators_of(path.stem))
+
+
+def test_the_flows_are_found() -> None:
+    assert {"login", "pause", "refresh", "revocation", "saving", "steps"} <= set(FLOWS)
+
+
+@pytest.mark.parametrize("name", sorted({*FLOWS} - {"steps"}))
 def test_no_step_is_forgotten(name: str) -> None:
-    flows = set().union(*map(generators_of, ("steps", "saving", "refresh", "login")))
+    flows = set().union(*map(generators_of, FLOWS))
     assert {"send", "sleep", "now", "load", "save", "hold", "notify", "keep"} <= flows
     tree = tree_of(ROOT / "flows" / f"{name}.py")
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
@@ -293,7 +300,7 @@ def test_no_step_is_forgotten(name: str) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in flows
     ]
-    assert len(calls) > 10
+    assert len(calls) > 3
     for call in calls:
         parent = parents[call]
         handed_on = (
@@ -304,7 +311,7 @@ def test_no_step_is_forgotten(name: str) -> None:
         assert isinstance(parent, ast.YieldFrom) or handed_on, f"{name}.py:{call.lineno}"
 
 
-@pytest.mark.parametrize("name", ["login", "saving", "refresh", "steps"])
+@pytest.mark.parametrize("name", FLOWS)
 def test_flows_yield_steps_only_by_their_helpers(name: str) -> None:
     raw = [
         node

@@ -38,7 +38,7 @@ def _pause(key: AccountKey, at: datetime) -> Flow[tuple[datetime, int | None]]:
         until = pause_from(stored)
     except StoreCorrupt:
         return at, None
-    # A longer pause than can be asked for was written by a wrong clock.
+    # No server can ask for more than LONGEST_RETRY_AFTER: a clock was wrong when this was written.
     return (until if until - at <= LONGEST_RETRY_AFTER else at), stored.version
 
 
@@ -46,7 +46,7 @@ def share_pause(key: AccountKey, error: RateLimited) -> Flow[None]:
     """Save for all users of the store how long Trakt asked to wait, unless they wait longer."""
     for _ in range(CONFLICTS):
         at = (yield from now()).wall
-        # The doubled pause after this account's failures is not for other accounts.
+        # 0: the pause of this account doubles with its own failures, that of the others does not.
         until = at + pause_after(error, 0)
         noted, version = yield from _pause(key, at)
         if noted >= until:

@@ -103,10 +103,11 @@ def refresh_need(
 
 
 def token_state(record: Record, at: datetime, *, account: str) -> TokenState:
-    """Tell how a token stands by this clock, or by the wrong clock that it was asked for with.
+    """Tell whether a token is fresh, stale or expired.
 
-    Two hosts whose clocks differ by days would else replace each other's tokens all the time: each
-    finds those of the other expired.
+    `record.skew` says how wrong the clock was of the host that refreshed it. The token is compared
+    with that clock too: two hosts whose clocks differ by days would else replace each other's
+    tokens all the time, since each finds the other's expired.
     """
     state = record.token.state(at, account=account)
     if not record.skew or state is TokenState.FRESH:
@@ -124,7 +125,8 @@ def next_rejections(record: Record, request: RefreshRequest, at: datetime) -> in
 
 
 def _too_young(record: Record, request: RefreshRequest, at: datetime) -> bool:
-    # The API has rejected two tokens in a row: a third would not help, and each costs a refresh.
+    # The API rejected the token before this one too, soon after it was issued. Another refresh
+    # would hardly help, so the pause between two of them grows.
     if request.forced or not record.rejections or record.attempt is not None:
         return False
     return timedelta(0) <= at - record.token.created_at < _young(record.rejections)

@@ -233,11 +233,14 @@ def _begun(last: Attempt | None, at: datetime) -> Attempt:
 
 
 def _mark_unknown(key: AccountKey, record: Record) -> Flow[None]:
-    """Turn the open note of a process that died into `unknown`, which needs no lock to be read."""
+    """Record that the answer to a refresh was lost, since the process that sent it has died.
+
+    That it died is known only to the holder of the lock; `unknown` tells it to every reader.
+    """
     note = record.attempt
     if note is not None and note.outcome is Outcome.BEGUN:
         lost = replace(note, outcome=Outcome.UNKNOWN, lost_at=answer_lost_at(note, locked=True))
-        with suppress(StoreError):  # under the lock, the open note means the same
+        with suppress(StoreError):  # the holder of the lock reads `begun` as `unknown`
             yield from journal(key, record, lost)
 
 
@@ -245,7 +248,8 @@ def _failed(
     context: Context, key: AccountKey, noted: Record, begun: Attempt, error: TraktAuthError
 ) -> Flow[None]:
     at = (yield from now()).wall
-    with suppress(StoreError):  # the open note that stays is the more careful one
+    # If this cannot be saved, the note `begun` stays, and the next refresh is the more careful.
+    with suppress(StoreError):
         yield from journal(key, noted, after_failure(begun, error, at))
     if isinstance(error, RateLimited):
         with suppress(StoreError):

@@ -1,7 +1,7 @@
 """Signing out: deleting a login here, and revoking its tokens at Trakt (RFC 7009).
 
-How a deletion keeps a refresh under way from bringing the login back is the store's affair: see
-`stores.wrappers.fallback`.
+A refresh under way must not bring the login back: a deletion raises the record's version, so the
+refresh cannot save. No store is written here; `stores.wrappers.fallback` deletes in both stores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def revoke(context: Context, *, account: str) -> Flow[None]:
 
 
 def _revoke(context: Context, account: str) -> Flow[None]:
-    # Deleted first: while Trakt takes its time to answer, the person may sign in again.
+    # The tokens are deleted before they are revoked: the person may sign in again while Trakt's
+    # answer takes its time, and that new login must stay.
     forgotten = yield from uninterruptible(_forget(context, context.key(account)))
     revoked = False
     for record in forgotten.records:
@@ -40,7 +41,7 @@ def _revoke(context: Context, account: str) -> Flow[None]:
 
 
 def _forget(context: Context, key: AccountKey) -> Flow[Forgotten]:
-    # Without the lock too: a refresh that saves later finds that its version is gone.
+    # If the lock cannot be had, a refresh is under way. It will not save: its version is gone.
     with suppress(LockTimeout):
         yield from hold(key, wait=context.lock_wait)
     forgotten = yield from forget(key)

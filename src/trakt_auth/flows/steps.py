@@ -75,7 +75,8 @@ class Now:
 class Load:
     """Read an account's newest record; the reply is a Stored, or None.
 
-    With `newest`, a pair that may wait in a fallback store which cannot be read is an error.
+    A newer pair may wait in a fallback store. With `newest`, the step fails when that store cannot
+    be read; without, the record of the first store is the reply.
     """
 
     key: AccountKey
@@ -87,8 +88,9 @@ class Save:
     """Save a record; the reply is its new version. With None, delete it; the reply is Forgotten.
 
     `replacing` is the version that must still be stored; None overwrites whatever is. Fails with
-    StoreConflict when it is not. A `pair` exists nowhere else yet: when the store cannot take it,
-    the fallback store keeps it, and the step fails all the same.
+    StoreConflict when it is not. `pair` says that the payload holds new tokens, which are stored
+    nowhere else: when the store cannot take them, the fallback store keeps them, and the step
+    fails all the same.
     """
 
     key: AccountKey
