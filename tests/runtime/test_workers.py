@@ -241,6 +241,7 @@ def test_a_thread_that_finds_the_pool_full_after_its_job_ends(pool, monkeypatch)
 def test_a_job_that_comes_while_a_thread_goes_to_wait_is_done_by_it(pool):
     pool._threads = 1  # this thread counts as a busy one of the pool
     pool._queue.append(object())
-    assert pool._wait_for_more(module.SimpleQueue())
+    bell = None  # it does not wait for the bell
+    assert pool._wait_for_more(bell)
     assert (pool._threads, pool._idle) == (0, [])
     pool._queue.clear()
