@@ -35,6 +35,7 @@ TOKEN = Token(access_token="a", created_at=NOW, expires_at=NOW + timedelta(days=
 SAMPLES: dict[str, errors.TraktAuthError] = {
     "AccessDenied": errors.AccessDenied("access_denied", "no", status=418, message="No"),
     "Blocked": errors.Blocked("Blocked (403)", cause="edge", status=403, body="<html>", hint="Hm."),
+    "CallbackError": errors.CallbackError("No code"),
     "Cancelled": errors.Cancelled("Cancelled by the caller"),
     "DeviceCodeExpired": errors.DeviceCodeExpired("expired_token", status=410),
     "DeviceCodeUnknown": errors.DeviceCodeUnknown("invalid_grant", status=404),
@@ -369,3 +370,18 @@ def test_no_async_client_error_shows_a_secret(caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.DEBUG):
         asyncio.run(use())
     assert_hidden(secrets, caplog.text + "\n".join(told))
+
+
+def test_a_traceback_shows_the_hint() -> None:
+    error = errors.UsageError("No such account", hint="Sign in first.")
+    assert traceback.format_exception(error)[-2:] == [
+        "trakt_auth.errors.UsageError: No such account\n",
+        "Hint: Sign in first.\n",
+    ]
+    error.hint = "Name another account."
+    assert traceback.format_exception(error)[-1] == "Hint: Name another account.\n"
+    for copied in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        copied.add_note("of the copy")
+        assert copied.hint == error.hint
+        assert copied.__notes__ == ["Hint: Name another account.", "of the copy"]
+    assert error.__notes__ == ["Hint: Name another account."]

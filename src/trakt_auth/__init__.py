@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trakt_auth.errors import (
         AccessDenied,
         Blocked,
+        CallbackError,
         Cancelled,
         DeviceCodeExpired,
         DeviceCodeUnknown,
@@ -77,6 +78,7 @@ __all__ = [
     "AuthorizationRequest",
     "AuthorizationResponse",
     "Blocked",
+    "CallbackError",
     "Cancelled",
     "Client",
     "DeviceAuthorization",
@@ -127,7 +129,7 @@ _NAMES = {
     "client.sync": "Client",
     "client.asynchronous": "AsyncClient",
     "errors": """
-        AccessDenied Blocked Cancelled DeviceCodeExpired DeviceCodeUnknown
+        AccessDenied Blocked CallbackError Cancelled DeviceCodeExpired DeviceCodeUnknown
         DeviceCodeUsed InvalidClient InvalidGrant InvalidRequest InvalidScope
         LockTimeout LoginRequired OAuthError RateLimited ServerError StateMismatch
         StoreConflict StoreCorrupt StoreError StoreEncrypted StoreUnavailable TokenNotSaved

@@ -19,7 +19,8 @@ The first level says who has to act::
     │   ├─ UnauthorizedClient, UnsupportedGrantType, InvalidScope
     │   ├─ AccessDenied
     │   └─ DeviceCodeExpired, DeviceCodeUsed, DeviceCodeUnknown
-    ├─ StateMismatch              the redirect does not belong to this sign-in
+    ├─ CallbackError              the browser brought no answer to this sign-in; a web app's 400
+    │   └─ StateMismatch          the redirect does not belong to this sign-in
     ├─ LoginRequired              the user has to sign in (again)
     └─ StoreError                 the store: a token could not be read or saved
         ├─ StoreUnavailable
@@ -38,12 +39,12 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
 __all__ = [
-    "AccessDenied", "Blocked", "Cancelled", "DeviceCodeExpired", "DeviceCodeUnknown",
-    "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest", "InvalidScope",
-    "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError", "StateMismatch",
-    "StoreConflict", "StoreCorrupt", "StoreEncrypted", "StoreError", "StoreUnavailable",
-    "TokenNotSaved", "TraktAuthError", "TransportError", "UnauthorizedClient", "Unavailable",
-    "UnexpectedResponse", "UnsupportedGrantType", "UsageError",
+    "AccessDenied", "Blocked", "CallbackError", "Cancelled", "DeviceCodeExpired",
+    "DeviceCodeUnknown", "DeviceCodeUsed", "InvalidClient", "InvalidGrant", "InvalidRequest",
+    "InvalidScope", "LockTimeout", "LoginRequired", "OAuthError", "RateLimited", "ServerError",
+    "StateMismatch", "StoreConflict", "StoreCorrupt", "StoreEncrypted", "StoreError",
+    "StoreUnavailable", "TokenNotSaved", "TraktAuthError", "TransportError", "UnauthorizedClient",
+    "Unavailable", "UnexpectedResponse", "UnsupportedGrantType", "UsageError",
 ]  # fmt: skip
 
 SIGN_IN = "Sign in again, for instance with `client.start_device()`."
@@ -52,7 +53,7 @@ SIGN_IN = "Sign in again, for instance with `client.start_device()`."
 class TraktAuthError(Exception):
     """The base class of all errors that this library raises on purpose.
 
-    `hint` says in one sentence what to do. `retryable` is True when the same call may succeed
+    `retryable` is True when the same call may succeed
     later although nothing is changed.
     """
 
@@ -61,11 +62,22 @@ class TraktAuthError(Exception):
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
-        self.hint: str = hint or self.default_hint
+        self.hint = hint or self.default_hint
+
+    @property
+    def hint(self) -> str:
+        """What to do, in one sentence; a traceback shows it below the message."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, text: str) -> None:
+        self._hint = text
+        self.__notes__ = [f"Hint: {text}"]
 
     def __reduce__(self) -> tuple[object, ...]:
         # By default an unpickled error, as from multiprocessing, calls __init__ without keywords.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy()  # type: ignore[attr-defined]
+        state = self.__dict__ | {"__notes__": [*self.__notes__]}  # a copy gets notes of its own
+        return copyreg.__newobj__, (type(self), *self.args), state  # type: ignore[attr-defined]
 
 
 class UsageError(TraktAuthError, ValueError):
@@ -228,10 +240,17 @@ class DeviceCodeUnknown(OAuthError):
     default_hint = "Start again for a new code, and poll the same server with the same client_id."
 
 
-class StateMismatch(TraktAuthError):
-    """The redirect does not belong to this sign-in; it may be forged (RFC 6749 §10.12)."""
+class CallbackError(TraktAuthError):
+    """The redirect is no answer to this sign-in: anyone can open such an address (RFC 6749 §10.12).
+
+    Nothing was sent and nothing changed. A web app answers it with 400 Bad Request.
+    """
 
     default_hint = "Start the sign-in again, and use only the page that it opens."
+
+
+class StateMismatch(CallbackError):
+    """The redirect's address, state or issuer is not the one of this sign-in; it may be forged."""
 
 
 class LoginRequired(TraktAuthError):

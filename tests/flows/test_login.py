@@ -10,6 +10,7 @@ from support.simulation import APP, CONTEXT, KEY, START, WEEK, Script, answer, g
 from trakt_auth.errors import (
     AccessDenied,
     Blocked,
+    CallbackError,
     DeviceCodeExpired,
     DeviceCodeUnknown,
     DeviceCodeUsed,
@@ -114,8 +115,8 @@ class TestExchangeCode:
     @pytest.mark.parametrize(
         ("callback", "error"),
         [
-            ("the-code", UsageError),
-            (URL.partition("?")[0], UsageError),
+            ("the-code", CallbackError),
+            (URL.partition("?")[0], CallbackError),
             (URL.replace("the-state", ""), StateMismatch),
             (URL.replace("the-state", "the-stat\xe9"), StateMismatch),
             (URL.replace("http://", "https://"), StateMismatch),
@@ -133,7 +134,7 @@ class TestExchangeCode:
             (URL + "&iss=https%3A%2F%2Fevil.example", StateMismatch),
             (URL + "&iss=https%3A%2F%2Ftrakt.tv", StateMismatch),
             (URL + "&iss=nonsense", StateMismatch),
-            (URL + "&iss=a&iss=b", UsageError),
+            (URL + "&iss=a&iss=b", CallbackError),
             (URL.replace("code=the-code", "error=access_denied"), AccessDenied),
             (URL.replace("code=the-code", "error=odd"), OAuthError),
             ("http://x/callback?code=c&state=other", StateMismatch),
@@ -141,11 +142,11 @@ class TestExchangeCode:
             ("http://x/callback?error=access_denied&state=other", StateMismatch),
             ("http://x/callback?error=access_denied&state=the-state", StateMismatch),
             ("http://x/callback?error=odd&state=the-state", StateMismatch),
-            ("http://x/callback?code=a&code=b&state=the-state", UsageError),
-            ("http://x/callback?state=the-state", UsageError),
-            ("", UsageError),
-            ("two words", UsageError),
-            ("bell\x07", UsageError),
+            ("http://x/callback?code=a&code=b&state=the-state", CallbackError),
+            ("http://x/callback?state=the-state", CallbackError),
+            ("", CallbackError),
+            ("two words", CallbackError),
+            ("bell\x07", CallbackError),
         ],
     )
     def test_a_wrong_redirect_sends_nothing(self, callback, error):
@@ -153,6 +154,8 @@ class TestExchangeCode:
         with pytest.raises(error) as caught:
             script.run()
         assert script.seen == []
+        assert not isinstance(caught.value, UsageError)  # the address came from outside
+        assert isinstance(caught.value, CallbackError | OAuthError)
         assert caught.value.hint
         assert "the-state" not in str(caught.value)
 
@@ -174,10 +177,10 @@ class TestExchangeCode:
     @pytest.mark.parametrize(
         ("callback", "error"),
         [
-            ("", UsageError),
-            ("two words", UsageError),
-            ("c\u00f6de", UsageError),
-            ("https://trakt.test/oauth", UsageError),
+            ("", CallbackError),
+            ("two words", CallbackError),
+            ("c\u00f6de", CallbackError),
+            ("https://trakt.test/oauth", CallbackError),
             ("?code=the-code", StateMismatch),
             ("https://trakt.test/oauth/authorize/native?code=the-code", StateMismatch),
             ("http://evil.example/?code=the-code&state=the-state", StateMismatch),

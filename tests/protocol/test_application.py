@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.texts import ANY_TEXTS, TEXTS
-from trakt_auth.errors import TraktAuthError, UsageError
+from trakt_auth.errors import CallbackError, TraktAuthError, UsageError
 from trakt_auth.protocol import application as models
 from trakt_auth.protocol import authorization
 from trakt_auth.protocol import token as tokens
@@ -273,12 +273,12 @@ def test_from_url_reads(url: str, found: dict[str, str]) -> None:
     ],
 )
 def test_from_url_refuses(url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(CallbackError):
         AuthorizationResponse.from_url(url)
 
 
 def test_from_url_names_what_is_there_twice() -> None:
-    with pytest.raises(UsageError, match="code and state twice"):
+    with pytest.raises(CallbackError, match="code and state twice"):
         AuthorizationResponse.from_url("https://x/cb?code=a&code=b&state=s&state=t")
 
 
@@ -286,7 +286,7 @@ def test_from_url_names_what_is_there_twice() -> None:
 def test_from_url_on_any_text(text: str) -> None:
     try:
         response = AuthorizationResponse.from_url(text)
-    except UsageError:
+    except CallbackError:
         return
     assert (response.code is None) != (response.error is None)
     f"{response.code}{response.state}".encode()  # fit to be sent and compared

@@ -145,7 +145,7 @@ def test_without_frames_copies_what_can_be_copied():
     error.add_note("a note")
     clean = without_frames(error)
     assert clean is not error
-    assert (str(clean), clean.hint, clean.__notes__) == ("x", "y", ["a note"])
+    assert (str(clean), clean.hint, clean.__notes__) == ("x", "y", ["Hint: y", "a note"])
 
     class Odd(Exception):
         def __reduce__(self):

@@ -61,7 +61,7 @@ class Client(BaseClient):
             StateMismatch: the redirect is not an answer to this request.
             AccessDenied: the person said no.
             OAuthError: the server refused; see above.
-            UsageError: `callback` carries no code.
+            CallbackError: `callback` carries no code; StateMismatch is one kind of it.
             TokenNotSaved: the store failed; the token is in the error.
         """
         account = validate_account(account)

@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from trakt_auth.errors import UsageError
+from trakt_auth.errors import CallbackError, UsageError
 from trakt_auth.protocol.decoding import JsonObject, MalformedJsonError, to_json
 from trakt_auth.protocol.token import Token
 
@@ -105,7 +105,7 @@ class AuthorizationResponse:
     def from_url(cls, url: str) -> AuthorizationResponse:
         """Read the URL that Trakt redirected the browser to, or its query alone.
 
-        Raises: UsageError when it holds neither a code nor an error, or a parameter twice.
+        Raises: CallbackError when it holds neither a code nor an error, or a parameter twice.
         """
         from urllib.parse import parse_qs, urlsplit
 
@@ -119,7 +119,7 @@ class AuthorizationResponse:
         values = {name: found[name][0] for name in names if name in found}
         twice = [name for name in names if len(found.get(name, ())) > 1]
         if twice or ("code" in values) == ("error" in values):
-            raise UsageError(
+            raise CallbackError(
                 f"The address holds {' and '.join(twice)} twice"
                 if twice
                 else "The address holds neither a code nor an error, or both",

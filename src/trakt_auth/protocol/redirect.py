@@ -11,7 +11,7 @@ import re
 from hmac import compare_digest
 
 import trakt_auth.protocol.oauth_errors as oauth_errors
-from trakt_auth.errors import StateMismatch, UsageError
+from trakt_auth.errors import CallbackError, StateMismatch, UsageError
 from trakt_auth.protocol.application import DEFAULT_PORTS, Endpoints
 from trakt_auth.protocol.authorization import AuthorizationRequest, AuthorizationResponse
 
@@ -25,14 +25,14 @@ def code_from(request: AuthorizationRequest, callback: str, endpoints: Endpoints
 
     The code alone is accepted for an out-of-band redirect URI only: nothing can be compared there.
 
-    Raises: UsageError, StateMismatch, OAuthError.
+    Raises: CallbackError, of which StateMismatch is one kind; OAuthError.
     """
     callback = callback.strip()
     out_of_band = request.redirect_uri == OUT_OF_BAND
     if "=" not in callback:
         if out_of_band and _is_code(callback):
             return callback
-        raise UsageError(
+        raise CallbackError(
             "There is no code in what was handed over",
             hint="Copy the code, or the whole address that the browser ended on."
             if out_of_band

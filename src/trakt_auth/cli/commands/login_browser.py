@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from trakt_auth.cli.commands.pasted import Pasted
 from trakt_auth.cli.terminal.output import clean, is_terminal, say
 from trakt_auth.client.sync import Client
-from trakt_auth.errors import Cancelled, InvalidGrant, StateMismatch, TraktAuthError, UsageError
+from trakt_auth.errors import CallbackError, Cancelled, InvalidGrant, TraktAuthError, UsageError
 from trakt_auth.protocol.authorization import AuthorizationRequest
 from trakt_auth.protocol.redirect import OUT_OF_BAND
 from trakt_auth.protocol.token import Token
@@ -172,7 +172,7 @@ def _read_pasted(client: Client, request: AuthorizationRequest, account: str) ->
             continue
         except InvalidGrant as error:
             say(clean(str(error)))
-        except (StateMismatch, UsageError) as error:
+        except (CallbackError, UsageError) as error:
             say(f"{clean(str(error))}. {clean(error.hint)}")
         left -= 1
         if left:
