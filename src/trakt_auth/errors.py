@@ -58,6 +58,8 @@ class TraktAuthError(Exception):
     """
 
     retryable: ClassVar[bool] = False
+    _hint: str
+    __notes__: list[str]
     default_hint: ClassVar[str] = "The log of the logger `trakt_auth` may say more."
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:

@@ -98,6 +98,8 @@ SAME = [
     {"created_at": (EPOCH - 60) * 1000},
     {"created_at": f"{EPOCH - 60}.0"},
     {"expires_in": None, "expires_at": EPOCH + WEEK - 60},
+    {"created_at": None, "expires_at": EPOCH + WEEK - 60},  # as oauthlib and authlib write it
+    {"created_at": None, "expires_at": float(EPOCH + WEEK - 60)},
 ]
 
 
@@ -108,6 +110,8 @@ def test_other_spellings_of_the_same_moment(fields):
 
 UNDATED = [
     {"created_at": None},
+    {"created_at": None, "expires_at": "soon"},
+    {"created_at": None, "expires_at": 10**30},
     {"expires_in": None},
     {"created_at": EPOCH + 3600},  # from the future
     {"expires_in": WEEK * 1000},  # in milliseconds, or nonsense

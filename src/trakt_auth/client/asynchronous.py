@@ -11,7 +11,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from trakt_auth.client.base import BaseClient, validate_account
+from trakt_auth.client.arguments import expect, validate_account
+from trakt_auth.client.base import BaseClient
 from trakt_auth.errors import StoreError, UsageError
 from trakt_auth.flows import login, refresh, revocation
 from trakt_auth.flows.steps import Flow
@@ -41,7 +42,12 @@ class AsyncClient(BaseClient):
     ) -> Token:
         """Finish the authorization code grant; see `Client.exchange_code`."""
         account = validate_account(account)
-        flow = login.exchange_code(self._context, request, callback, account=account)
+        flow = login.exchange_code(
+            self._context,
+            expect("request", request, AuthorizationRequest),
+            expect("callback", callback, str),
+            account=account,
+        )
         return await self._run(flow)
 
     async def start_device(self) -> DeviceAuthorization:
@@ -52,7 +58,11 @@ class AsyncClient(BaseClient):
         self, device: DeviceAuthorization, *, account: str = "default"
     ) -> DevicePoll:
         """Ask once whether the person has answered; see `Client.poll_device`."""
-        flow = login.poll_device(self._context, device, account=validate_account(account))
+        flow = login.poll_device(
+            self._context,
+            expect("device", device, DeviceAuthorization),
+            account=validate_account(account),
+        )
         return await self._run(flow)
 
     async def wait_for_device(
@@ -63,7 +73,11 @@ class AsyncClient(BaseClient):
         on_poll: OnPoll | None = None,
     ) -> Token:
         """Wait until the person has answered; see `Client.wait_for_device`. Cancel the task."""
-        flow = login.wait_for_device(self._context, device, account=validate_account(account))
+        flow = login.wait_for_device(
+            self._context,
+            expect("device", device, DeviceAuthorization),
+            account=validate_account(account),
+        )
         return await runner.run_async(flow, self._dependencies, on_poll=on_poll)
 
     async def token(self, *, account: str = "default") -> Token:
@@ -99,7 +113,9 @@ class AsyncClient(BaseClient):
 
     async def adopt(self, token: Token, *, account: str = "default") -> Token:
         """Take over a token; see `Client.adopt`."""
-        flow = login.adopt(self._context, token, account=validate_account(account))
+        flow = login.adopt(
+            self._context, expect("token", token, Token), account=validate_account(account)
+        )
         return await self._run(flow)
 
     async def accounts(self) -> list[str]:

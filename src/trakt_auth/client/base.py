@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 import trakt_auth.protocol as protocol
+from trakt_auth.client.arguments import expect, expect_seconds, expect_store, validate_account
 from trakt_auth.client.retries import Retries
 from trakt_auth.client.subscribers import Subscribers
 from trakt_auth.client.token_cache import TokenCache
@@ -41,9 +42,8 @@ T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("trakt_auth")
 
-__all__ = ["BaseClient", "validate_account"]
+__all__ = ["BaseClient"]
 
-LONGEST_NAME = 500  # characters; what PostgreSQL can index
 SEND_TIMEOUTS = 1.0  # the longest that a request takes, in timeouts: one deadline for all of it
 LEASE_SLACK = 30.0  # seconds more to wait for a lock: the lease of a dead process ends by then
 
@@ -63,14 +63,15 @@ class BaseClient:
         transport: httpx2.BaseTransport | None = None,
         clock: Clock | None = None,
     ) -> None:
-        if timeout <= 0:
-            raise UsageError("timeout is not a number of seconds above 0")
-        self.application: Application = application
-        self.endpoints: Endpoints = endpoints or Endpoints()
+        expect_seconds("timeout", timeout)
+        self.application: Application = expect("application", application, Application)
+        self.endpoints: Endpoints = expect("endpoints", endpoints or Endpoints(), Endpoints)
         self._transport = HttpTransport(timeout=timeout, inner=transport)
         self._clock: Clock = clock or SystemClock()
         self._owned: list[TokenStore] = []
-        self._store = FallbackStore(self._opened(store), self._opened(fallback), now=self._wall)
+        self._store = FallbackStore(
+            self._opened("store", store), self._opened("fallback", fallback), now=self._wall
+        )
         self._retries = Retries(self._save_late, durable=fallback is not None)
         self._cache = TokenCache(self._wall, self._retries.__contains__)
         self._context = Context(
@@ -123,11 +124,11 @@ class BaseClient:
         self._retries.close()
         self._dependencies.readers.close()
 
-    def _opened(self, store: TokenStore | str | None) -> TokenStore:
+    def _opened(self, name: str, store: TokenStore | str | None) -> TokenStore:
         if store is None or isinstance(store, str):
             store = open_store("memory:" if store is None else store)
             self._owned.append(store)
-        return store
+        return expect_store(name, store)
 
     def __repr__(self) -> str:
         """Name the application and the server, no secret."""
@@ -223,21 +224,6 @@ class BaseClient:
                 )
             api: T = self._apis[account]
             return api
-
-
-def validate_account(account: str) -> str:
-    """Return the name of an account, or refuse one that not every store can keep.
-
-    Raises: UsageError.
-    """
-    if not account:
-        raise UsageError("The name of an account is empty", hint='The usual one is "default".')
-    if len(account) > LONGEST_NAME:
-        raise UsageError(
-            f"The name of an account has {len(account)} characters, more than {LONGEST_NAME}",
-            hint="Name it by a number or a digest of your own.",
-        )
-    return account
 
 
 # -- the end of the program ------------------------------------------------------------------------

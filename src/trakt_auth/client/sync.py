@@ -9,7 +9,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from trakt_auth.client.base import BaseClient, validate_account
+from trakt_auth.client.arguments import expect, validate_account
+from trakt_auth.client.base import BaseClient
 from trakt_auth.errors import StoreError
 from trakt_auth.flows import login, refresh, revocation
 from trakt_auth.flows.steps import Flow
@@ -65,7 +66,14 @@ class Client(BaseClient):
             TokenNotSaved: the store failed; the token is in the error.
         """
         account = validate_account(account)
-        return self._run(login.exchange_code(self._context, request, callback, account=account))
+        return self._run(
+            login.exchange_code(
+                self._context,
+                expect("request", request, AuthorizationRequest),
+                expect("callback", callback, str),
+                account=account,
+            )
+        )
 
     def start_device(self) -> DeviceAuthorization:
         """Start the device flow: ask for the codes to show (RFC 8628 §3.1).
@@ -104,7 +112,11 @@ class Client(BaseClient):
             TokenNotSaved: the store failed; the token is in the error.
         """
         account = validate_account(account)
-        return self._run(login.poll_device(self._context, device, account=account))
+        return self._run(
+            login.poll_device(
+                self._context, expect("device", device, DeviceAuthorization), account=account
+            )
+        )
 
     def wait_for_device(
         self,
@@ -128,7 +140,11 @@ class Client(BaseClient):
             Cancelled: `cancel` was set.
             TokenNotSaved: the store failed; the token is in the error.
         """
-        flow = login.wait_for_device(self._context, device, account=validate_account(account))
+        flow = login.wait_for_device(
+            self._context,
+            expect("device", device, DeviceAuthorization),
+            account=validate_account(account),
+        )
         return runner.run(flow, self._dependencies, cancel=cancel, on_poll=on_poll)
 
     def token(self, *, account: str = "default") -> Token:
@@ -203,7 +219,11 @@ class Client(BaseClient):
 
         Raises: what `token` raises.
         """
-        return self._run(login.adopt(self._context, token, account=validate_account(account)))
+        return self._run(
+            login.adopt(
+                self._context, expect("token", token, Token), account=validate_account(account)
+            )
+        )
 
     def accounts(self) -> list[str]:
         """Return the names of this application's accounts in the store, sorted.

@@ -20,6 +20,11 @@ TRAKT_HOSTS = {f"{name}{TRAKT}" for name in ("", "www.", "api.", "auth.", "app."
 
 
 def _check_characters(name: str, value: str) -> None:
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(
+            f"{name} is of type {type(value).__name__}, not text",
+            hint=f"Pass {name} as text.",
+        )
     if not value or not value.isprintable() or value != value.strip():
         raise UsageError(
             f"{name} is empty or holds control characters, or white space at an end",

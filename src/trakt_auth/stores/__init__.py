@@ -83,7 +83,10 @@ def _open(url: str) -> TokenStore:
 
                 return RedisStore(f"{scheme.lower()}:{rest}")
         case _:
-            raise UsageError(f"{shown(url)!r} names no store", hint=f"Write one of:  {EXAMPLES}")
+            file = f"For a file: file:{url}  " if url and ":" not in url else ""
+            raise UsageError(
+                f"{shown(url)!r} names no store", hint=f"{file}Write one of:  {EXAMPLES}"
+            )
 
 
 @contextmanager

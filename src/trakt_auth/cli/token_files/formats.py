@@ -131,11 +131,18 @@ def _read_pytrakt(fields: JsonObject, now: datetime) -> Found:
 
 def _read_response(fields: JsonObject, now: datetime) -> Found:
     created_at, seconds = unix_time(fields, "created_at"), fields.lenient_number("expires_in")
+    life = None
+    if seconds is not None and 0 <= seconds <= LONGEST_LIFE.total_seconds():
+        life = timedelta(seconds=seconds)
     expires_at = None
     if seconds is None:
         expires_at = unix_time(fields, "expires_at")
-    elif created_at is not None and 0 <= seconds <= LONGEST_LIFE.total_seconds():
-        expires_at = created_at + timedelta(seconds=seconds)
+    elif created_at is not None:
+        expires_at = created_at + life if life is not None else None
+    else:  # oauthlib, authlib and spotipy write when a token ends, and not when it was issued
+        expires_at = if_valid(lambda name: unix_time(fields, name), "expires_at")
+        if expires_at is not None and life is not None:
+            created_at = expires_at - life
     login = _login(
         secret(fields, "access_token"),
         optional_secret(fields, "refresh_token"),
