@@ -185,7 +185,7 @@ def test_a_broken_field_is_corruption(part: str, name: str, value: object) -> No
 def test_a_missing_field_is_named(part: str, name: str) -> None:
     written: dict[str, Any] = json.loads(json.dumps(GOLDEN))
     del written[part][name]
-    with pytest.raises(StoreCorrupt, match=rf"not readable: {part}\.{name} is missing$"):
+    with pytest.raises(StoreCorrupt, match=rf"(?m)not readable: {part}\.{name} is missing$"):
         Record.from_stored(stored(written))
 
 
