@@ -244,3 +244,28 @@ def test_files_of_sqlite_of_another_mode_are_private_after_opening(
         name.chmod(0o644)
     assert payload(stores(f"sqlite:{path}")) == "one"
     assert {stat.S_IMODE(name.stat().st_mode) for name in names} == {0o600}
+
+
+def test_a_file_whose_owner_cannot_be_set_is_closed_again(tmp_path, monkeypatch):
+    def refuse(handle, *_owner):
+        opened.append(handle)
+        raise PermissionError(1, "not permitted")
+
+    opened = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(PermissionError):
+        files.create_private(str(tmp_path / "new"), like=str(tmp_path / "old"))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened[0])
+
+
+def test_a_folder_that_another_process_makes_first_is_used(tmp_path, monkeypatch):
+    files.make_folder(str(tmp_path / "there"))
+    files.make_folder(str(tmp_path / "there"))
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        files.make_folder(str(tmp_path / "file"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    files.make_folder(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
